@@ -1,0 +1,67 @@
+"""`forerun bench NAME`: run one benchmark, show its table, keep its figures."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from bench.frame import REGISTRY, BenchError, run_benchmark
+
+HOLDS, BROKEN, CANNOT_RUN = 0, 1, 2
+
+
+def command(arguments: list[str]) -> int:
+    """Run the benchmark that `arguments` name.
+
+    Returns:
+        0 when every promise holds, 1 when one does not, 2 when the benchmark cannot run.
+    """
+    options = _parser().parse_args(arguments)
+    notices = Console(stderr=True)
+    if options.json and not options.json.parent.is_dir():
+        # Said before minutes of measuring, not after them.
+        notices.print(f"forerun bench: there is no folder {options.json.parent}", style="red")
+        return CANNOT_RUN
+    try:
+        report = run_benchmark(
+            options.name, data=options.data, repeats=options.repeats, console=notices
+        )
+    except BenchError as error:
+        notices.print(f"forerun bench {options.name}: {error}", style="red", markup=False)
+        return CANNOT_RUN
+    report.show(_output_console())
+    if options.json:
+        text = json.dumps(report.as_dict(), indent=2, ensure_ascii=False, allow_nan=False)
+        options.json.write_text(text + "\n", encoding="utf-8")
+    return HOLDS if report.holds else BROKEN
+
+
+def _output_console() -> Console:
+    # A file or a pipe has no width of its own; 80 columns would fold every row of the table.
+    return Console() if sys.stdout.isatty() else Console(width=140)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="forerun bench",
+        description="Measure a part of Forerun against its peers, in the same run.",
+        epilog="Exit status: 0 every promise holds, 1 one does not, 2 it could not run.",
+    )
+    parser.add_argument("name", choices=sorted(REGISTRY), metavar="NAME", help=", ".join(REGISTRY))
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to FILE")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="other input of the same kind")
+    parser.add_argument(
+        "--repeats", type=_positive, default=5, metavar="N", help="medians over N (default 5)"
+    )
+    return parser
