@@ -1,0 +1,95 @@
+"""What has come from each source: any order, any repeat, and what is missing. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from streams.messages import Lane
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One numbered line of facts: a lane of one outbox."""
+
+    source: str
+    epoch: str
+    lane: Lane
+
+
+@dataclass(slots=True)
+class _Progress:
+    stored: int = 0
+    ahead: set[int] = field(default_factory=set)
+
+
+class Inbox:
+    """Keeps the highest sequence per line up to which everything is stored."""
+
+    def __init__(self) -> None:
+        self._lines: dict[Line, _Progress] = {}
+
+    def copy(self) -> Inbox:
+        """Return an inbox that can go ahead while this one still shows what is stored."""
+        other = Inbox()
+        other._lines = {
+            line: _Progress(progress.stored, set(progress.ahead))
+            for line, progress in self._lines.items()
+        }
+        return other
+
+    def restore(self, line: Line, stored: int, ahead: Iterable[Sequence[int]]) -> None:
+        """Set a line to what storage says: all up to ``stored``, and inclusive ranges ahead."""
+        sequences = {number for first, last in ahead for number in range(first, last + 1)}
+        self._lines[line] = _Progress(stored, sequences)
+
+    def ahead(self, line: Line) -> list[tuple[int, int]]:
+        """Return what is stored beyond the first gap, as inclusive ranges in order."""
+        ranges: list[tuple[int, int]] = []
+        progress = self._lines.get(line)
+        for sequence in sorted(progress.ahead if progress else ()):
+            if ranges and ranges[-1][1] == sequence - 1:
+                ranges[-1] = (ranges[-1][0], sequence)
+            else:
+                ranges.append((sequence, sequence))
+        return ranges
+
+    def has(self, line: Line, sequence: int) -> bool:
+        """Whether this sequence was taken before."""
+        progress = self._lines.get(line)
+        return progress is not None and (sequence <= progress.stored or sequence in progress.ahead)
+
+    def take(self, line: Line, sequence: int) -> int:
+        """Note that a sequence is stored; return the new highest contiguous one."""
+        progress = self._lines.setdefault(line, _Progress())
+        if sequence > progress.stored:
+            progress.ahead.add(sequence)
+            self._advance(progress)
+        return progress.stored
+
+    def stored(self, line: Line) -> int:
+        """Return the highest sequence up to which everything is stored."""
+        progress = self._lines.get(line)
+        return progress.stored if progress else 0
+
+    def missing(self, line: Line) -> list[tuple[int, int]]:
+        """Return the gaps before the newest that came, as inclusive ranges in order."""
+        gaps, expected = [], self.stored(line) + 1
+        for first, last in self.ahead(line):
+            gaps.append((expected, first - 1))
+            expected = last + 1
+        return gaps
+
+    def lines(self, source: str, epoch: str) -> dict[Lane, int]:
+        """Return what a receipt for this outbox says."""
+        return {
+            line.lane: progress.stored
+            for line, progress in self._lines.items()
+            if line.source == source and line.epoch == epoch
+        }
+
+    @staticmethod
+    def _advance(progress: _Progress) -> None:
+        while progress.stored + 1 in progress.ahead:
+            progress.stored += 1
+            progress.ahead.discard(progress.stored)

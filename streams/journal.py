@@ -1,0 +1,465 @@
+"""The journal: facts appended, chained by hash per case, synced, never changed.
+
+One table through SQLAlchemy Core: SQLite (WAL, ``synchronous=FULL``) by default, PostgreSQL by
+URL. Facts are written in group commits: while one commit is on its way to the disk the next
+group gathers, so a lone fact is stored in milliseconds and a crowd shares the sync. Only after
+the commit does ``append`` return and may the source be told.
+
+The chain: ``hash(n) = SHA-256(hash(n-1) ‖ n ‖ corrected_ns ‖ received_ns ‖ SHA-256(fact))``
+with 8-byte big-endian integers and 32 zero bytes for ``hash(0)``. The hub assigns ``n``; a
+gateway keeps the same numbers and hashes, and checks them, so both sides sign the same head.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from streams.codec import decode
+from streams.errors import StorageError
+from streams.inbox import Inbox, Line
+from streams.messages import Envelope
+
+GENESIS = bytes(32)
+"""The chain's value before the first fact of a case."""
+
+GROUP = 500
+"""Facts in one commit at the most."""
+
+WAITING = 10_000
+"""Facts that may wait for a commit; beyond, ``append`` waits for room."""
+
+_metadata = sa.MetaData()
+
+FACTS = sa.Table(
+    "facts",
+    _metadata,
+    # SQLite counts rows only in a column of its own INTEGER type.
+    sa.Column(
+        "position", sa.BigInteger().with_variant(sa.Integer, "sqlite"),
+        primary_key=True, autoincrement=True,
+    ),
+    sa.Column("id", sa.String(26), nullable=False, unique=True),
+    sa.Column("case_id", sa.String(26), index=True),
+    sa.Column("case_sequence", sa.BigInteger),
+    sa.Column("kind", sa.String(40), nullable=False),
+    sa.Column("source", sa.String(40), nullable=False),
+    sa.Column("corrected_ns", sa.BigInteger, nullable=False),
+    sa.Column("received_ns", sa.BigInteger, nullable=False),
+    sa.Column("hash", sa.LargeBinary(32)),
+    sa.Column("data", sa.LargeBinary, nullable=False),
+    sa.UniqueConstraint("case_id", "case_sequence"),
+)  # fmt: skip
+
+PROGRESS = sa.Table(
+    "progress",
+    _metadata,
+    sa.Column("source", sa.String(40), primary_key=True),
+    sa.Column("epoch", sa.String(26), primary_key=True),
+    sa.Column("lane", sa.String(10), primary_key=True),
+    sa.Column("stored", sa.BigInteger, nullable=False),
+    sa.Column("ahead", sa.JSON, nullable=False),
+)
+
+REFUSED = sa.Table(
+    "refused",
+    _metadata,
+    sa.Column(
+        "position", sa.BigInteger().with_variant(sa.Integer, "sqlite"),
+        primary_key=True, autoincrement=True,
+    ),
+    sa.Column("received_ns", sa.BigInteger, nullable=False),
+    sa.Column("topic", sa.String(200), nullable=False),
+    sa.Column("reason", sa.String(40), nullable=False),
+    sa.Column("text", sa.String(500), nullable=False),
+    sa.Column("data", sa.LargeBinary, nullable=False),
+)  # fmt: skip
+
+READS = sa.Table(
+    "reads",
+    _metadata,
+    sa.Column(
+        "position", sa.BigInteger().with_variant(sa.Integer, "sqlite"),
+        primary_key=True, autoincrement=True,
+    ),
+    sa.Column("at_ns", sa.BigInteger, nullable=False),
+    sa.Column("who", sa.String(80), nullable=False),
+    sa.Column("what", sa.String(200), nullable=False),
+    sa.Column("case_id", sa.String(26), index=True),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A fact to be stored.
+
+    Attributes:
+        data: The encoded envelope, byte for byte.
+        received_ns: When it came here.
+        corrected_ns: When it was made, by the hub's clock.
+        line: The numbered line on which it came here; None for this party's own facts.
+        sequence: Its number on that line.
+        case_sequence: Its number in the case, where another party already gave it one.
+        hash: The chain's value after it, where another party already computed it.
+    """
+
+    data: bytes
+    received_ns: int
+    corrected_ns: int
+    line: Line | None = None
+    sequence: int = 0
+    case_sequence: int | None = None
+    hash: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A fact as it stands in the journal.
+
+    Attributes:
+        position: Its place in this journal, rising over all cases.
+        envelope: The decoded envelope.
+        data: The encoded envelope.
+        case_sequence: Its place in its case, from 1; None for facts without a case.
+        corrected_ns: When it was made, by the hub's clock.
+        received_ns: When it was stored here.
+        hash: The chain's value after it; None for facts without a case.
+    """
+
+    position: int
+    envelope: Envelope
+    data: bytes
+    case_sequence: int | None
+    corrected_ns: int
+    received_ns: int
+    hash: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A message that was not taken, kept for whoever looks into it."""
+
+    received_ns: int
+    topic: str
+    reason: str
+    text: str
+    data: bytes
+    line: Line | None = None
+    sequence: int = 0
+
+
+def link(
+    previous: bytes, case_sequence: int, corrected_ns: int, received_ns: int, data: bytes
+) -> bytes:
+    """Return the chain's value after a fact, 32 bytes."""
+    parts = (case_sequence, corrected_ns, received_ns)
+    numbers = b"".join(number.to_bytes(8, "big") for number in parts)
+    return hashlib.sha256(previous + numbers + hashlib.sha256(data).digest()).digest()
+
+
+class Journal:
+    """The record of one hub or gateway. One process writes it.
+
+    Use it as ``async with Journal(url) as journal``.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Prepare the journal at a database URL.
+
+        Args:
+            url: ``sqlite:////path/journal.sqlite`` or ``postgresql+psycopg://…``.
+        """
+        self.inbox = Inbox()
+        self.duplicates = 0
+        self._url = sa.engine.make_url(url)
+        self._engine: sa.Engine
+        self._chains: dict[str, tuple[int, bytes]] = {}
+        self._queue: asyncio.Queue[tuple[Arrived | Refused, asyncio.Future[Stored | None]]]
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        self._writer: asyncio.Task[None]
+
+    async def __aenter__(self) -> Journal:
+        self._queue = asyncio.Queue(WAITING)
+        await self._in_thread(self._open)
+        self._writer = asyncio.create_task(self._write(), name="journal.writer")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        try:
+            await asyncio.wait_for(self._queue.join(), 10)
+        finally:
+            self._writer.cancel()
+            await asyncio.gather(self._writer, return_exceptions=True)
+            await self._in_thread(self._engine.dispose)
+            self._thread.shutdown()
+
+    async def append(self, arrived: Arrived) -> Stored | None:
+        """Store a fact; return it once it is on the disk, or None if it was there before.
+
+        Raises:
+            StorageError: The database refuses; the fact is not stored, the source will repeat.
+        """
+        return await self._enqueue(arrived)
+
+    async def append_all(self, arrived: Sequence[Arrived | Refused]) -> list[Stored | None]:
+        """Store several facts in order; like ``append`` for each, sharing commits.
+
+        Raises:
+            StorageError: The database refuses; some may be stored, the sources will repeat.
+        """
+        futures = [await self._put(one) for one in arrived]
+        return [await future for future in futures]
+
+    async def refuse(self, refused: Refused) -> None:
+        """Keep a message that was not taken; its number on its line counts as answered.
+
+        Raises:
+            StorageError: The database refuses.
+        """
+        await self._enqueue(refused)
+
+    async def note_read(self, who: str, what: str, case: str | None, at_ns: int) -> None:
+        """Write into the audit log that somebody read patient data.
+
+        Raises:
+            StorageError: The database refuses: then the data must not be shown.
+        """
+        row = {"at_ns": at_ns, "who": who, "what": what, "case_id": case}
+        await self._in_thread(self._execute, sa.insert(READS).values(row))
+
+    async def facts(
+        self, *, case: str | None = None, after: int = 0, limit: int = 1000
+    ) -> list[Stored]:
+        """Return facts in the order of the journal.
+
+        Args:
+            case: Only this case's.
+            after: Only those with a position above this.
+            limit: At most this many.
+        """
+        query = sa.select(FACTS).where(FACTS.c.position > after)
+        if case is not None:
+            query = query.where(FACTS.c.case_id == case)
+        query = query.order_by(FACTS.c.position).limit(limit)
+        rows = await self._in_thread(self._fetch, query)
+        return [_stored(row) for row in rows]
+
+    async def count(self) -> dict[str, int]:
+        """Return how many facts, refused messages and reads are kept."""
+        tables = {"facts": FACTS, "refused": REFUSED, "reads": READS}
+        return {
+            name: int(
+                (await self._in_thread(self._fetch, sa.select(sa.func.count()).select_from(table)))[
+                    0
+                ][0]
+            )
+            for name, table in tables.items()
+        }
+
+    async def _enqueue(self, item: Arrived | Refused) -> Stored | None:
+        return await (await self._put(item))
+
+    async def _put(self, item: Arrived | Refused) -> asyncio.Future[Stored | None]:
+        future: asyncio.Future[Stored | None] = asyncio.get_running_loop().create_future()
+        await self._queue.put((item, future))
+        return future
+
+    async def _write(self) -> None:
+        while True:
+            group = [await self._queue.get()]
+            while len(group) < GROUP and not self._queue.empty():
+                group.append(self._queue.get_nowait())
+            outcome: list[Stored | None] | StorageError
+            try:
+                outcome = await self._in_thread(self._commit, [item for item, _ in group])
+            except StorageError as error:
+                outcome = error
+            for number, (_, future) in enumerate(group):
+                self._queue.task_done()
+                if future.cancelled():
+                    continue
+                if isinstance(outcome, StorageError):
+                    future.set_exception(outcome)
+                else:
+                    future.set_result(outcome[number])
+
+    async def _in_thread(self, function: Any, *arguments: Any) -> Any:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, function, *arguments)
+
+    # What follows runs in the journal's own thread.
+
+    def _open(self) -> None:
+        try:
+            if self._url.database and self._url.get_backend_name() == "sqlite":
+                Path(self._url.database).parent.mkdir(parents=True, exist_ok=True)
+            self._engine = sa.create_engine(self._url)
+            if self._url.get_backend_name() == "sqlite":
+                sa.event.listen(self._engine, "connect", _tune_sqlite)
+            _metadata.create_all(self._engine)
+            with self._engine.connect() as connection:
+                self._restore(connection)
+        except (OSError, sa.exc.SQLAlchemyError) as error:
+            raise StorageError(f"journal {self._url!r}: {error}") from error
+
+    def _restore(self, connection: sa.Connection) -> None:
+        for source, epoch, lane, stored, ahead in connection.execute(sa.select(PROGRESS)):
+            self.inbox.restore(Line(source, epoch, lane), stored, ahead)
+
+    def _commit(self, group: list[Arrived | Refused]) -> list[Stored | None]:
+        """Store a group in one transaction; memory changes only after the commit."""
+        heads: dict[str, tuple[int, bytes]] = {}
+        inbox = self.inbox.copy()
+        lines: set[Line] = set()
+        results: list[Stored | None] = []
+        try:
+            with self._engine.begin() as connection:
+                for item in group:
+                    if item.line is not None:
+                        if inbox.has(item.line, item.sequence):
+                            results.append(None)
+                            continue
+                        inbox.take(item.line, item.sequence)
+                        lines.add(item.line)
+                    results.append(self._store(connection, item, heads))
+                _note_progress(connection, inbox, lines)
+        except Exception as error:  # whatever it is, nothing of the group was stored
+            raise StorageError(f"journal {self._url!r}: {error}") from error
+        self.inbox = inbox
+        self._chains.update(heads)
+        self.duplicates += sum(
+            isinstance(item, Arrived) and result is None
+            for item, result in zip(group, results, strict=True)
+        )
+        return results
+
+    def _store(
+        self,
+        connection: sa.Connection,
+        item: Arrived | Refused,
+        heads: dict[str, tuple[int, bytes]],
+    ) -> Stored | None:
+        if isinstance(item, Refused):
+            _keep_refused(connection, item)
+            return None
+        envelope = decode(item.data)
+        same = FACTS.c.id == envelope.id
+        if item.case_sequence is not None:  # numbered elsewhere: that number may be taken only once
+            same |= (FACTS.c.case_id == envelope.case) & (
+                FACTS.c.case_sequence == item.case_sequence
+            )
+        known = connection.execute(sa.select(FACTS.c.id).where(same)).scalars().all()
+        if known and envelope.id not in known:
+            text = f"number {item.case_sequence} of the case is taken by another fact"
+            _keep_refused(connection, Refused(item.received_ns, "", "conflict", text, item.data))
+        if known:
+            return None
+        case_sequence, chained = self._chain(connection, envelope.case, item, heads)
+        inserted = connection.execute(
+            sa.insert(FACTS).values(
+                id=envelope.id, case_id=envelope.case, case_sequence=case_sequence,
+                kind=envelope.kind, source=envelope.source, corrected_ns=item.corrected_ns,
+                received_ns=item.received_ns, hash=chained, data=item.data,
+            )
+        )  # fmt: skip
+        (position,) = inserted.inserted_primary_key or (0,)
+        return Stored(
+            position, envelope, item.data, case_sequence,
+            item.corrected_ns, item.received_ns, chained,
+        )  # fmt: skip
+
+    def _chain(
+        self,
+        connection: sa.Connection,
+        case: str | None,
+        item: Arrived,
+        heads: dict[str, tuple[int, bytes]],
+    ) -> tuple[int | None, bytes | None]:
+        if case is None:
+            return None, None
+        if item.case_sequence is not None:
+            return item.case_sequence, item.hash
+        last, previous = heads.get(case) or self._chains.get(case) or _head(connection, case)
+        chained = link(previous, last + 1, item.corrected_ns, item.received_ns, item.data)
+        heads[case] = (last + 1, chained)
+        return last + 1, chained
+
+    def _execute(self, statement: sa.Executable) -> None:
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(statement)
+        except sa.exc.SQLAlchemyError as error:
+            raise StorageError(f"journal {self._url!r}: {error}") from error
+
+    def _fetch(self, query: sa.Select[Any]) -> list[sa.Row[Any]]:
+        try:
+            with self._engine.connect() as connection:
+                return list(connection.execute(query))
+        except sa.exc.SQLAlchemyError as error:
+            raise StorageError(f"journal {self._url!r}: {error}") from error
+
+
+def verify(facts: Iterator[Stored]) -> bytes:
+    """Check the chain of one case, given in the order of ``case_sequence``; return its head.
+
+    Raises:
+        StorageError: A fact is missing, changed or out of place; the text names it.
+    """
+    previous = GENESIS
+    for number, fact in enumerate(facts, start=1):
+        if fact.case_sequence != number:
+            raise StorageError(f"fact {number} of the case is missing")
+        expected = link(previous, number, fact.corrected_ns, fact.received_ns, fact.data)
+        if fact.hash != expected:
+            raise StorageError(f"fact {number} of the case ({fact.envelope.id}) was changed")
+        previous = expected
+    return previous
+
+
+def _tune_sqlite(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _note_progress(connection: sa.Connection, inbox: Inbox, lines: set[Line]) -> None:
+    for line in lines:
+        key = {"source": line.source, "epoch": line.epoch, "lane": line.lane}
+        row = sa.and_(*(PROGRESS.c[name] == value for name, value in key.items()))
+        connection.execute(sa.delete(PROGRESS).where(row))
+        stored, ahead = inbox.stored(line), inbox.ahead(line)
+        connection.execute(sa.insert(PROGRESS).values(**key, stored=stored, ahead=ahead))
+
+
+def _keep_refused(connection: sa.Connection, item: Refused) -> None:
+    connection.execute(
+        sa.insert(REFUSED).values(
+            received_ns=item.received_ns, topic=item.topic[:200], reason=item.reason,
+            text=item.text[:500], data=item.data[:65536],
+        )
+    )  # fmt: skip
+
+
+def _head(connection: sa.Connection, case: str) -> tuple[int, bytes]:
+    row = connection.execute(
+        sa.select(FACTS.c.case_sequence, FACTS.c.hash)
+        .where(FACTS.c.case_id == case)
+        .order_by(FACTS.c.case_sequence.desc())
+        .limit(1)
+    ).first()
+    return (row[0], row[1]) if row else (0, GENESIS)
+
+
+def _stored(row: sa.Row[Any]) -> Stored:
+    return Stored(
+        row.position, decode(row.data), row.data, row.case_sequence,
+        row.corrected_ns, row.received_ns, row.hash,
+    )  # fmt: skip

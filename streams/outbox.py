@@ -1,0 +1,284 @@
+"""The outbox: every fact is on disk before it is sent, and stays until the other side has it.
+
+SQLite in WAL mode with ``synchronous=FULL``: ``add`` returns after the commit is synced, so a
+fact that was made survives a power cut. Rows leave only when the receiving application says
+that it stored them (``streams.messages.Receipt``); a broker's acknowledgement frees nothing.
+
+Each (destination, lane) numbers its facts from 1 without a gap, so the other side sees what
+is missing. A new file has a new epoch and starts again at 1.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from streams.clock import Clock, OffsetEstimate
+from streams.codec import encode, encode_body
+from streams.errors import StorageError
+from streams.identity import new_id
+from streams.messages import VERSION, Body, Envelope, Lane, Origin, Receipt
+from streams.topics import LANES, find
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS epoch (id TEXT NOT NULL, source TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS numbering (
+    destination TEXT NOT NULL, lane INTEGER NOT NULL, last INTEGER NOT NULL,
+    PRIMARY KEY (destination, lane)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS facts (
+    destination TEXT NOT NULL, lane INTEGER NOT NULL, sequence INTEGER NOT NULL,
+    id TEXT NOT NULL, kind TEXT NOT NULL, made_ns INTEGER NOT NULL, data BLOB NOT NULL,
+    PRIMARY KEY (destination, lane, sequence)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A fact to be made.
+
+    Attributes:
+        kind: Kind of the table of topics.
+        body: Its body.
+        origin: live, replay or synthetic.
+        case: The case, if any.
+        patient: The patient it is bound to; None is unassigned.
+        drill: True for exercises.
+        lane: Other lane than the table's; only ``case_fact`` has one.
+    """
+
+    kind: str
+    body: Body
+    origin: Origin = "live"
+    case: str | None = None
+    patient: str | None = None
+    drill: bool = False
+    lane: Lane | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A fact that waits for its receipt.
+
+    Attributes:
+        lane: Its lane.
+        sequence: Its number in (destination, lane).
+        kind: Its kind.
+        made_ns: Wall clock when it was made.
+        data: The encoded envelope.
+    """
+
+    lane: Lane
+    sequence: int
+    kind: str
+    made_ns: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How much waits for one destination.
+
+    Attributes:
+        waiting: Facts per lane that have no receipt.
+        made: Facts ever made.
+        oldest_ns: Wall clock of the oldest that waits; None when nothing waits.
+    """
+
+    waiting: dict[Lane, int]
+    made: int
+    oldest_ns: int | None
+
+
+class Outbox:
+    """The facts of one source that are not yet stored at their destinations.
+
+    One process writes it. Not safe for several threads at once.
+    """
+
+    def __init__(
+        self, path: Path, source: str, clock: Clock, offset: OffsetEstimate | None = None
+    ) -> None:
+        """Open or make the outbox at ``path``.
+
+        Args:
+            path: The SQLite file; its folder is made.
+            source: Name of this source; stands in every envelope.
+            clock: This machine's clocks.
+            offset: Estimate of the offset to the hub; None at the hub itself.
+
+        Raises:
+            StorageError: The file cannot be opened, is damaged, or belongs to another source.
+        """
+        self.path = path
+        self.source = source
+        self._clock = clock
+        self._offset = offset
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            self._db.execute("PRAGMA busy_timeout=5000")
+            self._db.executescript(_SCHEMA)
+            row = self._db.execute("SELECT id, source FROM epoch").fetchone()
+            if row is None:
+                row = (new_id(), source)
+                self._db.execute("INSERT INTO epoch VALUES (?, ?)", row)
+        except (OSError, sqlite3.Error) as error:
+            raise StorageError(
+                f"outbox {path}: {error}; move the file away to start anew"
+            ) from error
+        if row[1] != source:
+            self._db.close()
+            raise StorageError(f"outbox {path} belongs to {row[1]!r}, not to {source!r}")
+        self.epoch: str = row[0]
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def envelope(self, draft: Draft, lane: Lane = "stream", sequence: int = 0) -> Envelope:
+        """Put an envelope around a draft, with this source's clocks; used alone for streams."""
+        wall_ns, monotonic_ns = self._clock.wall_ns(), self._clock.monotonic_ns()
+        estimate = self._offset.at(wall_ns, monotonic_ns) if self._offset else None
+        return Envelope(
+            version=VERSION,
+            kind=draft.kind,
+            id=new_id(),
+            source=self.source,
+            epoch=self.epoch,
+            lane=lane,
+            sequence=sequence,
+            source_ns=wall_ns,
+            monotonic_ns=monotonic_ns,
+            offset_ns=estimate.offset_ns if estimate else None,
+            uncertainty_ns=estimate.uncertainty_ns if estimate else None,
+            origin=draft.origin,
+            body=encode_body(draft.body),
+            case=draft.case,
+            patient=draft.patient,
+            drill=draft.drill,
+        )
+
+    def add(self, destination: str, draft: Draft) -> Envelope:
+        """Write one fact; when this returns it is on the disk.
+
+        Raises:
+            StorageError: The disk is full or fails; the fact was not made.
+            OversizedError: The body is too large for its kind.
+        """
+        return self.add_all([(destination, draft)])[0]
+
+    def add_all(
+        self, drafts: Iterable[tuple[str, Draft]], mark: tuple[str, int] | None = None
+    ) -> list[Envelope]:
+        """Write several facts, and optionally a mark, in one synced transaction: all or none.
+
+        Args:
+            drafts: Pairs of destination and draft.
+            mark: A named number that is kept with them (see ``mark``).
+
+        Raises:
+            StorageError: The disk is full or fails; none was made.
+            OversizedError: A body is too large for its kind; none was made.
+        """
+        try:
+            with _Transaction(self._db):
+                made = [self._insert(destination, draft) for destination, draft in drafts]
+                if mark:
+                    self._db.execute("INSERT OR REPLACE INTO marks VALUES (?, ?)", mark)
+        except sqlite3.Error as error:
+            raise StorageError(f"outbox {self.path}: {error}; free space on the disk") from error
+        return made
+
+    def _insert(self, destination: str, draft: Draft) -> Envelope:
+        lane = draft.lane or find(draft.kind).lane
+        rank = LANES.index(lane)
+        (sequence,) = self._db.execute(
+            "INSERT INTO numbering (destination, lane, last) VALUES (?, ?, 1) "
+            "ON CONFLICT DO UPDATE SET last = last + 1 RETURNING last",
+            (destination, rank),
+        ).fetchone()
+        envelope = self.envelope(draft, lane, sequence)
+        self._db.execute(
+            "INSERT INTO facts VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                destination, rank, sequence, envelope.id, envelope.kind,
+                envelope.source_ns, encode(envelope),
+            ),
+        )  # fmt: skip
+        return envelope
+
+    def mark(self, name: str) -> int:
+        """Return the number kept under ``name`` by ``add_all``; 0 when there is none."""
+        row = self._db.execute("SELECT value FROM marks WHERE name = ?", (name,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def waiting(self, destination: str, lane: Lane, after: int, limit: int) -> list[Entry]:
+        """Return what waits in a lane with a sequence above ``after``, in order."""
+        rows = self._db.execute(
+            "SELECT sequence, kind, made_ns, data FROM facts "
+            "WHERE destination = ? AND lane = ? AND sequence > ? ORDER BY sequence LIMIT ?",
+            (destination, LANES.index(lane), after, limit),
+        )
+        return [Entry(lane, *row) for row in rows]
+
+    def take_receipt(self, destination: str, receipt: Receipt) -> int:
+        """Free what the receipt says is stored; return how many facts that were.
+
+        A receipt for another epoch, or for more than was made, frees nothing beyond what is
+        there: it cannot do harm.
+        """
+        if receipt.epoch != self.epoch:
+            return 0
+        freed = 0
+        with _Transaction(self._db):
+            for lane, stored in receipt.stored.items():
+                if lane not in LANES:
+                    continue
+                key = (destination, LANES.index(lane), stored)
+                freed += self._db.execute(
+                    "DELETE FROM facts WHERE destination = ? AND lane = ? AND sequence <= ?", key
+                ).rowcount
+        return freed
+
+    def destinations(self) -> list[str]:
+        """Return every destination that ever had a fact."""
+        rows = self._db.execute("SELECT DISTINCT destination FROM numbering ORDER BY destination")
+        return [row[0] for row in rows]
+
+    def depth(self, destination: str) -> Depth:
+        """Count what waits for ``destination``."""
+        rows = self._db.execute(
+            "SELECT lane, count(*), min(made_ns) FROM facts WHERE destination = ? GROUP BY lane",
+            (destination,),
+        ).fetchall()
+        (made,) = self._db.execute(
+            "SELECT coalesce(sum(last), 0) FROM numbering WHERE destination = ?", (destination,)
+        ).fetchone()
+        return Depth(
+            waiting={LANES[rank]: count for rank, count, _ in rows},
+            made=made,
+            oldest_ns=min((oldest for _, _, oldest in rows), default=None),
+        )
+
+
+class _Transaction:
+    """BEGIN IMMEDIATE … COMMIT, or ROLLBACK when anything is raised inside."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __enter__(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                self._db.execute("COMMIT")
+        finally:  # a commit that fails (disk full) leaves the transaction open
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")

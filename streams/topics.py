@@ -1,0 +1,259 @@
+"""The table of topics: everything that travels, once.
+
+Broker rights, JetStream subjects, staleness, urgency, size limits, the recorder and the load
+test are derived from ``TOPICS``; no topic string is written anywhere else. ``LIVE`` data goes
+below ``ems/`` (units) and ``er/`` (hospitals), exercises below ``drill-ems/`` and
+``drill-er/``: other topics, other streams, other rights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from streams import messages
+from streams.errors import TopicError, UnknownKindError
+from streams.identity import check_name
+from streams.messages import Body, Lane
+
+Party = Literal["unit", "hub", "hospital"]
+Scope = Literal["unit", "hospital"]
+Retention = Literal["record", "track", "none"]
+
+KIB = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One row of the table.
+
+    Attributes:
+        kind: Last token of the topic, and the envelope's ``kind``.
+        body: What the body decodes to.
+        makers: Who may publish it.
+        scopes: Below whose name it stands: the unit's, the hospital's.
+        lane: Which lane of the outbox numbers and sends it; ``stream`` has no outbox.
+        rate_hz: How often it comes; None for events. Alive means heard within 10 periods.
+        limit_bytes: The most that is taken, envelope included.
+        retention: Class of keeping: ``record`` for the patient's record, ``track`` for
+            positions, ``none`` for what is never stored.
+        expiry_s: After this age it is no longer worth showing as current; None for never.
+        case_only: Whether it means nothing without a case.
+    """
+
+    kind: str
+    body: type[Body]
+    makers: frozenset[Party]
+    scopes: frozenset[Scope]
+    lane: Lane
+    rate_hz: float | None = None
+    limit_bytes: int = 16 * KIB
+    retention: Retention = "record"
+    expiry_s: float | None = None
+    case_only: bool = False
+
+    @property
+    def is_fact(self) -> bool:
+        """Whether it goes through the outbox and the journal."""
+        return self.lane != "stream"
+
+    @property
+    def qos(self) -> int:
+        """MQTT quality of service: facts 1, streams 0."""
+        return 1 if self.is_fact else 0
+
+    @property
+    def overflow(self) -> Literal["deliver", "latest"]:
+        """What a full queue does: facts wait in the outbox, of streams the oldest is dropped."""
+        return "deliver" if self.is_fact else "latest"
+
+    @property
+    def stale_after_s(self) -> float | None:
+        """Age from which a page shows it as stale: ten periods, or the expiry."""
+        return self.expiry_s if self.rate_hz is None else 10 / self.rate_hz
+
+
+def _row(
+    kind: str,
+    body: type[Body],
+    makers: str,
+    lane: Lane,
+    *,
+    scopes: str = "unit",
+    rate_hz: float | None = None,
+    limit_bytes: int = 16 * KIB,
+    retention: Retention = "record",
+    expiry_s: float | None = None,
+    case_only: bool = False,
+) -> Topic:
+    return Topic(
+        kind=kind,
+        body=body,
+        makers=frozenset(makers.split()),  # type: ignore[arg-type]
+        scopes=frozenset(scopes.split()),  # type: ignore[arg-type]
+        lane=lane,
+        rate_hz=rate_hz,
+        limit_bytes=limit_bytes,
+        retention=retention,
+        expiry_s=expiry_s,
+        case_only=case_only,
+    )
+
+
+_ROWS = (
+    # Made in the vehicle.
+    _row("run_started", messages.RunStarted, "unit", "urgent", case_only=True),
+    _row("run_ended", messages.RunEnded, "unit", "urgent", case_only=True),
+    _row("milestone", messages.Milestone, "unit", "urgent", case_only=True),
+    _row("pre_alert", messages.PreAlert, "unit", "urgent", case_only=True),
+    _row("vitals", messages.Vitals, "unit", "vitals", rate_hz=0.2),
+    _row("device_event", messages.DeviceEvent, "unit", "facts"),
+    _row("sensor_state", messages.SensorState, "unit", "facts"),
+    _row("media_state", messages.MediaState, "unit", "facts"),
+    _row("ecg_started", messages.EcgStarted, "unit", "facts"),
+    _row("ecg_ended", messages.EcgEnded, "unit", "record"),
+    _row("ecg_record", messages.EcgRecord, "unit", "record", limit_bytes=512 * KIB),
+    _row("track", messages.Track, "unit", "record", retention="track", limit_bytes=256 * KIB),
+    _row(
+        "position", messages.Position, "unit hub", "stream",
+        scopes="unit hospital", rate_hz=1.0, retention="none",
+    ),
+    _row(
+        "ecg_live", messages.EcgLive, "unit hub", "stream",
+        scopes="unit hospital", rate_hz=10.0, retention="none", limit_bytes=64 * KIB,
+    ),
+    # Made at the hub; a case's facts go on as case_fact.
+    _row("case_opened", messages.CaseOpened, "hub", "urgent", case_only=True),
+    _row("case_note", messages.CaseNote, "hub unit hospital", "facts",
+         scopes="unit hospital", case_only=True),
+    _row("case_closed", messages.CaseClosed, "hub", "urgent", case_only=True),
+    _row("unit_assigned", messages.UnitAssigned, "hub", "urgent", case_only=True),
+    _row("hospital_chosen", messages.HospitalChosen, "hub", "urgent", case_only=True),
+    _row("hospital_stood_down", messages.HospitalStoodDown, "hub", "urgent",
+         scopes="hospital", case_only=True),
+    _row("arrival", messages.Arrival, "hub", "stream", scopes="unit hospital",
+         rate_hz=0.5, retention="none", case_only=True),
+    # case_fact goes in the lane of the fact it carries, so an old ECG never delays an alert.
+    _row("case_fact", messages.CaseFact, "hub", "facts",
+         scopes="unit hospital", limit_bytes=600 * KIB, case_only=True),
+    # Made at the hospital.
+    _row("acknowledged", messages.Acknowledged, "hospital", "urgent",
+         scopes="hospital", case_only=True),
+    # The protocol itself.
+    _row("receipt_down", messages.Receipt, "hub", "stream",
+         scopes="unit hospital", retention="none", limit_bytes=64 * KIB),
+    _row("receipt_up", messages.Receipt, "unit hospital", "stream",
+         scopes="unit hospital", retention="none", limit_bytes=64 * KIB),
+    _row("time_request", messages.TimeRequest, "unit hospital", "stream",
+         scopes="unit hospital", retention="none", rate_hz=0.1),
+    _row("time_reply", messages.TimeReply, "hub", "stream",
+         scopes="unit hospital", retention="none", rate_hz=0.1),
+)  # fmt: skip
+
+TOPICS: dict[str, Topic] = {row.kind: row for row in _ROWS}
+"""Every row by its kind."""
+
+LANES: tuple[Lane, ...] = ("urgent", "vitals", "facts", "record")
+"""The outbox's lanes in the order in which they are sent."""
+
+LARGEST_BYTES = max(row.limit_bytes for row in _ROWS)
+"""No message of ours is larger; brokers and sockets are set to this."""
+
+_ROOTS: dict[Scope, str] = {"unit": "ems", "hospital": "er"}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A topic taken apart.
+
+    Attributes:
+        scope: Whose name it stands below.
+        region: The region (district).
+        name: The unit or the hospital.
+        topic: The row of the table.
+        drill: Whether it belongs to an exercise.
+    """
+
+    scope: Scope
+    region: str
+    name: str
+    topic: Topic
+    drill: bool = False
+
+    def __str__(self) -> str:
+        """The topic as it is published, with ``/``."""
+        return path(self.scope, self.region, self.name, self.topic.kind, drill=self.drill)
+
+
+def root(scope: Scope, *, drill: bool = False) -> str:
+    """First token of the topics of a scope."""
+    return f"drill-{_ROOTS[scope]}" if drill else _ROOTS[scope]
+
+
+def find(kind: str) -> Topic:
+    """Return the row of ``kind``.
+
+    Raises:
+        UnknownKindError: The table has none.
+    """
+    try:
+        return TOPICS[kind]
+    except (KeyError, TypeError):
+        raise UnknownKindError(kind) from None
+
+
+def path(scope: Scope, region: str, name: str, kind: str, *, drill: bool = False) -> str:
+    """Return a topic; ``+`` may stand for region, name or kind to make a pattern.
+
+    Raises:
+        UnknownKindError: ``kind`` is not in the table.
+        TopicError: ``kind`` does not belong to ``scope``.
+        MalformedError: ``region`` or ``name`` cannot be a token.
+    """
+    for part in (region, name):
+        if part != "+":
+            check_name(part)
+    if kind != "+" and scope not in find(kind).scopes:
+        raise TopicError(kind, f"does not belong to a {scope}")
+    return "/".join((root(scope, drill=drill), region, name, kind))
+
+
+def parse(topic: str) -> Address:
+    """Take a topic apart.
+
+    Raises:
+        TopicError: It has another shape, an unknown root, or a kind of the other scope.
+        UnknownKindError: The table does not have its kind.
+        MalformedError: A token cannot be a name.
+    """
+    tokens = topic.split("/")
+    if len(tokens) != 4:
+        raise TopicError(topic, "wants root/region/name/kind")
+    first, region, name, kind = tokens
+    drill = first.startswith("drill-")
+    for scope, known in _ROOTS.items():
+        if first.removeprefix("drill-") == known:
+            row = find(kind)
+            if scope not in row.scopes:
+                raise TopicError(topic, f"kind {kind!r} does not belong to a {scope}")
+            return Address(scope, check_name(region), check_name(name), row, drill)
+    raise TopicError(topic, f"root {first!r} is unknown")
+
+
+def kinds(maker: Party, scope: Scope, *, facts: bool | None = None) -> tuple[str, ...]:
+    """Return the kinds that ``maker`` may publish below ``scope``, sorted.
+
+    Args:
+        maker: Who publishes.
+        scope: Below whose name.
+        facts: Only facts (True), only streams (False), or both (None).
+    """
+    return tuple(
+        sorted(
+            row.kind
+            for row in _ROWS
+            if maker in row.makers
+            and scope in row.scopes
+            and (facts is None or row.is_fact is facts)
+        )
+    )
