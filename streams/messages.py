@@ -85,7 +85,7 @@ class Body(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Base of all bodies; encoded as a map, so that fields can be added."""
 
 
-class Position(Body):
+class Position(Body, frozen=True, kw_only=True):
     """A position with what is needed to judge it (see RFC 7459 for radius and confidence).
 
     Attributes:
@@ -105,13 +105,13 @@ class Position(Body):
     heading_deg: Annotated[float, msgspec.Meta(ge=0, lt=360.0001)] | None = None
 
 
-class Track(Body):
+class Track(Body, frozen=True, kw_only=True):
     """Positions of a unit since the last track fact, oldest first: the record of the drive."""
 
     positions: Annotated[list[Position], msgspec.Meta(max_length=1000)]
 
 
-class Numeric(Body):
+class Numeric(Body, frozen=True, kw_only=True):
     """One measured number with what is needed to judge it; the unit is in the field's name.
 
     Attributes:
@@ -126,7 +126,7 @@ class Numeric(Body):
     reason: ShortText | None = None
 
 
-class Vitals(Body):
+class Vitals(Body, frozen=True, kw_only=True):
     """Vital signs measured together; what a device did not measure is absent."""
 
     device: ShortText
@@ -144,7 +144,7 @@ class Vitals(Body):
     temperature_celsius: Numeric | None = None
 
 
-class EcgStarted(Body):
+class EcgStarted(Body, frozen=True, kw_only=True):
     """A waveform recording begins; frames refer to it by ``setup.setup_id``.
 
     Attributes:
@@ -158,21 +158,21 @@ class EcgStarted(Body):
     purpose: Literal["rhythm", "twelve_lead"] = "rhythm"
 
 
-class EcgRecord(Body):
+class EcgRecord(Body, frozen=True, kw_only=True):
     """A stretch of the gapless onboard recording: frames of ``ecg_block``, each on its own."""
 
     setup_id: ShortText
     frames: Annotated[list[bytes], msgspec.Meta(max_length=200)]
 
 
-class EcgEnded(Body):
+class EcgEnded(Body, frozen=True, kw_only=True):
     """The recording ended; ``samples`` per channel were written, so completeness is known."""
 
     setup_id: ShortText
     samples: Count
 
 
-class EcgLive(Body):
+class EcgLive(Body, frozen=True, kw_only=True):
     """One live frame, sent at once and never again; the record has it too."""
 
     setup_id: ShortText
@@ -181,7 +181,7 @@ class EcgLive(Body):
     """Wall clock of the source at the newest sample of the frame."""
 
 
-class DeviceEvent(Body):
+class DeviceEvent(Body, frozen=True, kw_only=True):
     """What a monitor logged: an alarm, a changed limit, a 12-lead taken."""
 
     device: ShortText
@@ -191,7 +191,7 @@ class DeviceEvent(Body):
     parameters: dict[str, str] = {}
 
 
-class SensorState(Body):
+class SensorState(Body, frozen=True, kw_only=True):
     """A sensor of the vehicle started, ended or failed."""
 
     sensor: ShortText
@@ -199,7 +199,7 @@ class SensorState(Body):
     reason: Text | None = None
 
 
-class MediaState(Body):
+class MediaState(Body, frozen=True, kw_only=True):
     """A camera's stream went on or off."""
 
     stream: Name
@@ -207,7 +207,7 @@ class MediaState(Body):
     reason: Text | None = None
 
 
-class CaseOpened(Body):
+class CaseOpened(Body, frozen=True, kw_only=True):
     """A case begins: the address first, then what is known."""
 
     address: Text
@@ -220,21 +220,21 @@ class CaseOpened(Body):
     sex: Sex = "unknown"
 
 
-class CaseNote(Body):
+class CaseNote(Body, frozen=True, kw_only=True):
     """A sentence on the case's timeline; ``at_ns`` is when it was true."""
 
     text: Text
     at_ns: Time
 
 
-class CaseClosed(Body):
+class CaseClosed(Body, frozen=True, kw_only=True):
     """The case ended; ``outcome`` says how."""
 
     outcome: Literal["handed_over", "refused", "not_found", "died", "treated", "cancelled"]
     text: Text | None = None
 
 
-class UnitAssigned(Body):
+class UnitAssigned(Body, frozen=True, kw_only=True):
     """A unit is sent to the case; ``released`` names the unit it replaces."""
 
     unit: Name
@@ -242,7 +242,7 @@ class UnitAssigned(Body):
     released: Name | None = None
 
 
-class HospitalChosen(Body):
+class HospitalChosen(Body, frozen=True, kw_only=True):
     """The receiving hospital; ``previous`` stands down and is told so."""
 
     hospital: Name
@@ -251,26 +251,26 @@ class HospitalChosen(Body):
     previous: Name | None = None
 
 
-class HospitalStoodDown(Body):
+class HospitalStoodDown(Body, frozen=True, kw_only=True):
     """This hospital no longer receives the patient; nothing more of the case will come."""
 
     hospital: Name
     reason: Text | None = None
 
 
-class RunStarted(Body):
+class RunStarted(Body, frozen=True, kw_only=True):
     """The crew begins a run."""
 
     crew: ShortText | None = None
 
 
-class RunEnded(Body):
+class RunEnded(Body, frozen=True, kw_only=True):
     """The run ended."""
 
     reason: ShortText
 
 
-class Milestone(Body):
+class Milestone(Body, frozen=True, kw_only=True):
     """A stage of the run, stamped by the crew; a correction names the id it corrects."""
 
     stage: Stage
@@ -278,7 +278,7 @@ class Milestone(Body):
     corrects: Identifier | None = None
 
 
-class PreAlert(Body):
+class PreAlert(Body, frozen=True, kw_only=True):
     """The crew's word to the ER in three taps: pathway, age and sex, send."""
 
     pathway: Pathway
@@ -289,7 +289,7 @@ class PreAlert(Body):
     text: Text | None = None
 
 
-class Arrival(Body):
+class Arrival(Body, frozen=True, kw_only=True):
     """The hub's estimate of when the unit is at the hospital.
 
     Attributes:
@@ -305,7 +305,7 @@ class Arrival(Body):
     method: ShortText
 
 
-class Acknowledged(Body):
+class Acknowledged(Body, frozen=True, kw_only=True):
     """Somebody at the hospital has seen the case, by role."""
 
     hospital: Name
@@ -313,7 +313,7 @@ class Acknowledged(Body):
     person: ShortText | None = None
 
 
-class CaseFact(Body):
+class CaseFact(Body, frozen=True, kw_only=True):
     """A fact of a case's journal on its way to who is concerned, as it came.
 
     Attributes:
@@ -331,7 +331,7 @@ class CaseFact(Body):
     fact: bytes
 
 
-class Refusal(Body):
+class Refusal(Body, frozen=True, kw_only=True):
     """A message that the receiver did not take, and why; repeating it is useless."""
 
     id: ShortText
@@ -339,7 +339,7 @@ class Refusal(Body):
     text: Text
 
 
-class Receipt(Body):
+class Receipt(Body, frozen=True, kw_only=True):
     """The application's own acknowledgement, sent after its commit.
 
     Attributes:
@@ -353,13 +353,13 @@ class Receipt(Body):
     refused: Annotated[list[Refusal], msgspec.Meta(max_length=100)] = []
 
 
-class TimeRequest(Body):
+class TimeRequest(Body, frozen=True, kw_only=True):
     """First half of a clock comparison (RFC 5905, section 8): t1 is the sender's wall clock."""
 
     t1_ns: Time
 
 
-class TimeReply(Body):
+class TimeReply(Body, frozen=True, kw_only=True):
     """Second half: t2 and t3 are the hub's wall clock at receiving and at answering."""
 
     t1_ns: Time

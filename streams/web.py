@@ -52,7 +52,7 @@ class Holder(Protocol):
 Verify = Callable[[str], Holder]
 """Turns a token into its holder, or raises ``CredentialError``."""
 
-HOLDER = web.RequestKey("holder", Holder)  # type: ignore[type-abstract]
+HOLDER = web.RequestKey("holder", Holder)
 
 
 def guard(verify: Verify, roles: Iterable[str], open_paths: Iterable[str] = ()) -> Any:
