@@ -1,0 +1,246 @@
+/**
+ * The map: units, places, accuracy circles and tracks (Leaflet), with or without street tiles.
+ *
+ *     const map = new CaseMap(element, { tileUrl: "" });          // "" = no tiles: graticule and scale
+ *     map.setMarker({ id: "unit-7", kind: "unit", lat, lon, label: "A7", headingDeg: 40, accuracyM: 12 });
+ *     map.setTrack("unit-7", [[lat, lon], …]);
+ *     map.setRoute("unit-7", [[lat, lon], …]);
+ *     map.remove("unit-7");
+ *
+ * Positions are WGS-84; conversion happens at the edge, once. The map fits all markers until a person
+ * moves it, then stays; `fit` takes it back. A stale position is hollow and says its age.
+ * Needs map.css and vendor/leaflet.css. Leaflet is loaded only when the first map is made.
+ */
+import { effect } from "./view.js";
+import { ageInWords, serverNow } from "./clock.js";
+import { language, t } from "./i18n.js";
+
+/** @typedef {typeof import("leaflet")} Leaflet */
+/** @typedef {"unit" | "scene" | "hospital" | "caller"} Kind */
+/** @typedef {[number, number]} LatLon degrees, WGS-84 */
+
+/**
+ * @typedef {object} Marker
+ * @property {string} id
+ * @property {Kind} kind
+ * @property {number} lat @property {number} lon degrees, WGS-84
+ * @property {string} label short: the unit's call sign, the hospital's name
+ * @property {number} [headingDeg] 0 = north, clockwise
+ * @property {number} [accuracyM] radius, drawn as a circle
+ * @property {number} [atMs] time of the position, hub's clock
+ * @property {number} [staleAfterS] older than this is drawn hollow with its age
+ * @property {boolean} [chosen]
+ */
+
+/** @type {Record<Kind, string>} shapes in a box of 24 by 24, told apart without colour */
+const SHAPES = {
+  unit: "M12 1 20 22 12 17.5 4 22Z",
+  scene: "M12 1 23 12 12 23 1 12Z",
+  hospital: "M2 2H22V22H2ZM10 6V10H6V14H10V18H14V14H18V10H14V6Z",
+  caller: "M12 1A9 9 0 0 1 21 10C21 16 12 23 12 23S3 16 3 10A9 9 0 0 1 12 1Z",
+};
+/** Graticule steps in degrees: the one that gives at least 90 px between lines is taken. */
+const STEPS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 45];
+
+export class CaseMap {
+  /** @type {Leaflet | null} */ #leaflet = null;
+  /** @type {import("leaflet").Map | null} */ #map = null;
+  /** @type {import("leaflet").LayerGroup | null} */ #graticule = null;
+  /** @type {Map<string, Marker>} */ #markers = new Map();
+  /** @type {Map<string, {points: LatLon[], kind: "track" | "route"}>} */ #lines = new Map();
+  /** @type {Map<string, import("leaflet").Layer[]>} */ #layers = new Map();
+  #movedByPerson = false;
+  #moving = false;
+  /** @type {(() => void)[]} */ #undo = [];
+
+  /**
+   * @param {HTMLElement} element with a height
+   * @param {{tileUrl?: string, attribution?: string, centre?: LatLon, zoom?: number,
+   *   onClick?: (lat: number, lon: number) => void, onMarker?: (id: string) => void}} [options]
+   *   `tileUrl` with {z}, {x}, {y}; without it no address outside this server is ever asked
+   */
+  constructor(element, options = {}) {
+    this.element = element;
+    this.options = options;
+    element.classList.add("case-map");
+    /** Resolves when Leaflet is there and the map is drawn. */
+    this.ready = this.#start();
+  }
+
+  async #start() {
+    const leaflet = await import("./vendor/leaflet.js");
+    const { tileUrl, attribution = "", centre = [31.23, 121.47], zoom = 12 } = this.options;
+    const map = leaflet.map(this.element, {
+      zoomSnap: 0.25, attributionControl: false, preferCanvas: false, zoomAnimation: false,
+    }).setView(centre, zoom);
+    this.#leaflet = leaflet;
+    this.#map = map;
+    this.element.setAttribute("aria-label", t("map.label"));
+    leaflet.control.scale({ imperial: false }).addTo(map);
+    if (tileUrl) {
+      leaflet.control.attribution({ prefix: false }).addTo(map);
+      leaflet.tileLayer(tileUrl, { attribution, maxZoom: 19 }).addTo(map);
+    } else {
+      this.#graticule = leaflet.layerGroup().addTo(map);
+    }
+    map.on("move zoom resize", () => this.#drawGraticule());
+    map.on("dragstart", () => { this.#movedByPerson = true; });
+    map.on("zoomstart", () => { if (!this.#moving) this.#movedByPerson = true; });
+    map.on("click", (event) => this.options.onClick?.(event.latlng.lat, event.latlng.lng));
+    const sized = new ResizeObserver(() => map.invalidateSize({ pan: false }));
+    sized.observe(this.element);
+    // Ages in words go on counting, and follow the language.
+    const timer = setInterval(() => this.#redrawAll(), 5000);
+    const words = effect(() => void (language.value && this.#redrawAll()));
+    this.#undo = [() => sized.disconnect(), () => clearInterval(timer), words, () => map.remove()];
+    this.#redrawAll();
+    this.#drawGraticule();
+    this.#fitUnlessMoved();
+  }
+
+  /** @param {Marker} marker new, or moved: the id says which */
+  setMarker(marker) {
+    const isNew = !this.#markers.has(marker.id);
+    this.#markers.set(marker.id, marker);
+    this.#redraw(marker.id);
+    if (isNew || !this.#isInView(marker)) this.#fitUnlessMoved();
+  }
+
+  /** The way already driven. @param {string} id @param {LatLon[]} points oldest first */
+  setTrack(id, points) {
+    this.#lines.set(`${id}/track`, { points, kind: "track" });
+    this.#redraw(`${id}/track`);
+  }
+
+  /** The way ahead. @param {string} id @param {LatLon[]} points */
+  setRoute(id, points) {
+    this.#lines.set(`${id}/route`, { points, kind: "route" });
+    this.#redraw(`${id}/route`);
+  }
+
+  /** Takes a marker, its track and its route away. @param {string} id */
+  remove(id) {
+    this.#markers.delete(id);
+    for (const key of [id, `${id}/track`, `${id}/route`]) {
+      this.#lines.delete(key);
+      this.#redraw(key);
+    }
+  }
+
+  /** Shows all markers, and follows them again. */
+  fit() {
+    this.#movedByPerson = false;
+    this.#fitUnlessMoved();
+  }
+
+  destroy() {
+    for (const undo of this.#undo.splice(0)) undo();
+    this.#map = null;
+  }
+
+  #fitUnlessMoved() {
+    if (!this.#map || !this.#leaflet || this.#movedByPerson || !this.#markers.size) return;
+    const bounds = this.#leaflet.latLngBounds([...this.#markers.values()].map(at));
+    this.#moving = true;
+    this.#map.fitBounds(bounds.pad(0.15), { maxZoom: 15, animate: false, padding: [30, 30] });
+    this.#moving = false;
+  }
+
+  /** @param {Marker} marker */
+  #isInView(marker) {
+    return this.#map?.getBounds().contains(at(marker)) ?? true;
+  }
+
+  #redrawAll() {
+    for (const id of [...this.#lines.keys(), ...this.#markers.keys()]) this.#redraw(id);
+  }
+
+  /** @param {string} id */
+  #redraw(id) {
+    if (!this.#map) return;
+    for (const layer of this.#layers.get(id) ?? []) layer.remove();
+    const layers = this.#markers.has(id) ? this.#markerLayers(id) : this.#lineLayers(id);
+    for (const layer of layers) layer.addTo(this.#map);
+    if (layers.length) this.#layers.set(id, layers);
+    else this.#layers.delete(id);
+  }
+
+  /** @param {string} id @returns {import("leaflet").Layer[]} */
+  #lineLayers(id) {
+    const line = this.#lines.get(id);
+    if (!line || line.points.length < 2 || !this.#leaflet) return [];
+    return [this.#leaflet.polyline(line.points, { className: `map-${line.kind}`, interactive: false })];
+  }
+
+  /** @param {string} id @returns {import("leaflet").Layer[]} */
+  #markerLayers(id) {
+    const leaflet = /** @type {Leaflet} */ (this.#leaflet);
+    const marker = /** @type {Marker} */ (this.#markers.get(id));
+    const icon = leaflet.divIcon({
+      className: "map-marker", iconSize: [28, 28], html: markerElement(marker),
+    });
+    const pin = leaflet.marker(at(marker), { icon, keyboard: true, title: marker.label, alt: marker.label });
+    pin.on("click", () => this.options.onMarker?.(id));
+    if (!marker.accuracyM) return [pin];
+    const circle = leaflet.circle(at(marker), {
+      radius: marker.accuracyM, className: "map-accuracy", interactive: false,
+    });
+    return [circle, pin];
+  }
+
+  #drawGraticule() {
+    if (!this.#map || !this.#graticule || !this.#leaflet) return;
+    this.#graticule.clearLayers();
+    const bounds = this.#map.getBounds();
+    const { x: width } = this.#map.getSize();
+    const perPx = (bounds.getEast() - bounds.getWest()) / Math.max(1, width);
+    const step = STEPS.find((degrees) => degrees / perPx >= 90) ?? 45;
+    const digits = Math.max(0, Math.ceil(-Math.log10(step)));
+    const lines = (/** @type {number} */ low, /** @type {number} */ high) => {
+      const found = [];
+      for (let at = Math.ceil(low / step) * step; at <= high; at += step) found.push(at);
+      return found;
+    };
+    for (const lon of lines(bounds.getWest(), bounds.getEast())) {
+      this.#line([[bounds.getSouth(), lon], [bounds.getNorth(), lon]]);
+      this.#tick([bounds.getNorth(), lon], `${lon.toFixed(digits)}°`, "lon");
+    }
+    for (const lat of lines(bounds.getSouth(), bounds.getNorth())) {
+      this.#line([[lat, bounds.getWest()], [lat, bounds.getEast()]]);
+      this.#tick([lat, bounds.getEast()], `${lat.toFixed(digits)}°`, "lat");
+    }
+  }
+
+  /** @param {LatLon[]} ends */
+  #line(ends) {
+    if (!this.#leaflet || !this.#graticule) return;
+    this.#leaflet.polyline(ends, { className: "map-graticule", interactive: false }).addTo(this.#graticule);
+  }
+
+  /** @param {LatLon} place @param {string} text @param {string} axis */
+  #tick(place, text, axis) {
+    if (!this.#leaflet || !this.#graticule) return;
+    const icon = this.#leaflet.divIcon({ className: `map-tick ${axis}`, html: text, iconSize: [0, 0] });
+    this.#leaflet.marker(place, { icon, interactive: false, keyboard: false }).addTo(this.#graticule);
+  }
+}
+
+/** @param {Marker} marker @returns {LatLon} */
+function at({ lat, lon }) {
+  return [lat, lon];
+}
+
+/** @param {Marker} marker @returns {HTMLElement} */
+function markerElement({ kind, label, headingDeg, atMs, staleAfterS, chosen }) {
+  const ageMs = atMs === undefined ? 0 : serverNow() - atMs;
+  const stale = staleAfterS !== undefined && ageMs > staleAfterS * 1000;
+  const element = document.createElement("div");
+  element.className = `map-pin ${kind}${stale ? " stale" : ""}${chosen ? " chosen" : ""}`;
+  element.innerHTML = `<svg viewBox="0 0 24 24" aria-hidden="true"><path d="${SHAPES[kind]}"
+    fill-rule="evenodd" /></svg><span></span>`;
+  const shape = /** @type {SVGElement} */ (element.firstElementChild);
+  if (headingDeg !== undefined && kind === "unit") shape.style.transform = `rotate(${headingDeg}deg)`;
+  const words = /** @type {HTMLElement} */ (element.lastElementChild);
+  words.textContent = stale ? `${label} · ${ageInWords(ageMs)}` : label; // never as HTML
+  return element;
+}

@@ -1,0 +1,98 @@
+/**
+ * The trend chart of a patient's page (uPlot): several curves over the last half hour.
+ *
+ *     html`<${TrendChart} series=${[{label: "HR", unit: "/min", points}]} minutes=${30} />`
+ *
+ * A point with value null is a gap, drawn as one. Needs values.css and vendor/uplot.css.
+ */
+import { html, useEffect, useRef } from "./view.js";
+import { t } from "./i18n.js";
+import { theme, token } from "./theme.js";
+import uPlot from "./vendor/uplot.js";
+
+/** @typedef {import("./trend.js").Point} Point */
+/** @typedef {{label: string, unit: string, points: Point[]}} Series */
+
+/**
+ * One chart, one axis per unit (at most two units are readable).
+ * @param {{series: Series[], minutes?: number, height?: number}} props
+ */
+export function TrendChart({ series, minutes = 30, height = 180 }) {
+  const box = useRef(/** @type {HTMLDivElement | null} */ (null));
+  const plot = useRef(/** @type {uPlot | null} */ (null));
+  const shape = series.map((s) => s.label + s.unit).join("|") + theme.value + height;
+  const data = aligned(series, minutes);
+
+  useEffect(() => {
+    const element = /** @type {HTMLDivElement} */ (box.current);
+    const made = new uPlot(chartOptions(series, element.clientWidth, height), data, element);
+    plot.current = made;
+    const resized = new ResizeObserver(() => made.setSize({ width: element.clientWidth, height }));
+    resized.observe(element);
+    return () => {
+      resized.disconnect();
+      made.destroy();
+      plot.current = null;
+    };
+  }, [shape]);
+  useEffect(() => {
+    plot.current?.setData(data);
+  });
+
+  const label = series.map((s) => s.label).join(", ");
+  return html`<div class="trend-chart" ref=${box} role="img"
+    aria-label=${t("trend.chart", { label, minutes })}></div>`;
+}
+
+/**
+ * uPlot's columns: one row of times, one row of values for each series.
+ * @param {Series[]} series @param {number} minutes @returns {uPlot.AlignedData}
+ */
+function aligned(series, minutes) {
+  const end = Math.max(0, ...series.map((s) => s.points.at(-1)?.atMs ?? 0));
+  const tables = series.map(({ points }) => {
+    const kept = points.filter((p) => p.atMs >= end - minutes * 60_000);
+    return /** @type {uPlot.AlignedData} */ ([kept.map((p) => p.atMs / 1000), kept.map((p) => p.value)]);
+  });
+  // Gaps (null) stay gaps; a time that only another series has is no gap.
+  const modes = tables.map((table) => table.map(() => 2));
+  return tables.length ? uPlot.join(tables, /** @type {uPlot.JoinNullMode[][]} */ (modes)) : [[]];
+}
+
+/**
+ * @param {Series[]} series @param {number} width @param {number} height
+ * @returns {uPlot.Options}
+ */
+function chartOptions(series, width, height) {
+  const units = [...new Set(series.map((s) => s.unit))];
+  const ink = token("--muted");
+  const grid = { stroke: token("--line"), width: 1 };
+  const font = `12px ${token("--font")}`;
+  return {
+    width,
+    height,
+    cursor: { drag: { x: false, y: false } },
+    scales: Object.fromEntries(units.map((unit) => [unit, {}])),
+    series: [
+      { value: "{HH}:{mm}:{ss}" },
+      ...series.map((s, index) => ({
+        label: `${s.label} ${s.unit}`,
+        scale: s.unit,
+        stroke: token(`--series-${(index % 7) + 1}`),
+        width: 2,
+        // Colour is doubled by the dash: the second curve of a chart is dashed, and so on.
+        dash: [[], [8, 4], [2, 3], [10, 3, 2, 3]][index % 4],
+        points: { show: false },
+      })),
+    ],
+    axes: [
+      { stroke: ink, grid, ticks: grid, font, values: [[3600, "{HH}:{mm}", null, null, null, null, null, null, 0],
+        [60, "{HH}:{mm}", null, null, null, null, null, null, 0],
+        [1, "{HH}:{mm}:{ss}", null, null, null, null, null, null, 0]] },
+      ...units.map((unit, index) => ({
+        scale: unit, stroke: ink, font, label: unit, labelSize: 16, size: 46,
+        side: index ? 1 : 3, grid: index ? { show: false } : grid, ticks: grid,
+      })),
+    ],
+  };
+}
