@@ -8,6 +8,7 @@ cookie that scripts cannot read, and out of the address. Machines send the same 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from importlib import resources
@@ -26,6 +27,8 @@ STATES = 256
 """State messages that may wait for a slow page before it is disconnected."""
 FRAMES = 64
 """Waveform frames that may wait; beyond, the oldest is skipped and counted."""
+TICK_S = 2.0
+"""How often an idle page is told the time; a page that hears nothing for 6 s says so."""
 
 POLICY = (
     "default-src 'self'; connect-src 'self' https: wss:; img-src 'self' data: https:; "
@@ -202,6 +205,13 @@ class PageSocket:
         self._frames.append(frame)
         self._wake.set()
 
+    async def tick(self) -> None:
+        """Say the time every ``TICK_S``: the page takes its clock from it, and notes silence."""
+        while not self._socket.closed:
+            if not self._states:
+                self.send_state(f'{{"type":"tick","now_ms":{time.time_ns() // 1_000_000}}}')
+            await asyncio.sleep(TICK_S)
+
     async def pump(self) -> None:
         """Send what is queued until the socket closes."""
         while not self._socket.closed:
@@ -243,11 +253,15 @@ async def serve_page(
     joined(page)
     try:
         async with asyncio.TaskGroup() as group:
-            pump = group.create_task(page.pump(), name="page.pump")
+            tasks = [
+                group.create_task(page.pump(), name="page.pump"),
+                group.create_task(page.tick(), name="page.tick"),
+            ]
             async for message in socket:
                 if message.type is web.WSMsgType.TEXT:
                     await _hear(page, message.data, said)
-            pump.cancel()
+            for task in tasks:
+                task.cancel()
     except* (ConnectionError, RuntimeError) as errors:
         log.info("page left", error=str(errors.exceptions[0]))
     finally:

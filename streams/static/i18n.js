@@ -4,7 +4,7 @@
  * A catalogue is a flat JSON file `messages/<language>.json`: {"board.accept": "Accept", ...}, with
  * {name} where a value goes. A page loads the shared one and its own, once, before it draws:
  *
- *     await loadMessages("/static/messages/");          // the shared catalogue is loaded as well
+ *     await loadMessages("/static/page/messages/");         // the shared catalogue is loaded as well
  *     html`<button>${t("board.accept")}</button>`
  *
  * There is no plural: texts are worded so that none is needed ("inbound: 3"). The choice of language

@@ -1,7 +1,7 @@
 /**
  * One import for what every page is made of: preact, htm and signals.
  *
- *     import { html, render, signal } from "/shared/view.js";
+ *     import { html, render, signal } from "/static/shared/view.js";
  *     const count = signal(0);
  *     render(html`<button onClick=${() => count.value++}>${count}</button>`, document.body);
  *
