@@ -220,6 +220,21 @@ class CaseOpened(Body, frozen=True, kw_only=True):
     sex: Sex = "unknown"
 
 
+class CaseAmended(Body, frozen=True, kw_only=True):
+    """What was learned about a case after it was opened; absent fields stay as they were.
+
+    The address comes first and the unit is sent; everything else is asked and told later.
+    """
+
+    address: Text | None = None
+    complaint: Text | None = None
+    severity: Severity | None = None
+    position: Position | None = None
+    caller: ShortText | None = None
+    age_years: Age | None = None
+    sex: Sex | None = None
+
+
 class CaseNote(Body, frozen=True, kw_only=True):
     """A sentence on the case's timeline; ``at_ns`` is when it was true."""
 
@@ -240,6 +255,13 @@ class UnitAssigned(Body, frozen=True, kw_only=True):
     unit: Name
     reason: Text | None = None
     released: Name | None = None
+
+
+class UnitReleased(Body, frozen=True, kw_only=True):
+    """A unit leaves the case before its end: it was taken for another one, or sent home."""
+
+    unit: Name
+    reason: Text | None = None
 
 
 class HospitalChosen(Body, frozen=True, kw_only=True):

@@ -124,10 +124,12 @@ _ROWS = (
     ),
     # Made at the hub; a case's facts go on as case_fact.
     _row("case_opened", messages.CaseOpened, "hub", "urgent", case_only=True),
+    _row("case_amended", messages.CaseAmended, "hub", "urgent", case_only=True),
     _row("case_note", messages.CaseNote, "hub unit hospital", "facts",
          scopes="unit hospital", case_only=True),
     _row("case_closed", messages.CaseClosed, "hub", "urgent", case_only=True),
     _row("unit_assigned", messages.UnitAssigned, "hub", "urgent", case_only=True),
+    _row("unit_released", messages.UnitReleased, "hub", "urgent", case_only=True),
     _row("hospital_chosen", messages.HospitalChosen, "hub", "urgent", case_only=True),
     _row("hospital_stood_down", messages.HospitalStoodDown, "hub", "urgent",
          scopes="hospital", case_only=True),
