@@ -28,14 +28,13 @@ class Inbox:
 
     def __init__(self) -> None:
         self._lines: dict[Line, _Progress] = {}
+        self._shared: set[Line] = set()
 
     def copy(self) -> Inbox:
         """Return an inbox that can go ahead while this one still shows what is stored."""
         other = Inbox()
-        other._lines = {
-            line: _Progress(progress.stored, set(progress.ahead))
-            for line, progress in self._lines.items()
-        }
+        other._lines = dict(self._lines)
+        other._shared = set(self._lines)
         return other
 
     def restore(self, line: Line, stored: int, ahead: Iterable[Sequence[int]]) -> None:
@@ -62,6 +61,9 @@ class Inbox:
     def take(self, line: Line, sequence: int) -> int:
         """Note that a sequence is stored; return the new highest contiguous one."""
         progress = self._lines.setdefault(line, _Progress())
+        if line in self._shared:  # copied only where it changes
+            progress = self._lines[line] = _Progress(progress.stored, set(progress.ahead))
+            self._shared.discard(line)
         if sequence > progress.stored:
             progress.ahead.add(sequence)
             self._advance(progress)
