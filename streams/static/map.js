@@ -203,7 +203,8 @@ export class CaseMap {
     };
     for (const lon of lines(bounds.getWest(), bounds.getEast())) {
       this.#line([[bounds.getSouth(), lon], [bounds.getNorth(), lon]]);
-      this.#tick([bounds.getNorth(), lon], `${lon.toFixed(digits)}°`, "lon");
+      const free = (bounds.getEast() - lon) / perPx > 100; // the corner belongs to the latitudes
+      if (free) this.#tick([bounds.getNorth(), lon], `${lon.toFixed(digits)}°`, "lon");
     }
     for (const lat of lines(bounds.getSouth(), bounds.getNorth())) {
       this.#line([[lat, bounds.getWest()], [lat, bounds.getEast()]]);

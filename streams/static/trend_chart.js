@@ -86,7 +86,7 @@ function chartOptions(series, width, height) {
       })),
     ],
     axes: [
-      { stroke: ink, grid, ticks: grid, font, values: [[3600, "{HH}:{mm}", null, null, null, null, null, null, 0],
+      { stroke: ink, grid, ticks: grid, font, space: 90, values: [[3600, "{HH}:{mm}", null, null, null, null, null, null, 0],
         [60, "{HH}:{mm}", null, null, null, null, null, null, 0],
         [1, "{HH}:{mm}:{ss}", null, null, null, null, null, null, 0]] },
       ...units.map((unit, index) => ({

@@ -49,7 +49,7 @@ export function ValueTile(props) {
   const band = origin === "synthetic" && size !== "small" ? "banded" : "";
   return html`<div class="tile ${size} ${state} ${alarm} ${band}"
       data-band=${band ? t("origin.synthetic") : undefined}>
-    <div class="tile-label">${alarm && html`<${Shape} level=${level} /> `}${label}
+    <div class="tile-label">${alarm && html`<${Shape} level=${level} />`}${label}
       ${unit && html`<span class="tile-unit">${unit}</span>`}</div>
     <div class="tile-figure"><span class="tile-number number">${figure(props, state)}</span>
       ${state === "fresh" && html`<${TrendArrow} history=${history} step=${props.trendStep} />`}</div>
@@ -80,14 +80,17 @@ function figure({ value }, state) {
 }
 
 /** The line under the figure. @param {ValueProps} props @param {string} state @param {string} [reason] */
-function note({ atMs, origin }, state, reason) {
+function note({ atMs, origin, size }, state, reason) {
   const age = atMs == null ? "" : ageInWords(now.value - atMs);
   const words = [];
   if (state !== "fresh" && state !== "stale") {
     words.push(reason ? t(`value.${state}_because`, { reason }) : t(`value.${state}`));
   }
   if (age && state !== "unavailable") words.push(age);
-  if (origin === "replay") words.push(t("origin.replay"));
+  // The band of a synthetic value has its own word, but small tiles have no band.
+  if (origin === "replay" || (origin === "synthetic" && size === "small")) {
+    words.push(t(`origin.${origin}`));
+  }
   const text = words.join(" · ");
   return state === "stale" ? html`<${ClockSign} /> <strong>${text}</strong>` : text;
 }
