@@ -159,9 +159,17 @@ def link(
     previous: bytes, case_sequence: int, corrected_ns: int, received_ns: int, data: bytes
 ) -> bytes:
     """Return the chain's value after a fact, 32 bytes."""
+    digest = hashlib.sha256(data).digest()
+    return link_digest(previous, case_sequence, corrected_ns, received_ns, digest)
+
+
+def link_digest(
+    previous: bytes, case_sequence: int, corrected_ns: int, received_ns: int, digest: bytes
+) -> bytes:
+    """Return the chain's value after a fact of which only the SHA-256 is kept, 32 bytes."""
     parts = (case_sequence, corrected_ns, received_ns)
     numbers = b"".join(number.to_bytes(8, "big") for number in parts)
-    return hashlib.sha256(previous + numbers + hashlib.sha256(data).digest()).digest()
+    return hashlib.sha256(previous + numbers + digest).digest()
 
 
 class Journal:
@@ -250,6 +258,12 @@ class Journal:
         query = query.order_by(FACTS.c.position).limit(limit)
         rows = await self._in_thread(self._fetch, query)
         return [_stored(row) for row in rows]
+
+    async def cases(self) -> list[str]:
+        """Return the ids of all cases; they sort by the time of their opening."""
+        query = sa.select(FACTS.c.case_id).where(FACTS.c.case_id.is_not(None)).distinct()
+        rows = await self._in_thread(self._fetch, query.order_by(FACTS.c.case_id))
+        return [row.case_id for row in rows]
 
     async def count(self) -> dict[str, int]:
         """Return how many facts, refused messages and reads are kept."""

@@ -1,0 +1,430 @@
+"""Who is coming: a case's facts folded into what the arrival board shows. Pure.
+
+    facts of a case, in any order, any of them repeated
+        └─▶ Arrival     everything known of one case; newest by the case's own numbering wins
+              └─▶ Card  what the board shows of it (see ``cards.py``)
+
+The hub numbers a case's facts (``case_sequence``), so *newest* never depends on what overtook
+what on the way: the same set of facts gives the same card. Times are the hub's: what a vehicle
+stamped with its own clock is moved by the same amount that corrects the fact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Generic, Literal, TypeVar
+
+from hospital_gateway.timeline import Entry, Timeline, entry_of
+from hospital_gateway.vital_trends import Point, Trend, points_of
+from streams.codec import any_body
+from streams.ecg_block import EcgSetup
+from streams.journal import Stored
+from streams.messages import (
+    Acknowledged,
+    Body,
+    CaseClosed,
+    CaseOpened,
+    EcgEnded,
+    EcgStarted,
+    HospitalChosen,
+    HospitalStoodDown,
+    MediaState,
+    Milestone,
+    Origin,
+    PreAlert,
+    SensorState,
+    Severity,
+    UnitAssigned,
+    Vitals,
+)
+
+Status = Literal["pending", "inbound", "arrived", "closed", "stood_down"]
+"""``pending``: facts have come, but not yet the one that makes this the receiving hospital."""
+
+CURRENT: frozenset[Status] = frozenset({"inbound", "arrived"})
+"""Streams, video and actions are for cases in these states only."""
+
+SEVERITY_RANK: dict[Severity, int] = {"red": 0, "yellow": 1, "green": 2, "unknown": 3}
+"""The order of the board: most urgent first."""
+
+_UNFOLDED = frozenset({"ecg_record", "track"})
+"""Kinds whose body the board does not look into."""
+
+Value = TypeVar("Value")
+
+
+@dataclass(slots=True)
+class Latest(Generic[Value]):
+    """A value that a later fact of the case replaces, whichever comes first."""
+
+    sequence: int = 0
+    value: Value | None = None
+
+    def offer(self, sequence: int, value: Value) -> None:
+        """Take the value if its fact is later in the case than the one known."""
+        if sequence > self.sequence:
+            self.sequence, self.value = sequence, value
+
+
+@dataclass(frozen=True, slots=True)
+class Stamped:
+    """A fact's body with what is needed to show when and by whom it was said.
+
+    Attributes:
+        id: The fact's id.
+        sequence: Its place in the case.
+        at_ns: When it was made, by the hub's clock.
+        shift_ns: What moves times inside the body to the hub's clock.
+        source: Who made it.
+        origin: live, replay or synthetic.
+    """
+
+    id: str
+    sequence: int
+    at_ns: int
+    shift_ns: int
+    source: str
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Alert(Stamped):
+    """A pre-alert as the crew sent it."""
+
+    body: PreAlert
+
+
+@dataclass(frozen=True, slots=True)
+class Recording(Stamped):
+    """An ECG that runs or ran."""
+
+    setup: EcgSetup
+    device: str
+    start_ns: int
+    purpose: str
+
+
+@dataclass(slots=True)
+class Patient:
+    """What belongs to one patient of the case; ``label`` None is *unassigned*.
+
+    Attributes:
+        label: The patient's label as the crew gave it, or None.
+        alert: The newest pre-alert.
+        trends: Vital signs by name.
+        recordings: ECG recordings by the id of their setup.
+        ended: Setup ids of recordings that ended.
+        origins: Where the clinical values came from.
+    """
+
+    label: str | None
+    alert: Latest[Alert] = field(default_factory=Latest)
+    trends: dict[str, Trend] = field(default_factory=dict)
+    recordings: dict[str, Latest[Recording]] = field(default_factory=dict)
+    ended: set[str] = field(default_factory=set)
+    origins: set[Origin] = field(default_factory=set)
+
+    @property
+    def has_content(self) -> bool:
+        """Whether anything clinical is known."""
+        return bool(self.trends or self.recordings) or self.alert.value is not None
+
+    @property
+    def recording(self) -> Recording | None:
+        """The newest continuous ECG recording; without one, the newest stored 12-lead."""
+        known = [latest.value for latest in self.recordings.values() if latest.value]
+        return max(known, key=lambda one: (one.purpose == "rhythm", one.sequence), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A role of this hospital has seen the case."""
+
+    id: str
+    sequence: int
+    role: str
+    person: str | None
+    at_ns: int
+
+
+@dataclass(slots=True)
+class Arrival:
+    """Everything known of one case.
+
+    Attributes:
+        case: The case's id.
+        facts: Places in the case of which the fact is here.
+        drill: Whether it is an exercise.
+    """
+
+    case: str
+    hospital: str
+    facts: set[int] = field(default_factory=set)
+    drill: bool = False
+    opened: Latest[CaseOpened] = field(default_factory=Latest)
+    opened_at_ns: int = 0
+    opened_origin: Origin = "live"
+    decision: Latest[HospitalChosen | HospitalStoodDown] = field(default_factory=Latest)
+    chosen_sequence: int = 0
+    chosen_ns: int = 0
+    stood_down_sequence: int = 0
+    closed: Latest[CaseClosed] = field(default_factory=Latest)
+    closed_ns: int = 0
+    patients: dict[str | None, Patient] = field(default_factory=dict)
+    timeline: Timeline = field(default_factory=Timeline)
+    newest_ns: int = 0
+    _units: dict[str, Latest[bool]] = field(default_factory=dict)
+    _milestones: dict[str, tuple[Stamped, Milestone]] = field(default_factory=dict)
+    _seen: dict[str, Seen] = field(default_factory=dict)
+    _media: dict[tuple[str, str], Latest[MediaState]] = field(default_factory=dict)
+    _sensors: dict[tuple[str, str], Latest[SensorState]] = field(default_factory=dict)
+
+    @property
+    def status(self) -> Status:
+        """Where the case stands, for this hospital."""
+        if not self.chosen_sequence:
+            return "pending"
+        decision = self.decision.value
+        if not (isinstance(decision, HospitalChosen) and decision.hospital == self.hospital):
+            return "stood_down"
+        if self.closed.value is not None:
+            return "closed"
+        return "arrived" if "arrived" in self.milestones else "inbound"
+
+    @property
+    def is_current(self) -> bool:
+        """Whether this hospital receives the patient now."""
+        return self.status in CURRENT
+
+    @property
+    def severity(self) -> Severity:
+        """The worst severity that the crew alerted, else the one with which the case opened."""
+        alerted = [
+            patient.alert.value.body.severity
+            for patient in self.patients.values()
+            if patient.alert.value is not None
+        ]
+        known = [severity for severity in alerted if severity != "unknown"]
+        if known:
+            return min(known, key=SEVERITY_RANK.__getitem__)
+        return self.opened.value.severity if self.opened.value else "unknown"
+
+    @property
+    def units(self) -> list[str]:
+        """Units now assigned, the latest first."""
+        assigned = [(latest.sequence, unit) for unit, latest in self._units.items() if latest.value]
+        return [unit for _, unit in sorted(assigned, reverse=True)]
+
+    @property
+    def milestones(self) -> dict[str, int]:
+        """Stages reached and when (ns, hub's clock), without what a correction replaced."""
+        corrected = {stone.corrects for _, stone in self._milestones.values() if stone.corrects}
+        valid: dict[str, Latest[int]] = {}
+        for id_, (stamped, stone) in self._milestones.items():
+            if id_ not in corrected:
+                latest = valid.setdefault(stone.stage, Latest())
+                latest.offer(stamped.sequence, max(0, stone.at_ns + stamped.shift_ns))
+        return {stage: latest.value or 0 for stage, latest in valid.items()}
+
+    @property
+    def seen(self) -> list[Seen]:
+        """Roles of this hospital that acknowledged since it was (again) chosen, the first first."""
+        kept: dict[str, Seen] = {}
+        for seen in sorted(self._seen.values(), key=lambda one: one.sequence):
+            if seen.sequence > self.stood_down_sequence:
+                kept.setdefault(seen.role, seen)
+        return list(kept.values())
+
+    @property
+    def media(self) -> dict[str, MediaState]:
+        """State of each camera stream of the present unit."""
+        unit = next(iter(self.units), None)
+        return {
+            stream: latest.value
+            for (source, stream), latest in sorted(self._media.items())
+            if source == unit and latest.value is not None
+        }
+
+    @property
+    def failed_sensors(self) -> dict[str, str]:
+        """Sensors of the present unit that failed, and why."""
+        unit = next(iter(self.units), None)
+        return {
+            sensor: latest.value.reason or ""
+            for (source, sensor), latest in sorted(self._sensors.items())
+            if source == unit and latest.value is not None and latest.value.state == "failed"
+        }
+
+    def rows(self) -> list[Patient]:
+        """Patients to be shown, each in a row of its own, in the order of their labels.
+
+        While no label is known there is one row, the case's patient. What is not assigned to
+        anybody stands beside the only patient (marked as unassigned) and has its own row as
+        soon as there are two: it is never given to one of them by a guess.
+        """
+        labelled = [self.patients[label] for label in sorted(filter(None, self.patients))]
+        unassigned = self.patients.get(None)
+        if not labelled:
+            return [unassigned or Patient(None)]
+        if len(labelled) > 1 and unassigned is not None and unassigned.has_content:
+            return [*labelled, unassigned]
+        return labelled
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a fact added to the board.
+
+    Attributes:
+        arrival: The case it belongs to, as it is now.
+        entry: Its line on the timeline, if it has one.
+        points: New points of vital signs by name.
+        patient: Whose points these are.
+    """
+
+    arrival: Arrival
+    entry: Entry | None = None
+    points: dict[str, Point] = field(default_factory=dict)
+    patient: str | None = None
+
+
+class Arrivals:
+    """All cases of which this hospital has facts."""
+
+    def __init__(self, hospital: str) -> None:
+        """Begin with an empty board.
+
+        Args:
+            hospital: The name of this hospital.
+        """
+        self.hospital = hospital
+        self._cases: dict[str, Arrival] = {}
+
+    def __iter__(self) -> Iterator[Arrival]:
+        return iter(self._cases.values())
+
+    def get(self, case: str) -> Arrival | None:
+        """Return a case, or None if nothing is known of it."""
+        return self._cases.get(case)
+
+    def of_unit(self, unit: str) -> Arrival | None:
+        """Return the current case to which a unit is assigned, the newest one."""
+        found = [one for one in self if one.is_current and unit in one.units]
+        return max(found, key=lambda one: one.case, default=None)
+
+    def take(self, fact: Stored) -> Change | None:
+        """Fold one fact in; None when it is known, or of no case."""
+        envelope, sequence = fact.envelope, fact.case_sequence
+        if envelope.case is None or sequence is None:
+            return None
+        arrival = self._cases.setdefault(envelope.case, Arrival(envelope.case, self.hospital))
+        if sequence in arrival.facts:
+            return None
+        arrival.facts.add(sequence)
+        arrival.newest_ns = max(arrival.newest_ns, fact.corrected_ns)
+        arrival.drill = arrival.drill or envelope.drill
+        if envelope.kind in _UNFOLDED:
+            return Change(arrival)
+        body = any_body(envelope)
+        stamped = Stamped(
+            envelope.id, sequence, fact.corrected_ns,
+            fact.corrected_ns - envelope.source_ns, envelope.source, envelope.origin,
+        )  # fmt: skip
+        points = _fold_clinical(arrival, envelope.patient, stamped, body)
+        _fold_run(arrival, stamped, body)
+        _fold_case(arrival, stamped, body)
+        entry = entry_of(fact, body)
+        if entry is not None:
+            arrival.timeline.add(entry)
+        return Change(arrival, entry, points, envelope.patient)
+
+    def forget(self, before_ns: int) -> int:
+        """Drop cases that ended, for this hospital, and have been silent since; return how many.
+
+        The journal keeps them; this only bounds what the board holds in memory.
+        """
+        ended = [one.case for one in self if not one.is_current and one.newest_ns < before_ns]
+        for case in ended:
+            del self._cases[case]
+        return len(ended)
+
+
+def _fold_clinical(
+    arrival: Arrival, label: str | None, stamped: Stamped, body: Body
+) -> dict[str, Point]:
+    points: dict[str, Point] = {}
+    if not isinstance(body, PreAlert | Vitals | EcgStarted | EcgEnded):
+        return points
+    patient = arrival.patients.setdefault(label, Patient(label))
+    patient.origins.add(stamped.origin)
+    base = (
+        stamped.id, stamped.sequence, stamped.at_ns,
+        stamped.shift_ns, stamped.source, stamped.origin,
+    )  # fmt: skip
+    match body:
+        case PreAlert():
+            patient.alert.offer(stamped.sequence, Alert(*base, body))
+        case EcgStarted():
+            start_ns = max(0, body.start_ns + stamped.shift_ns)
+            recording = Recording(*base, body.setup, body.device, start_ns, body.purpose)
+            known = patient.recordings.setdefault(body.setup.setup_id, Latest())
+            known.offer(stamped.sequence, recording)
+        case EcgEnded():
+            patient.ended.add(body.setup_id)
+        case Vitals():
+            points = points_of(
+                body,
+                case_sequence=stamped.sequence,
+                source_ns=stamped.at_ns - stamped.shift_ns,
+                corrected_ns=stamped.at_ns,
+                origin=stamped.origin,
+            )
+            for code, point in points.items():
+                patient.trends.setdefault(code, Trend()).add(point)
+    return points
+
+
+def _fold_run(arrival: Arrival, stamped: Stamped, body: Body) -> None:
+    match body:
+        case UnitAssigned():
+            arrival._units.setdefault(body.unit, Latest()).offer(stamped.sequence, True)
+            if body.released:
+                arrival._units.setdefault(body.released, Latest()).offer(stamped.sequence, False)
+        case Milestone():
+            arrival._milestones[stamped.id] = (stamped, body)
+        case MediaState():
+            key = (stamped.source, body.stream)
+            arrival._media.setdefault(key, Latest()).offer(stamped.sequence, body)
+        case SensorState():
+            key = (stamped.source, body.sensor)
+            arrival._sensors.setdefault(key, Latest()).offer(stamped.sequence, body)
+        case _:
+            pass
+
+
+def _fold_case(arrival: Arrival, stamped: Stamped, body: Body) -> None:
+    sequence, mine = stamped.sequence, arrival.hospital
+    match body:
+        case CaseOpened():
+            arrival.opened.offer(sequence, body)
+            if arrival.opened.sequence == sequence:
+                arrival.opened_at_ns, arrival.opened_origin = stamped.at_ns, stamped.origin
+        case HospitalChosen():
+            arrival.decision.offer(sequence, body)
+            if body.hospital == mine and sequence > arrival.chosen_sequence:
+                arrival.chosen_sequence, arrival.chosen_ns = sequence, stamped.at_ns
+        case HospitalStoodDown():
+            arrival.decision.offer(sequence, body)
+            if body.hospital == mine:
+                arrival.stood_down_sequence = max(arrival.stood_down_sequence, sequence)
+        case CaseClosed():
+            arrival.closed.offer(sequence, body)
+            if arrival.closed.sequence == sequence:
+                arrival.closed_ns = stamped.at_ns
+        case Acknowledged() if body.hospital == mine:
+            arrival._seen[stamped.id] = Seen(
+                stamped.id, sequence, body.role, body.person, stamped.at_ns
+            )
+        case _:
+            pass

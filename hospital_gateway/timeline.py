@@ -1,0 +1,112 @@
+"""The case's timeline: what happened when, and who said so. Pure.
+
+Vital signs, ECG blocks and tracks have views of their own and no line here. A line carries the
+fact's body as it is, so that the page can put it into words in its own language.
+"""
+
+from __future__ import annotations
+
+import bisect
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from streams.journal import Stored
+from streams.messages import Body, CaseNote, DeviceEvent, EcgStarted, Milestone, Origin
+
+KEPT = 500
+"""Lines of one case at the most; beyond, the oldest are left out and the journal has them."""
+
+_OTHER_VIEWS = frozenset({"vitals", "ecg_record", "track", "case_fact"})
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line.
+
+    Attributes:
+        id: The fact's id.
+        sequence: Its place in the case.
+        kind: Its kind.
+        at_ns: When it happened, by the hub's clock.
+        noted_ns: When it was written down, by the hub's clock.
+        source: Who said so: a unit, the hub, a hospital.
+        patient: The patient's label, or None.
+        origin: live, replay or synthetic.
+        said: The body, as JSON can carry it.
+    """
+
+    id: str
+    sequence: int
+    kind: str
+    at_ns: int
+    noted_ns: int
+    source: str
+    patient: str | None
+    origin: Origin
+    said: dict[str, Any]
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """The order of the timeline: when it happened, then as the case numbers it."""
+        return self.at_ns, self.sequence
+
+
+class Timeline:
+    """The lines of one case, oldest first; the newest ``KEPT`` whatever order they come in."""
+
+    def __init__(self) -> None:
+        self._entries: list[Entry] = []
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """What is kept, oldest first."""
+        return tuple(self._entries)
+
+    def add(self, entry: Entry) -> None:
+        """Take a line; one that is known changes nothing."""
+        place = bisect.bisect_left(self._entries, entry.key, key=lambda known: known.key)
+        if place < len(self._entries) and self._entries[place].key == entry.key:
+            return
+        self._entries.insert(place, entry)
+        del self._entries[:-KEPT]
+
+
+def entry_of(fact: Stored, body: Body) -> Entry | None:
+    """Return the timeline's line of a fact, or None for kinds that have another view.
+
+    Args:
+        fact: A fact of a case.
+        body: Its decoded body.
+    """
+    envelope = fact.envelope
+    if envelope.kind in _OTHER_VIEWS or fact.case_sequence is None:
+        return None
+    shift_ns = fact.corrected_ns - envelope.source_ns
+    at_ns = fact.corrected_ns
+    if isinstance(body, Milestone | CaseNote | DeviceEvent):
+        at_ns = max(0, body.at_ns + shift_ns)
+    return Entry(
+        id=envelope.id,
+        sequence=fact.case_sequence,
+        kind=envelope.kind,
+        at_ns=at_ns,
+        noted_ns=fact.corrected_ns,
+        source=envelope.source,
+        patient=envelope.patient,
+        origin=envelope.origin,
+        said=_said(body),
+    )
+
+
+def _said(body: Body) -> dict[str, Any]:
+    if isinstance(body, EcgStarted):  # the scales of the leads are the strip's business
+        return {
+            "device": body.device,
+            "purpose": body.purpose,
+            "leads": len(body.setup.leads),
+            "sampling_frequency_hz": body.setup.sampling_frequency_hz,
+        }
+    said: dict[str, Any] = msgspec.to_builtins(body)
+    return said
