@@ -95,16 +95,26 @@ def token_of(request: web.Request) -> str:
     scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer" and bearer:
         return bearer.strip()
-    token = request.query.get("key") or request.cookies.get(COOKIE)
+    token = request.query.get("key") or request.cookies.get(_cookie(request))
     if not token:
         raise CredentialError("no credential: open the page with the address that has your key")
     return token
 
 
+def _cookie(request: web.Request) -> str:
+    """Return the cookie's name: browsers share cookies between the ports of a machine."""
+    return f"{COOKIE}_{request.url.port}"
+
+
 def _into_cookie(request: web.Request) -> web.Response:
-    response = web.HTTPSeeOther(request.rel_url.without_query_params("key"))
+    clean = str(request.rel_url.without_query_params("key"))
+    response = web.Response(status=303, headers={"Location": clean})
     response.set_cookie(
-        COOKIE, request.query["key"], httponly=True, secure=request.secure, samesite="Strict"
+        _cookie(request),
+        request.query["key"],
+        httponly=True,
+        secure=request.secure,
+        samesite="Strict",
     )
     return response
 

@@ -1,0 +1,193 @@
+"""The web base over a real socket: who comes in, what errors look like, slow pages."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from streams import health, service
+from streams.credentials import Roster, issue, revoke
+from streams.errors import ConfigError, StorageError
+from streams.web import (
+    FRAMES,
+    STATES,
+    PageSocket,
+    RequestError,
+    answer_errors,
+    guard,
+    secure_headers,
+    serve_page,
+)
+
+
+@dataclass
+class Site:
+    """A small service as the real ones are built."""
+
+    url: str
+    credentials: Path
+    pages: list[PageSocket]
+    heard: asyncio.Queue[dict[str, Any]]
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    issue(tmp_path, "seat-1", "seat", "north")
+    issue(tmp_path, "unit-7", "unit", "north")
+    pages: list[PageSocket] = []
+    heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+    async def said(page: PageSocket, message: dict[str, Any]) -> None:
+        if message.get("type") == "bad":
+            raise RequestError("field 'x' is missing")
+        heard.put_nowait(message)
+        page.send_state(json.dumps({"type": "echo", "of": message}))
+
+    async def socket(request: web.Request) -> web.StreamResponse:
+        return await serve_page(request, pages.append, pages.remove, said)
+
+    async def show(_: web.Request) -> web.Response:
+        return web.Response(text="patient data")
+
+    async def fail(request: web.Request) -> web.Response:
+        raise StorageError("disk full") if "retry" in request.query else ConfigError("no such key")
+
+    verify = Roster(tmp_path).verify
+    app = web.Application(middlewares=[secure_headers, answer_errors, guard(verify, ["seat"])])
+    app.router.add_get("/", show)
+    app.router.add_get("/fail", fail)
+    app.router.add_get("/ws", socket)
+    checks = {"broker": health.Check(ok=False, text="not connected since 21:47")}
+    health.add_routes(app, lambda: checks)
+    async with service.listening(app, "127.0.0.1", 0, None) as port:
+        yield Site(f"http://127.0.0.1:{port}", tmp_path, pages, heard)
+
+
+def token(site: Site, name: str) -> str:
+    return issue(site.credentials, name, "seat" if name == "seat-1" else "unit", "north").token
+
+
+async def test_page_without_a_key_is_refused_with_words(site: Site) -> None:
+    async with aiohttp.ClientSession() as client, client.get(f"{site.url}/") as answer:
+        assert answer.status == 401
+        assert "key" in (await answer.json())["error"]
+
+
+async def test_page_key_moves_from_the_address_into_a_cookie(site: Site) -> None:
+    jar = aiohttp.CookieJar(unsafe=True)
+    async with aiohttp.ClientSession(cookie_jar=jar) as client:
+        async with client.get(f"{site.url}/?a=1&key={token(site, 'seat-1')}") as answer:
+            assert answer.status == 200
+            assert str(answer.url).endswith("/?a=1")
+            assert "httponly" in answer.history[0].headers["Set-Cookie"].lower()
+        async with client.get(f"{site.url}/") as answer:
+            assert await answer.text() == "patient data"
+            assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("bad", ["nonsense", "seat-1.wrong", "nobody.secret", ".", "é.é"])
+async def test_page_with_a_wrong_key_is_refused(site: Site, bad: str) -> None:
+    async with (
+        aiohttp.ClientSession() as client,
+        client.get(f"{site.url}/", params={"key": bad}) as answer,
+    ):
+        assert answer.status == 401
+
+
+async def test_page_for_another_role_or_revoked_is_refused(site: Site) -> None:
+    async with aiohttp.ClientSession() as client:
+        header = {"Authorization": f"Bearer {token(site, 'unit-7')}"}
+        async with client.get(f"{site.url}/", headers=header) as answer:
+            assert answer.status == 401
+            assert "not for this page" in (await answer.json())["error"]
+        header = {"Authorization": f"Bearer {token(site, 'seat-1')}"}
+        async with client.get(f"{site.url}/", headers=header) as answer:
+            assert answer.status == 200
+        revoke(site.credentials, "seat-1")
+        async with client.get(f"{site.url}/", headers=header) as answer:
+            assert answer.status == 401
+
+
+async def test_errors_of_ours_are_json_and_say_whether_to_try_again(site: Site) -> None:
+    header = {"Authorization": f"Bearer {token(site, 'seat-1')}"}
+    async with aiohttp.ClientSession(headers=header) as client:
+        async with client.get(f"{site.url}/fail") as answer:
+            assert (answer.status, await answer.json()) == (
+                400, {"error": "no such key", "retry": False},
+            )  # fmt: skip
+        async with client.get(f"{site.url}/fail?retry") as answer:
+            assert (answer.status, (await answer.json())["retry"]) == (503, True)
+
+
+async def test_health_is_open_and_names_what_is_wrong(site: Site) -> None:
+    async with aiohttp.ClientSession() as client:
+        async with client.get(f"{site.url}/healthz") as answer:
+            assert answer.status == 503
+            assert (await answer.json())["parts"]["broker"]["text"] == "not connected since 21:47"
+        async with client.get(f"{site.url}/metrics") as answer:
+            assert "forerun_refused_total" in await answer.text()
+
+
+async def test_socket_answers_and_tells_errors_to_the_page(site: Site) -> None:
+    header = {"Authorization": f"Bearer {token(site, 'seat-1')}"}
+    async with (
+        aiohttp.ClientSession(headers=header) as client,
+        client.ws_connect(f"{site.url}/ws") as socket,
+        asyncio.timeout(5),
+    ):
+        for text in ("no json", "[1]", '{"type":"bad"}', '{"type":"good"}'):
+            await socket.send_str(text)
+        answers: list[dict[str, Any]] = []
+        while len(answers) < 4:
+            answer = await socket.receive_json()
+            if answer["type"] != "tick":
+                answers.append(answer)
+        assert [answer["type"] for answer in answers] == ["error", "error", "error", "echo"]
+        assert answers[2]["error"] == "field 'x' is missing"
+    assert site.heard.qsize() == 1
+
+
+async def test_socket_opened_by_a_foreign_page_is_refused(site: Site) -> None:
+    header = {
+        "Authorization": f"Bearer {token(site, 'seat-1')}",
+        "Origin": "https://evil.example",
+    }
+    async with aiohttp.ClientSession(headers=header) as client:
+        with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+            await client.ws_connect(f"{site.url}/ws")
+    assert caught.value.status == 403
+
+
+async def test_slow_page_skips_frames_and_is_sent_away_before_it_misses_state(site: Site) -> None:
+    header = {"Authorization": f"Bearer {token(site, 'seat-1')}"}
+    async with (
+        aiohttp.ClientSession(headers=header) as client,
+        client.ws_connect(f"{site.url}/ws") as socket,
+        asyncio.timeout(5),
+    ):
+        await socket.send_str('{"type":"hello"}')
+        await site.heard.get()
+        page = site.pages[0]
+        for number in range(FRAMES + 3):
+            page.send_frame(bytes([number]))
+        assert page.skipped == 3
+        for _ in range(STATES + 1):
+            page.send_state("{}")
+        messages = [message async for message in socket]
+        assert all(message.type is not aiohttp.WSMsgType.ERROR for message in messages)
+        assert socket.close_code == aiohttp.WSCloseCode.TRY_AGAIN_LATER
+
+
+async def test_port_that_is_taken_gives_a_clear_error(site: Site) -> None:
+    port = int(site.url.rpartition(":")[2])
+    with pytest.raises(ConfigError, match="choose another port"):
+        async with service.listening(web.Application(), "127.0.0.1", port, None):
+            pass
