@@ -1,0 +1,386 @@
+"""The broker: nats-server as a child process, its configuration, its health, its end.
+
+    async with Broker(settings, state) as broker:
+        broker.endpoints.mqtt_port, broker.endpoints.nats_url, ...
+
+The server's rights come from the roster and the table of topics. A new or revoked credential
+takes effect within about a second, without a restart. The server dies with this process, even
+when this is killed (Linux; elsewhere an orphan is left to the operator).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import ctypes
+import signal
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+import msgspec
+import structlog
+from aiohttp import web
+
+from streams import health, service
+from streams.authority import Authority, Pair
+from streams.broker_config import BrokerSettings, Ports, find_server, render
+from streams.broker_endpoints import (
+    Endpoints,
+    chosen_ports,
+    credentials_directory,
+    held_alone,
+    reachable_host,
+    read_ready,
+    ready_path,
+)
+from streams.broker_log import ServerLog
+from streams.config import load
+from streams.credentials import Roster, credential_path, issue, revoke
+from streams.errors import ConfigError, ForerunError, TransportError
+from streams.private_files import make_private_directory, write_private
+
+START_S = 20.0
+"""Longest start: JetStream reads its files first."""
+
+STOP_S = 10.0
+"""After SIGTERM; then SIGKILL."""
+
+WATCH_S = 1.0
+"""How often the roster is looked at."""
+
+CERTIFICATE_S = 3600.0
+"""How often the certificate's age is looked at."""
+
+_BIND_ATTEMPTS = 5
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+__all__ = [
+    "Broker",
+    "BrokerSettings",
+    "Endpoints",
+    "Ports",
+    "command",
+    "credentials_directory",
+    "read_ready",
+    "ready_path",
+]
+
+log = structlog.get_logger(__name__)
+
+
+class Broker:
+    """A running broker; use it with ``async with``."""
+
+    def __init__(self, settings: BrokerSettings, state: Path) -> None:
+        """Prepare it.
+
+        Args:
+            settings: The settings.
+            state: Directory of everything that lasts; made if it is not there.
+        """
+        self._settings = settings
+        self._state = state.resolve()
+        self._config = self._state / "nats.json"
+        self._roster = Roster(credentials_directory(self._state))
+        self._authority = Authority(self._state / "authority")
+        self._log = ServerLog()
+        self._process: asyncio.subprocess.Process | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._watching: asyncio.Task[None] | None = None
+        self._stopping = False
+        self._reloading = asyncio.Lock()
+        self._resources = contextlib.ExitStack()
+        self._ports = settings.ports
+        self.reloads = 0
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """Where it is reached.
+
+        Raises:
+            TransportError: It does not run.
+        """
+        if self._process is None:
+            raise TransportError("the broker does not run")
+        own = bool(self._settings.certificate)
+        return Endpoints(
+            host=reachable_host(self._settings),
+            mqtt_port=self._ports.mqtt,
+            websocket_port=self._ports.websocket,
+            nats_port=self._ports.nats,
+            monitor_port=self._ports.monitor,
+            health_port=self._ports.health,
+            ca_path=None if own else str(self._authority.ca_path),
+            credentials=str(credentials_directory(self._state)),
+            pid=self._process.pid,
+        )
+
+    async def __aenter__(self) -> Self:
+        """Start the server and wait until it serves.
+
+        Raises:
+            ConfigError: A setting, the server's version, a port or the state is unusable.
+        """
+        for directory in (self._state, credentials_directory(self._state)):
+            make_private_directory(directory)
+        self._resources.enter_context(held_alone(self._state))
+        try:
+            await self.start()
+        except BaseException:
+            self._resources.close()
+            raise
+        self._watching = asyncio.create_task(self._watch(), name="broker.watch")
+        self._tasks.append(self._watching)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop the server."""
+        try:
+            for task in self._tasks:
+                task.cancel()
+            if self._tasks:
+                await asyncio.wait(self._tasks)
+        finally:
+            await self.stop()
+            self._resources.close()
+
+    async def start(self) -> None:
+        """Start the server; called by ``async with``, and by tests after ``stop``.
+
+        Raises:
+            ConfigError: See ``__aenter__``.
+        """
+        server = await asyncio.to_thread(find_server, self._settings.server)
+        for attempt in range(_BIND_ATTEMPTS):
+            ports = chosen_ports(self._ports, self._settings.listen)
+            self._write_config(ports)
+            try:
+                await self._start_child(server, ports)
+            except _PortTakenError:
+                # A port that the system chose can be taken by another before the server has
+                # it; one that the settings name is the operator's to solve.
+                if attempt == _BIND_ATTEMPTS - 1 or ports == self._ports:
+                    raise
+                continue
+            self._ports = ports
+            break
+        write_private(ready_path(self._state), msgspec.json.encode(self.endpoints))
+        log.info("broker runs", **msgspec.structs.asdict(self.endpoints))
+
+    async def _start_child(self, server: Path, ports: Ports) -> None:
+        self._stopping = False
+        self._log = ServerLog()
+        process = await asyncio.create_subprocess_exec(
+            server,
+            "-c",
+            self._config,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            # The server must not outlive us, even if we are killed.
+            preexec_fn=_die_with_parent if _LIBC is not None else None,
+            start_new_session=True,  # Ctrl-C at a terminal is for us; we then stop the server
+        )
+        assert process.stderr is not None
+        self._process = process
+        following = self._log.follow(process.stderr)
+        self._tasks.append(asyncio.create_task(following, name="broker.log"))
+        try:
+            await self._wait_ready(process, ports)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _wait_ready(self, process: asyncio.subprocess.Process, ports: Ports) -> None:
+        url = f"http://127.0.0.1:{ports.monitor}/healthz"
+        deadline_s = time.monotonic() + START_S
+        limit = aiohttp.ClientTimeout(total=2)
+        async with aiohttp.ClientSession(timeout=limit) as session:
+            while process.returncode is None and time.monotonic() < deadline_s:
+                with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+                    async with session.get(url) as answer:
+                        # Of this very server: another one may have had the port first.
+                        if answer.status == 200 and any("ready" in line for line in self._log.last):
+                            return
+                await asyncio.sleep(0.05)
+        words = "; ".join(list(self._log.last)[-3:])
+        if "address already in use" in words:
+            raise _PortTakenError(f"nats-server: {words}")
+        raise ConfigError(f"nats-server did not start within {START_S:g} s: {words}")
+
+    def _write_config(self, ports: Ports) -> bool:
+        """Write the configuration; return whether it is another one than before."""
+        store = self._state / "jetstream"
+        make_private_directory(store)
+        tls, entries = self._certificate(), self._roster.entries()
+        text = render(self._settings, ports, tls, store, entries).encode()
+        if self._config.exists() and self._config.read_bytes() == text:
+            return False
+        write_private(self._config, text)
+        return True
+
+    def _certificate(self) -> Pair:
+        settings = self._settings
+        if bool(settings.certificate) != bool(settings.key):
+            raise ConfigError("`certificate` and `key` go together: name both or none")
+        if settings.certificate:
+            return Pair(Path(settings.certificate).resolve(), Path(settings.key).resolve())
+        addresses = [*settings.addresses, settings.listen]
+        return self._authority.server_certificate("broker", addresses)
+
+    async def stop(self) -> None:
+        """Stop the server: SIGTERM, after ``STOP_S`` SIGKILL. Without one, nothing happens."""
+        process, self._stopping = self._process, True
+        if process is None:
+            return
+        ready_path(self._state).unlink(missing_ok=True)
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            async with asyncio.timeout(STOP_S):
+                await process.wait()
+        except TimeoutError:
+            log.error("server killed", after_s=STOP_S)  # noqa: TRY400 - no trace is of use here
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+        self._process = None
+
+    async def restart(self) -> None:
+        """Stop and start again on the same ports."""
+        await self.stop()
+        await self.start()
+
+    async def wait(self) -> None:
+        """Wait for ever; raise when the server ends by itself. Run it as a task of a group.
+
+        Raises:
+            TransportError: The server ended, or the watching of the roster failed.
+        """
+        while True:
+            process, watch = self._process, self._watching
+            if process is not None and process.returncode is not None and not self._stopping:
+                words = "; ".join(list(self._log.last)[-3:])
+                raise TransportError(f"nats-server ended with {process.returncode}: {words}")
+            if watch is not None and watch.done() and not watch.cancelled():
+                raise TransportError("the roster is no longer watched") from watch.exception()
+            await asyncio.sleep(0.2)
+
+    def running(self) -> bool:
+        """Whether the server runs."""
+        return self._process is not None and self._process.returncode is None
+
+    async def reload(self) -> bool:
+        """Take over the roster and the certificate as they are now; return whether they changed.
+
+        Who was revoked is disconnected by the server.
+
+        Raises:
+            ConfigError: The server refuses the new configuration.
+            TransportError: It does not run or does not answer.
+        """
+        async with self._reloading:
+            renewed = self._certificate_stamp()
+            if not self._write_config(self._ports) and renewed == self._certificate_stamp():
+                return False
+            if self._process is None or self._process.returncode is not None:
+                raise TransportError("the broker does not run")
+            self._log.forget_reloads()
+            self._process.send_signal(signal.SIGHUP)
+            try:
+                async with asyncio.timeout(10):
+                    wrong = await self._log.reloaded()
+            except TimeoutError:
+                raise TransportError("nats-server does not answer a reload") from None
+            if wrong is not None:
+                raise ConfigError(f"nats-server: {wrong}")
+            self.reloads += 1
+            log.info("broker reloaded", credentials=len(self._roster.entries()))
+            return True
+
+    def _certificate_stamp(self) -> int:
+        path = self._authority.ca_path.with_name("broker.pem")
+        return path.stat().st_mtime_ns if path.exists() else 0
+
+    async def _watch(self) -> None:
+        seen, looked_s = self._roster.entries(), time.monotonic()
+        while True:
+            await asyncio.sleep(WATCH_S)
+            try:
+                entries = self._roster.entries()
+                due = time.monotonic() - looked_s > CERTIFICATE_S
+                if (entries is not seen or due) and self.running():
+                    await self.reload()
+                    seen = entries
+                    looked_s = time.monotonic() if due else looked_s
+            except ForerunError as error:
+                # Such as a damaged roster: what holds now goes on until it is mended.
+                log.error("roster not taken over", error=str(error))  # noqa: TRY400 - see text
+
+
+class _PortTakenError(ConfigError):
+    """A port is in use."""
+
+
+def _die_with_parent() -> None:
+    assert _LIBC is not None
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def command(arguments: list[str]) -> int:
+    """Run ``forerun broker``; return the exit status."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    settings = load(Path(options.config), BrokerSettings) if options.config else BrokerSettings()
+    state = Path(options.state or settings.state)
+    directory = credentials_directory(state)
+    if options.what == "issue":
+        issue(directory, options.name, options.role, options.region, drill=options.drill)
+        print(credential_path(directory, options.name))  # noqa: T201 - the answer to the command
+        return 0
+    if options.what == "revoke":
+        revoke(directory, options.name)
+        return 0
+    service.set_up_logs("broker", level=options.log_level)
+    return service.run(lambda: _serve(settings, state))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="forerun broker", description="Run the broker.")
+    parser.add_argument("--config", help="TOML file; the packaged broker.toml explains it")
+    parser.add_argument("--state", help="directory of everything that lasts")
+    parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning"])
+    actions = parser.add_subparsers(dest="what", metavar="issue | revoke")
+    issuing = actions.add_parser("issue", help="make a credential and print where it lies")
+    issuing.add_argument("name")
+    issuing.add_argument("--role", required=True, choices=["unit", "hub", "hospital", "seat"])
+    issuing.add_argument("--region", required=True)
+    issuing.add_argument("--drill", action="store_true", help="for exercises only")
+    revoking = actions.add_parser("revoke", help="take a credential away")
+    revoking.add_argument("name")
+    return parser
+
+
+async def _serve(settings: BrokerSettings, state: Path) -> None:
+    async with Broker(settings, state) as broker:
+
+        def checks() -> dict[str, health.Check]:
+            up = broker.running()
+            return {"server": {"ok": up, "text": "runs" if up else "ended"}}
+
+        app = web.Application()
+        health.add_routes(app, checks)
+        async with service.listening(app, "127.0.0.1", broker.endpoints.health_port, None) as port:
+            log.info("health", url=f"http://127.0.0.1:{port}/healthz")
+            await broker.wait()

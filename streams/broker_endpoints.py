@@ -1,0 +1,117 @@
+"""Where a broker is reached: its ports, the file that says them, and its hold on its directory."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from streams.broker_config import BrokerSettings, Ports
+from streams.errors import ConfigError
+
+
+class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a running broker is reached; also what ``ready.json`` holds.
+
+    Attributes:
+        host: Name or address for clients, in the certificate.
+        mqtt_port: MQTT 3.1.1 over TLS.
+        websocket_port: MQTT over WebSocket at ``/mqtt``, and NATS over WebSocket.
+        nats_port: NATS over TLS.
+        monitor_port: The server's monitoring, on 127.0.0.1.
+        health_port: ``/healthz`` and ``/metrics`` of ``forerun broker``, on 127.0.0.1.
+        ca_path: The certificate authority to trust; None with an operator's own certificate.
+        credentials: The directory of the roster and the issued credentials.
+        pid: Process id of the server.
+    """
+
+    host: str
+    mqtt_port: int
+    websocket_port: int
+    nats_port: int
+    monitor_port: int
+    health_port: int
+    ca_path: str | None
+    credentials: str
+    pid: int
+
+    @property
+    def nats_url(self) -> str:
+        """URL for ``NatsTransport``."""
+        return f"tls://{self.host}:{self.nats_port}"
+
+    @property
+    def websocket_url(self) -> str:
+        """URL of MQTT over WebSocket."""
+        return f"wss://{self.host}:{self.websocket_port}/mqtt"
+
+    @property
+    def monitor_url(self) -> str:
+        """URL of the server's monitoring."""
+        return f"http://127.0.0.1:{self.monitor_port}"
+
+
+def credentials_directory(state: Path) -> Path:
+    """Return where the broker of this state directory looks for its roster."""
+    return state / "credentials"
+
+
+def ready_path(state: Path) -> Path:
+    """Return the file that is there while the broker runs: its ``Endpoints`` as JSON."""
+    return state / "ready.json"
+
+
+def read_ready(state: Path) -> Endpoints:
+    """Read the endpoints of the broker that runs in ``state``.
+
+    Raises:
+        ConfigError: None runs.
+    """
+    path = ready_path(state)
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Endpoints)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise ConfigError(f"{path}: no broker runs here: {error}") from error
+
+
+@contextlib.contextmanager
+def held_alone(state: Path) -> Iterator[None]:
+    """Hold ``state`` for one broker while the block runs.
+
+    Raises:
+        ConfigError: Another broker runs here.
+    """
+    descriptor = os.open(state / "running.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise ConfigError(f"{state}: another broker runs here; give this one its own") from error
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def reachable_host(settings: BrokerSettings) -> str:
+    """Return the name or address that clients are told."""
+    everywhere = settings.listen in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+    return settings.addresses[0] if everywhere else settings.listen
+
+
+def chosen_ports(ports: Ports, listen: str) -> Ports:
+    """Return ``ports`` with free ones for 0; all are probed before any is let go."""
+    with contextlib.ExitStack() as probes:
+        chosen = {}
+        for name, port in msgspec.structs.asdict(ports).items():
+            if port == 0:
+                family = socket.AF_INET6 if ":" in listen else socket.AF_INET
+                probe = probes.enter_context(socket.socket(family))
+                probe.bind((listen, 0))
+                chosen[name] = probe.getsockname()[1]
+        return msgspec.structs.replace(ports, **chosen)
