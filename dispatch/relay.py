@@ -17,7 +17,6 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -30,13 +29,12 @@ from dispatch.relay_resource import Resource
 from dispatch.relay_sessions import OnMessage, SourceSession, ViewerSession
 from dispatch.relay_stats import RelayStats
 from streams.errors import ForerunError, TransportError
-from streams.webrtc import PeerConnection, PeerSettings, without_mdns
+from streams.webrtc import PeerConnection, PeerSettings, close_peer, without_mdns
 
 Session = SourceSession | ViewerSession
 
 _TICK_S = 0.25
 _REPORT_EVERY = 2  # ticks: receiver reports and heartbeats twice a second
-_CLOSE_TIMEOUT_S = 5.0
 _ANSWER_TIMEOUT_S = 10.0
 
 log = structlog.get_logger("dispatch.relay")
@@ -189,7 +187,7 @@ class Relay:
         if isinstance(session, SourceSession):
             self._messages_refused += session.messages_refused
         log.info("session ended", resource=session.resource, reason=session.ended)
-        self._tasks.create_task(_close(session.peer), name=f"relay.close[{session.resource}]")
+        self._tasks.create_task(close_peer(session.peer), name=f"relay.close[{session.resource}]")
 
     def send(self, resource: str, label: str, data: bytes) -> bool:
         """Send a message down a data channel of the resource's source.
@@ -251,10 +249,10 @@ class Relay:
                     self.end(session, "no answer")
                     raise
         except TimeoutError as error:
-            await _close(peer)
+            await close_peer(peer)
             raise TransportError("no answer could be made in time") from error
         except BaseException:
-            await _close(peer)
+            await close_peer(peer)
             raise
         finally:
             self._opening[role] -= 1
@@ -308,9 +306,3 @@ async def _take_offer(peer: PeerConnection, offer: Offer, role: Role) -> None:
     except Exception as error:
         # aiortc raises whatever it stumbles over; the description is at fault, not the relay.
         raise OfferError(400, f"unusable session description: {error or 'no detail'}") from error
-
-
-async def _close(peer: PeerConnection) -> None:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_CLOSE_TIMEOUT_S):
-            await peer.close()

@@ -11,8 +11,10 @@ LAN address: it is the *browser's* loopback interface that Chrome hides, not the
 
 from __future__ import annotations
 
+import asyncio
 import re
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin
@@ -208,3 +210,44 @@ async def connect_peer(peer: PeerConnection, signalling: Signalling) -> str:
         # aiortc raises whatever its parser stumbles over: assertions, lookups, values.
         raise TransportError(f"{signalling.url}: unusable answer: {error}") from error
     return session_url
+
+
+async def close_peer(peer: RTCPeerConnection, timeout_s: float = 5.0) -> None:
+    """Close a peer connection, but do not wait for it for ever."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(timeout_s):
+            await peer.close()
+
+
+def count_received_bytes(peer: RTCPeerConnection) -> int:
+    """Return the bytes that arrived over a peer connection's transport, media and data.
+
+    STUN is not counted: this moves only when the application at the other side lives.
+    """
+    if peer.sctp is not None:
+        transport: Any = peer.sctp.transport
+    else:
+        transport = peer.getTransceivers()[0].sender.transport
+    (stats,) = transport._get_stats().values()
+    return int(stats.bytesReceived)
+
+
+@dataclass(slots=True)
+class Progress:
+    """Whether a count still grows; aiortc itself notices a dead path only after about 30 s.
+
+    It asks for *progress*, not for freshness: on a congested link old answers still count.
+
+    Attributes:
+        silence_s: After this time without growth the path counts as dead.
+    """
+
+    silence_s: float = 2.0
+    _count: int = -1
+    _grew_at: float = 0.0
+
+    def is_dead(self, count: int, now: float) -> bool:
+        """Take the present count at monotonic time ``now`` (s); return whether it stands still."""
+        if count > self._count:
+            self._count, self._grew_at = count, now
+        return now - self._grew_at > self.silence_s
