@@ -2,6 +2,8 @@
 
 ForerunError
 └── OnboardError                 anything the agent or a sensor says on purpose
+    ├── ImpossibleEventError     the run cannot take this now; names state and event
+    ├── RefusedActionError       an action of the crew that makes no sense; says why
     └── SensorError              a source cannot be read; names the sensor
         └── SensorUnreachableError   its other side does not answer now (``retry`` is true)
 """
@@ -15,6 +17,28 @@ class OnboardError(ForerunError):
     """Anything the agent or a sensor says on purpose."""
 
     reason = "onboard"
+
+
+class ImpossibleEventError(OnboardError):
+    """The run is in a state that does not take this event.
+
+    Attributes:
+        state: The run's state.
+        event: What was to happen.
+    """
+
+    reason = "impossible"
+
+    def __init__(self, state: str, event: str) -> None:
+        super().__init__(f"{event!r} is not possible while the run is {state!r}")
+        self.state = state
+        self.event = event
+
+
+class RefusedActionError(OnboardError):
+    """An action of the crew that makes no sense now; the text says why and what to do."""
+
+    reason = "action"
 
 
 class SensorError(OnboardError):

@@ -1,0 +1,253 @@
+"""The vehicle's link to the hub: facts up by the outbox, facts down, the clock, the words for it.
+
+MQTT by ``streams.transport.mqtt``, which connects again by itself; nothing here waits for a
+link. ``Link.run`` is the task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from onboard.incoming import Incoming
+from onboard.outgoing import HUB, Outgoing
+from streams import topics
+from streams.clock import Clock, OffsetEstimate
+from streams.codec import open_body
+from streams.delivery import Examined, Sender, examine
+from streams.errors import CredentialError, TransportError
+from streams.health import DROPPED, REFUSED
+from streams.messages import Arrival, Body, Receipt, TimeReply, TimeRequest
+from streams.outbox import Draft, Outbox
+from streams.transport import Delivery
+
+TIME_EVERY_S = 10.0
+TIME_AT_START = 3
+_DOWN = ("case_fact", "receipt_down", "time_reply", "arrival")
+
+log = structlog.get_logger(__name__)
+
+
+class Uplink(Protocol):
+    """The part of ``MqttTransport`` that is used here."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection."""
+
+    @property
+    def connections(self) -> int:
+        """How many there were."""
+
+    @property
+    def refusal(self) -> CredentialError | None:
+        """Why the broker refuses this vehicle, if it does."""
+
+    async def publish(self, topic: str, data: bytes) -> None:
+        """Send."""
+
+    def subscribe(self, pattern: str) -> AbstractAsyncContextManager[AsyncIterator[Delivery]]:
+        """Subscribe."""
+
+    async def wait_connected(self, timeout_s: float = 10.0) -> None:
+        """Wait for a connection."""
+
+    async def wait_disconnected(self, timeout_s: float) -> None:
+        """Wait for the loss of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkState:
+    """How the link is.
+
+    Attributes:
+        connected: Whether the broker is reached.
+        since_ns: Wall clock since when that is so.
+        answered_ns: Wall clock of the hub's last receipt or time reply; None before the first.
+        refused: Why the broker refuses this vehicle, if it does.
+    """
+
+    connected: bool
+    since_ns: int
+    answered_ns: int | None
+    refused: str | None
+
+
+class Link:
+    """Keeps facts, receipts and the clock going over an uplink."""
+
+    def __init__(
+        self,
+        uplink: Uplink,
+        *,
+        address: tuple[str, str],
+        outbox: Outbox,
+        outgoing: Outgoing,
+        incoming: Incoming,
+        offset: OffsetEstimate,
+        clock: Clock,
+    ) -> None:
+        """Prepare the link.
+
+        Args:
+            uplink: The transport, entered by its owner.
+            address: Region and unit.
+            outbox: What waits for the hub.
+            outgoing: Makes the stream messages, and takes the receipts.
+            incoming: Takes the hub's facts.
+            offset: Takes the comparisons with the hub's clock.
+            clock: This machine's.
+        """
+        self.sender = Sender(outbox, HUB, self.publish, clock)
+        self.changed: Callable[[], None] = lambda: None
+        self.delivered: Callable[[set[str], int], None] = lambda _ids, _at: None
+        self.arrival: Callable[[str, Arrival], None] = lambda _case, _arrival: None
+        self._uplink = uplink
+        self._region, self._unit = address
+        self._outgoing = outgoing
+        self._incoming = incoming
+        self._offset = offset
+        self._clock = clock
+        self._since_ns = clock.wall_ns()
+        self._answered_ns: int | None = None
+        self._asked: dict[int, int] = {}
+        self._connected = False
+        outgoing.listen(lambda _: self.sender.wake())
+
+    @property
+    def state(self) -> LinkState:
+        """How it is now."""
+        refusal = self._uplink.refusal
+        return LinkState(
+            self._connected, self._since_ns, self._answered_ns, str(refusal) if refusal else None
+        )
+
+    def hub_ns(self) -> int:
+        """Return the hub's time as well as it is known."""
+        wall_ns = self._clock.wall_ns()
+        estimate = self._offset.at(wall_ns, self._clock.monotonic_ns())
+        return wall_ns + (estimate.offset_ns if estimate else 0)
+
+    async def publish(self, kind: str, data: bytes) -> None:
+        """Publish below this unit's name.
+
+        Raises:
+            TransportError: There is no path.
+        """
+        path = topics.path("unit", self._region, self._unit, kind, drill=self._outgoing.drill)
+        await self._uplink.publish(path, data)
+
+    async def send_freshest(self, draft: Draft) -> None:
+        """Publish a stream message if there is a path; without one it is dropped and counted."""
+        try:
+            async with asyncio.timeout(2):
+                await self.publish(draft.kind, self._outgoing.frame(draft))
+        except (TransportError, TimeoutError):
+            DROPPED.labels(draft.kind).inc()
+
+    async def run(self) -> None:
+        """Keep the link going until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            name = f"onboard[{self._unit}]"
+            group.create_task(self.sender.run(), name=f"{name}.sender")
+            group.create_task(self._watch(), name=f"{name}.link")
+            for kind in _DOWN:
+                group.create_task(self._read(kind), name=f"{name}.{kind}")
+
+    async def _watch(self) -> None:
+        known = 0
+        while True:
+            try:
+                await self._uplink.wait_connected(5)
+            except TransportError:
+                continue
+            except CredentialError:
+                self.changed()
+                await asyncio.sleep(1)
+                continue
+            if self._uplink.connections != known:
+                known = self._uplink.connections
+                self._note(connected=True)
+                self.sender.path_is_new()
+            async with asyncio.TaskGroup() as group:
+                asking = group.create_task(self._ask_time(), name="onboard.time")
+                await self._until_lost()
+                asking.cancel()
+            if not self._uplink.connected:
+                self._note(connected=False)
+
+    async def _until_lost(self) -> None:
+        while self._uplink.connected:
+            try:
+                await self._uplink.wait_disconnected(5)
+            except TransportError:
+                continue
+
+    def _note(self, *, connected: bool) -> None:
+        self._connected, self._since_ns = connected, self._clock.wall_ns()
+        self.changed()
+
+    async def _ask_time(self) -> None:
+        asked = 0
+        while True:
+            t1_ns = self._clock.wall_ns()
+            if len(self._asked) > 8:
+                self._asked.clear()
+            self._asked[t1_ns] = self._clock.monotonic_ns()
+            await self.send_freshest(Draft("time_request", TimeRequest(t1_ns=t1_ns)))
+            asked += 1
+            await asyncio.sleep(0.5 if asked < TIME_AT_START else TIME_EVERY_S)
+
+    async def _read(self, kind: str) -> None:
+        pattern = topics.path("unit", self._region, self._unit, kind, drill=self._outgoing.drill)
+        while True:
+            try:
+                async with self._uplink.subscribe(pattern) as deliveries:
+                    async for delivery in deliveries:
+                        await self._take(delivery)
+            except CredentialError as error:
+                log.warning("subscription refused", kind=kind, error=str(error))
+            await asyncio.sleep(5)
+
+    async def _take(self, delivery: Delivery) -> None:
+        now_ns = self._clock.wall_ns()
+        examined = examine(delivery.topic, delivery.data, now_ns, "hub")
+        if not isinstance(examined, Examined):
+            REFUSED.labels("onboard", examined.reason).inc()
+            log.warning("message refused", topic=delivery.topic, error=examined.text)
+            return
+        match examined.envelope.kind:
+            case "case_fact":
+                await self._take_fact(examined)
+            case "receipt_down":
+                self._take_receipt(open_body(examined.envelope, Receipt))
+            case "time_reply":
+                self._take_time(open_body(examined.envelope, TimeReply))
+            case "arrival":
+                assert examined.envelope.case is not None
+                self.arrival(examined.envelope.case, open_body(examined.envelope, Arrival))
+
+    async def _take_fact(self, examined: Examined) -> None:
+        receipt: Body = self._incoming.take(examined)
+        await self.send_freshest(Draft("receipt_up", receipt))
+
+    def _take_receipt(self, receipt: Receipt) -> None:
+        self._answered_ns = self._clock.wall_ns()
+        at_hub_ns = self.hub_ns()
+        self.sender.take_receipt(receipt)
+        ids = self._outgoing.take_receipt(receipt, at_hub_ns)
+        if ids:
+            self.delivered(ids, at_hub_ns)
+        self.changed()
+
+    def _take_time(self, reply: TimeReply) -> None:
+        if self._asked.pop(reply.t1_ns, None) is None:
+            return  # an answer to nobody's question, or one that came twice
+        wall_ns, monotonic_ns = self._clock.wall_ns(), self._clock.monotonic_ns()
+        self._answered_ns = wall_ns
+        self._offset.add(reply.t1_ns, reply.t2_ns, reply.t3_ns, wall_ns, monotonic_ns)

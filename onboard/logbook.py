@@ -1,0 +1,205 @@
+"""The vehicle's logbook: the facts of its runs, its own and the hub's, each once, on disk.
+
+The outbox forgets a fact when the hub has it and the hub's facts come only once; what the crew
+sees after a restart is folded from here. Waveforms, vitals and tracks do not stand in it.
+
+SQLite in WAL mode with ``synchronous=FULL``: what was acknowledged to the hub, or shown to
+the crew as made, is still here after a power cut.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from onboard.situation import Fact
+from streams.codec import decode, encode
+from streams.errors import MessageError, StorageError
+from streams.inbox import Inbox, Line
+from streams.messages import Envelope, Lane
+
+KINDS = frozenset({"run_started", "run_ended", "milestone", "pre_alert", "case_note"})
+"""Own facts that are kept; all are rare and small."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS facts (
+    position INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, case_id TEXT, own INTEGER NOT NULL,
+    lane TEXT NOT NULL, sequence INTEGER NOT NULL, at_hub_ns INTEGER NOT NULL,
+    delivered_hub_ns INTEGER, data BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS waiting ON facts (lane, sequence)
+    WHERE own = 1 AND delivered_hub_ns IS NULL;
+CREATE TABLE IF NOT EXISTS progress (
+    source TEXT NOT NULL, epoch TEXT NOT NULL, lane TEXT NOT NULL, stored INTEGER NOT NULL,
+    ahead TEXT NOT NULL, PRIMARY KEY (source, epoch, lane)) WITHOUT ROWID;
+"""
+
+
+class Logbook:
+    """The facts of this vehicle's runs. One process writes it, in one thread."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or make the logbook at ``path``.
+
+        Raises:
+            StorageError: The file cannot be opened or is damaged.
+        """
+        self.inbox = Inbox()
+        self._path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, isolation_level=None)
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
+                self._db.execute(f"PRAGMA {pragma}")
+            self._db.executescript(_SCHEMA)
+            rows = self._db.execute("SELECT source, epoch, lane, stored, ahead FROM progress")
+            for source, epoch, lane, stored, ahead in rows:
+                self.inbox.restore(Line(source, epoch, lane), stored, json.loads(ahead))
+        except (OSError, sqlite3.Error) as error:
+            raise StorageError(f"logbook {path}: {error}; move the file away") from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def add_own(self, envelope: Envelope) -> bool:
+        """Keep a fact that this vehicle made; return False if it was here before.
+
+        Raises:
+            StorageError: The disk is full or fails.
+        """
+        at_hub_ns = envelope.source_ns + (envelope.offset_ns or 0)
+        with _Writing(self._db, self._path):
+            return self._insert(envelope, encode(envelope), own=True, at_hub_ns=at_hub_ns)
+
+    def take(self, line: Line, sequence: int, fact: Envelope, data: bytes, at_hub_ns: int) -> bool:
+        """Keep a fact of the hub and note its number; return False if it was here before.
+
+        Args:
+            line: The hub's line on which it came.
+            sequence: Its number there.
+            fact: The fact inside.
+            data: The same, encoded, as it came.
+            at_hub_ns: When it was made, by the hub's clock.
+
+        Raises:
+            StorageError: The disk is full or fails; nothing was kept, the hub will repeat.
+        """
+        if self.inbox.has(line, sequence):
+            return False
+        ahead = self.inbox.copy()
+        ahead.take(line, sequence)
+        with _Writing(self._db, self._path):
+            new = self._insert(fact, data, own=False, at_hub_ns=at_hub_ns)
+            self._note_progress(ahead, line)
+        self.inbox = ahead
+        return new
+
+    def pass_over(self, line: Line, sequence: int) -> None:
+        """Count a number of the hub's as answered without keeping anything.
+
+        Raises:
+            StorageError: The disk is full or fails.
+        """
+        ahead = self.inbox.copy()
+        ahead.take(line, sequence)
+        with _Writing(self._db, self._path):
+            self._note_progress(ahead, line)
+        self.inbox = ahead
+
+    def deliver(self, stored: dict[Lane, int], at_hub_ns: int) -> set[str]:
+        """Note own facts as delivered: all up to a number in each lane; return their ids.
+
+        Raises:
+            StorageError: The disk is full or fails.
+        """
+        ids: set[str] = set()
+        with _Writing(self._db, self._path):
+            for lane, number in stored.items():
+                rows = self._db.execute(
+                    "UPDATE facts SET delivered_hub_ns = ? WHERE own = 1 AND "
+                    "delivered_hub_ns IS NULL AND lane = ? AND sequence <= ? RETURNING id",
+                    (at_hub_ns, lane, number),
+                )
+                ids.update(row[0] for row in rows.fetchall())
+        return ids
+
+    def facts(self) -> Iterator[Fact]:
+        """Give all facts in the order in which they came."""
+        rows = self._db.execute(
+            "SELECT own, at_hub_ns, delivered_hub_ns, data FROM facts ORDER BY position"
+        )
+        for own, at_hub_ns, delivered_hub_ns, data in rows.fetchall():
+            try:
+                envelope = decode(data)
+            except MessageError as error:
+                raise StorageError(f"logbook {self._path}: {error}; move it away") from error
+            yield Fact(envelope, bool(own), at_hub_ns, delivered_hub_ns)
+
+    def forget(self, before_hub_ns: int, keep: Iterable[str]) -> int:
+        """Remove cases whose newest fact is older than a time; return how many facts went.
+
+        Args:
+            before_hub_ns: The time.
+            keep: Cases that stay however old they are.
+
+        Raises:
+            StorageError: The disk fails.
+        """
+        kept = json.dumps(list(keep))
+        with _Writing(self._db, self._path):
+            return self._db.execute(
+                "DELETE FROM facts WHERE case_id IN (SELECT case_id FROM facts GROUP BY case_id "
+                "HAVING max(at_hub_ns) < ?) AND case_id NOT IN (SELECT value FROM json_each(?)) "
+                "AND (own = 0 OR delivered_hub_ns IS NOT NULL)",
+                (before_hub_ns, kept),
+            ).rowcount
+
+    def _insert(self, envelope: Envelope, data: bytes, *, own: bool, at_hub_ns: int) -> bool:
+        inserted = self._db.execute(
+            "INSERT OR IGNORE INTO facts (id, case_id, own, lane, sequence, at_hub_ns, data) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                envelope.id, envelope.case, own, envelope.lane, envelope.sequence, at_hub_ns, data,
+            ),
+        )  # fmt: skip
+        return inserted.rowcount == 1
+
+    def _note_progress(self, inbox: Inbox, line: Line) -> None:
+        self._db.execute(
+            "INSERT OR REPLACE INTO progress VALUES (?, ?, ?, ?, ?)",
+            (
+                line.source, line.epoch, line.lane, inbox.stored(line),
+                json.dumps(inbox.ahead(line)),
+            ),
+        )  # fmt: skip
+
+
+class _Writing:
+    """BEGIN IMMEDIATE … COMMIT, or ROLLBACK; database errors become ``StorageError``."""
+
+    def __init__(self, db: sqlite3.Connection, path: Path) -> None:
+        self._db = db
+        self._path = path
+
+    def __enter__(self) -> None:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            raise StorageError(f"logbook {self._path}: {error}") from error
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        failure = error
+        try:
+            if error is None:
+                self._db.execute("COMMIT")
+        except sqlite3.Error as failed:
+            failure = failed
+        finally:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+        if isinstance(failure, sqlite3.Error):
+            raise StorageError(
+                f"logbook {self._path}: {failure}; free space on the disk"
+            ) from failure

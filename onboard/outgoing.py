@@ -1,0 +1,138 @@
+"""What the vehicle makes: facts into the outbox first, then everywhere else; stream frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from onboard.logbook import KINDS, Logbook
+from streams.codec import decode, encode
+from streams.messages import Envelope, Lane, Receipt
+from streams.outbox import Draft, Outbox
+from streams.topics import LANES
+
+HUB = "hub"
+"""The outbox's one destination."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How much waits for the hub's receipt.
+
+    Attributes:
+        waiting: Facts by lane.
+        oldest_ns: Wall clock of the oldest; None when nothing waits.
+    """
+
+    waiting: dict[Lane, int]
+    oldest_ns: int | None
+
+    @property
+    def total(self) -> int:
+        """Facts in all lanes."""
+        return sum(self.waiting.values())
+
+
+class Outgoing:
+    """The one place where this vehicle's facts are made.
+
+    A fact is in the outbox, synced, before anybody hears of it. Facts of the run also go into
+    the logbook; ``recover`` repeats that for what a crash cut off between the two.
+    """
+
+    def __init__(self, outbox: Outbox, logbook: Logbook, *, drill: bool = False) -> None:
+        """Take over the outbox and logbook; call ``recover`` before anything else.
+
+        Args:
+            outbox: Of this vehicle.
+            logbook: Of this vehicle.
+            drill: Whether everything made here belongs to an exercise.
+        """
+        self.drill = drill
+        self._outbox = outbox
+        self._logbook = logbook
+        self._listeners: list[Callable[[Envelope], None]] = []
+        self._last: dict[Lane, int] = {}
+        self.made = 0
+
+    def listen(self, listener: Callable[[Envelope], None]) -> None:
+        """Have ``listener`` called for every fact once it is on the disk."""
+        self._listeners.append(listener)
+
+    def recover(self, at_hub_ns: int) -> None:
+        """Put into the logbook what a crash left only in the outbox, and count what waits.
+
+        Args:
+            at_hub_ns: Time, taken as that of receipts that came just before the crash.
+
+        Raises:
+            StorageError: The disk fails.
+        """
+        waiting = self._outbox.depth(HUB).waiting
+        freed: dict[Lane, int] = {}
+        for lane in LANES:
+            entries = self._outbox.waiting(HUB, lane, 0, 1)
+            if entries:
+                self._last[lane] = entries[0].sequence + waiting.get(lane, 0) - 1
+            freed[lane] = entries[0].sequence - 1 if entries else 2**63 - 1
+        for lane in ("urgent", "facts"):
+            after = 0
+            while entries := self._outbox.waiting(HUB, lane, after, 200):
+                after = entries[-1].sequence
+                for entry in entries:
+                    if entry.kind in KINDS:
+                        self._logbook.add_own(decode(entry.data))
+        self._logbook.deliver(freed, at_hub_ns)
+
+    def make(self, drafts: Sequence[Draft], mark: tuple[str, int] | None = None) -> list[Envelope]:
+        """Make facts, all or none; they are on the disk when this returns.
+
+        Args:
+            drafts: What to make.
+            mark: A number to keep with them (see ``Outbox.add_all``).
+
+        Raises:
+            StorageError: The disk is full or fails; none was made.
+            OversizedError: A body is too large for its kind; none was made.
+        """
+        marked = [(HUB, replace(draft, drill=self.drill)) for draft in drafts]
+        made = self._outbox.add_all(marked, mark)
+        self.made += len(made)
+        for envelope in made:
+            self._last[envelope.lane] = envelope.sequence
+            if envelope.kind in KINDS:
+                self._logbook.add_own(envelope)
+        for envelope in made:
+            for listener in self._listeners:
+                listener(envelope)
+        return made
+
+    def frame(self, draft: Draft) -> bytes:
+        """Return an encoded stream message; nothing is stored."""
+        return encode(self._outbox.envelope(replace(draft, drill=self.drill)))
+
+    def mark(self, name: str) -> int:
+        """Return the number kept under ``name``; 0 when there is none."""
+        return self._outbox.mark(name)
+
+    def take_receipt(self, receipt: Receipt, at_hub_ns: int) -> set[str]:
+        """Note in the logbook what the hub has; return the ids of facts newly delivered."""
+        if receipt.epoch != self._outbox.epoch:
+            return set()
+        return self._logbook.deliver(receipt.stored, at_hub_ns)
+
+    def waiting(self, lane: Lane) -> int:
+        """Return how many facts of a lane have no receipt."""
+        entries = self._outbox.waiting(HUB, lane, 0, 1)
+        return self._last[lane] - entries[0].sequence + 1 if entries else 0
+
+    def backlog(self) -> Backlog:
+        """Return what waits; cheap however much that is."""
+        oldest: list[int] = []
+        waiting: dict[Lane, int] = {}
+        for lane in LANES:
+            entries = self._outbox.waiting(HUB, lane, 0, 1)
+            if entries:
+                waiting[lane] = self._last[lane] - entries[0].sequence + 1
+                oldest.append(entries[0].made_ns)
+        return Backlog(waiting, min(oldest, default=None))
