@@ -1,0 +1,320 @@
+"""What a seat or a script may do with a case, and which facts that makes. Pure.
+
+An action is checked against the cases as they stand and becomes facts, or a clear error and
+nothing at all. Who does the I/O holds a lock around deciding and storing, so of two seats that
+act on one case one wins and the other is told.
+
+As JSON each action is an object with ``action`` and the fields below; ``id``, a ULID made by
+the client, makes a repeat harmless: it becomes the id of the main fact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from dispatch.cases import Case, CaseBook
+from dispatch.errors import ConflictError, UnknownError
+from dispatch.units import Fleet
+from streams.identity import alias
+from streams.messages import (
+    Age,
+    CaseAmended,
+    CaseClosed,
+    CaseNote,
+    CaseOpened,
+    HospitalChosen,
+    HospitalStoodDown,
+    Identifier,
+    Name,
+    Origin,
+    Position,
+    Severity,
+    Sex,
+    ShortText,
+    Text,
+    UnitAssigned,
+    UnitReleased,
+)
+from streams.outbox import Draft
+
+MS_NS = 1_000_000
+Outcome = Literal["handed_over", "refused", "not_found", "died", "treated", "cancelled"]
+Address = Annotated[str, msgspec.Meta(min_length=1, max_length=4000, pattern=r"\S")]
+Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=4000, pattern=r"\S")]
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A place in WGS-84, with the radius within which it is meant."""
+
+    latitude_deg: Annotated[float, msgspec.Meta(ge=-90, le=90)]
+    longitude_deg: Annotated[float, msgspec.Meta(ge=-180, le=180)]
+    radius_m: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    source: ShortText = "dispatcher"
+
+
+class _Action(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="action"
+):
+    id: Identifier | None = None
+
+
+class OpenCase(_Action, frozen=True, kw_only=True, tag="open_case"):
+    """Open a case: the address first, the rest may follow by ``amend_case``."""
+
+    address: Address
+    complaint: Text = ""
+    severity: Severity = "unknown"
+    position: Place | None = None
+    caller: ShortText | None = None
+    age_years: Age | None = None
+    sex: Sex = "unknown"
+    alias: ShortText | None = None
+    origin: Origin = "live"
+
+
+class AmendCase(_Action, frozen=True, kw_only=True, tag="amend_case"):
+    """Add or correct what is known; absent fields stay as they are."""
+
+    case: Identifier
+    address: Address | None = None
+    complaint: Text | None = None
+    severity: Severity | None = None
+    position: Place | None = None
+    caller: ShortText | None = None
+    age_years: Age | None = None
+    sex: Sex | None = None
+
+
+class AssignUnit(_Action, frozen=True, kw_only=True, tag="assign_unit"):
+    """Send a unit.
+
+    Attributes:
+        replaces: The unit that it replaces on this case; must be the one that is there.
+        override: Take the unit from the case it is on; wants ``reason``.
+    """
+
+    case: Identifier
+    unit: Name
+    replaces: Name | None = None
+    override: bool = False
+    reason: Text | None = None
+
+
+class ReleaseUnit(_Action, frozen=True, kw_only=True, tag="release_unit"):
+    """Take the unit off the case."""
+
+    case: Identifier
+    unit: Name
+    reason: Reason
+
+
+class ChooseHospital(_Action, frozen=True, kw_only=True, tag="choose_hospital"):
+    """Choose or change the receiving hospital; the one before is told to stand down.
+
+    Attributes:
+        previous: The hospital that the person saw as chosen, "" for none; when another is
+            chosen by now, nothing is done. Absent: not checked.
+    """
+
+    case: Identifier
+    hospital: Name
+    previous: str | None = None
+    reason: Text | None = None
+
+
+class AddNote(_Action, frozen=True, kw_only=True, tag="note"):
+    """Write a sentence on the timeline; ``at_ms`` is when it was true, now when absent."""
+
+    case: Identifier
+    text: Reason
+    at_ms: Annotated[int, msgspec.Meta(ge=0, le=2**53)] | None = None
+
+
+class CloseCase(_Action, frozen=True, kw_only=True, tag="close_case"):
+    """End the case."""
+
+    case: Identifier
+    outcome: Outcome
+    text: Text | None = None
+
+
+Action = OpenCase | AmendCase | AssignUnit | ReleaseUnit | ChooseHospital | AddNote | CloseCase
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What an action comes to.
+
+    Attributes:
+        case: The case.
+        drafts: The facts, in order; the last one is the main one and takes the action's id.
+    """
+
+    case: str
+    drafts: tuple[Draft, ...]
+
+    def answer(self) -> dict[str, Any]:
+        """Return what is told to who asked."""
+        return {"ok": True, "case": self.case, "made": [draft.kind for draft in self.drafts]}
+
+
+def decide(action: Action, book: CaseBook, fleet: Fleet, now_ns: int, new_case: str) -> Decision:
+    """Return the facts that an action makes.
+
+    Args:
+        action: What is asked for.
+        book: The cases as they stand.
+        fleet: Units and hospitals.
+        now_ns: The hub's wall clock.
+        new_case: Id for a case that is opened.
+
+    Raises:
+        UnknownError: No such case, unit or hospital.
+        ConflictError: It would silently undo something that stands.
+    """
+    if isinstance(action, OpenCase):
+        return _open(action, now_ns, new_case)
+    case = book.get(action.case)
+    if case is None:
+        raise UnknownError("case", action.case)
+    if isinstance(action, AddNote):
+        at_ns = action.at_ms * MS_NS if action.at_ms is not None else now_ns
+        return _one(case, "case_note", CaseNote(text=action.text, at_ns=at_ns))
+    if isinstance(action, AmendCase):
+        return _amend(action, case, now_ns)
+    if not case.is_open:
+        raise ConflictError(
+            f"the case was closed ({case.outcome}): open a new one", kind="closed", case=case.id
+        )
+    return _lead(action, case, book, fleet)
+
+
+def _lead(
+    action: AssignUnit | ReleaseUnit | ChooseHospital | CloseCase,
+    case: Case,
+    book: CaseBook,
+    fleet: Fleet,
+) -> Decision:
+    match action:
+        case AssignUnit():
+            return _assign(action, case, book, fleet)
+        case ReleaseUnit():
+            return _release(action, case, fleet)
+        case ChooseHospital():
+            return _choose(action, case, fleet)
+        case CloseCase():
+            return _one(case, "case_closed", CaseClosed(outcome=action.outcome, text=action.text))
+
+
+def _open(action: OpenCase, now_ns: int, new_case: str) -> Decision:
+    body = CaseOpened(
+        address=action.address.strip(),
+        complaint=action.complaint.strip(),
+        alias=action.alias or alias(new_case),
+        severity=action.severity,
+        position=_position(action.position, now_ns),
+        caller=action.caller,
+        age_years=action.age_years,
+        sex=action.sex,
+    )
+    return Decision(new_case, (Draft("case_opened", body, origin=action.origin, case=new_case),))
+
+
+def _amend(action: AmendCase, case: Case, now_ns: int) -> Decision:
+    body = CaseAmended(
+        address=action.address.strip() if action.address else None,
+        complaint=action.complaint,
+        severity=action.severity,
+        position=_position(action.position, now_ns),
+        caller=action.caller,
+        age_years=action.age_years,
+        sex=action.sex,
+    )
+    if body == CaseAmended():
+        raise ConflictError("nothing to change is named", kind="empty", case=case.id)
+    return _one(case, "case_amended", body)
+
+
+def _assign(action: AssignUnit, case: Case, book: CaseBook, fleet: Fleet) -> Decision:
+    unit = fleet.unit(action.unit)
+    if case.unit == unit.name and case.run_ended_ns is None:
+        raise ConflictError(
+            f"{unit.label} is on this case already", kind="same", unit=unit.name, case=case.id
+        )
+    if case.unit not in (None, unit.name, action.replaces) and case.has_crew_under_way:
+        raise ConflictError(
+            f"the case has {case.unit}: to send {unit.label} in its place, say that it "
+            f"replaces {case.unit}",
+            kind="has_unit", unit=case.unit or "", case=case.id,
+        )  # fmt: skip
+    drafts = []
+    other = book.of_unit(unit.name)
+    if other is not None and other.id != case.id:
+        reason = (action.reason or "").strip()
+        if not action.override or not reason:
+            raise ConflictError(
+                f"{unit.label} is on the case {other.address!r} ({other.alias}): to take it "
+                f"from there, override with a reason",
+                kind="busy", unit=unit.name, case=other.id, address=other.address,
+                alias=other.alias,
+            )  # fmt: skip
+        taken = UnitReleased(unit=unit.name, reason=f"sent to {case.address}: {reason}")
+        drafts.append(_draft(other, "unit_released", taken))
+    released = case.unit if case.unit != unit.name else None
+    assigned = UnitAssigned(unit=unit.name, reason=action.reason, released=released)
+    return Decision(case.id, (*drafts, _draft(case, "unit_assigned", assigned)))
+
+
+def _release(action: ReleaseUnit, case: Case, fleet: Fleet) -> Decision:
+    unit = fleet.unit(action.unit)
+    if case.unit != unit.name:
+        raise ConflictError(
+            f"{unit.label} is not on this case", kind="not_there", unit=unit.name, case=case.id
+        )
+    return _one(case, "unit_released", UnitReleased(unit=unit.name, reason=action.reason))
+
+
+def _choose(action: ChooseHospital, case: Case, fleet: Fleet) -> Decision:
+    hospital = fleet.hospital(action.hospital)
+    if action.previous is not None and action.previous != (case.hospital or ""):
+        raise ConflictError(
+            f"meanwhile {case.hospital_name or 'no hospital'} is chosen: look again",
+            kind="changed", hospital=case.hospital or "", case=case.id,
+        )  # fmt: skip
+    if case.hospital == hospital.name:
+        raise ConflictError(
+            f"{hospital.title} is the hospital of this case already",
+            kind="same", hospital=hospital.name, case=case.id,
+        )  # fmt: skip
+    drafts = []
+    if case.hospital is not None:
+        stood_down = HospitalStoodDown(hospital=case.hospital, reason=action.reason)
+        drafts.append(_draft(case, "hospital_stood_down", stood_down))
+    chosen = HospitalChosen(
+        hospital=hospital.name, name=hospital.title, reason=action.reason, previous=case.hospital
+    )
+    return Decision(case.id, (*drafts, _draft(case, "hospital_chosen", chosen)))
+
+
+def _one(case: Case, kind: str, body: Any) -> Decision:
+    return Decision(case.id, (_draft(case, kind, body),))
+
+
+def _draft(case: Case, kind: str, body: Any) -> Draft:
+    # A played case stays one: what the hub adds to it has the origin of its opening.
+    return Draft(kind, body, origin=case.opened_as, case=case.id)
+
+
+def _position(place: Place | None, now_ns: int) -> Position | None:
+    if place is None:
+        return None
+    return Position(
+        latitude_deg=place.latitude_deg,
+        longitude_deg=place.longitude_deg,
+        radius_m=place.radius_m,
+        source=place.source,
+        measured_ns=now_ns,
+    )

@@ -1,0 +1,209 @@
+"""Cases, units and hospitals as the console's page gets them: JSON-able, times in ms. Pure.
+
+Nanoseconds do not fit a number of JavaScript, so times end in ``_ms`` here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from dispatch.cases import Case, CaseBook
+from dispatch.suggestion import Suggestion
+from dispatch.timeline import Entry
+from dispatch.units import Fleet, HospitalSettings, Unit
+from dispatch.vital_signs import Sign
+from streams.messages import Position
+from streams.topics import TOPICS
+
+TRACK_SENT = 300
+"""Positions of a unit's way that a page gets at once."""
+
+Reached = Callable[[str, str, int], bool | None]
+"""``reached(destination, case, case_sequence)``: True when it is stored there, False while it
+is on the way, None when it does not go there."""
+
+
+def summary(case: Case, reached: Reached) -> dict[str, Any]:
+    """Return what the queue shows of a case."""
+    return {
+        "id": case.id,
+        "alias": case.alias,
+        "address": case.address,
+        "complaint": case.complaint,
+        "severity": case.severity,
+        "severity_by": case.severity_by,
+        "age_years": case.age_years,
+        "age_is_estimate": case.age_is_estimate,
+        "sex": case.sex,
+        "caller": case.caller,
+        "position": _position(case.position),
+        "opened_ms": _ms(case.opened_ns),
+        "closed_ms": _ms(case.closed_ns),
+        "outcome": case.outcome,
+        "unit": case.unit,
+        "unit_mark": unit_mark(case, case.unit_sequence, reached),
+        "hospital": case.hospital,
+        "hospital_name": case.hospital_name,
+        "hospital_mark": hospital_mark(case, case.hospital_sequence, reached),
+        "stage": case.stage,
+        "run_ended_ms": _ms(case.run_ended_ns),
+        "pathway": case.pre_alert.pathway if case.pre_alert else None,
+        "facts": case.facts,
+        "synthetic": case.synthetic,
+        "replayed": case.replayed,
+        "drill": case.drill,
+    }
+
+
+def detail(case: Case, reached: Reached) -> dict[str, Any]:
+    """Return what the page of one case shows beside its summary."""
+    return {
+        "stages": {stage: _ms(at_ns) for stage, at_ns in case.stages.items()},
+        "patients": [
+            {"patient": patient, "signs": {name: _sign(sign) for name, sign in signs.items()}}
+            for patient, signs in case.vitals.items()
+        ],
+        "vitals_stale_after_s": TOPICS["vitals"].stale_after_s,
+        "media": case.media,
+        "entries": [entry(one, case, reached) for one in case.entries],
+    }
+
+
+def entry(one: Entry, case: Case, reached: Reached) -> dict[str, Any]:
+    """Return one line of the timeline with the way it has come: made, delivered, seen."""
+    to_hospital = to_unit = None
+    if one.source != case.hospital:
+        to_hospital = hospital_mark(case, one.case_sequence, reached)
+    if one.source != case.unit:
+        to_unit = unit_mark(case, one.case_sequence, reached)
+    about_unit = one.kind in ("unit_assigned", "unit_released")
+    mark = (to_unit or to_hospital) if about_unit else (to_hospital or to_unit)
+    return {
+        "id": one.id,
+        "sequence": one.case_sequence,
+        "kind": one.kind,
+        "at_ms": _ms(one.at_ns),
+        "noted_ms": _ms(one.noted_ns),
+        "source": one.source,
+        "origin": one.origin,
+        "data": one.data,
+        "mark": mark,
+    }
+
+
+def unit_mark(case: Case, case_sequence: int, reached: Reached) -> dict[str, Any] | None:
+    """Return how far a fact has come to the assigned unit; None when there is none."""
+    if case.unit is None:
+        return None
+    arrived = reached(f"unit/{case.unit}", case.id, case_sequence)
+    if arrived is None:
+        return None
+    if arrived and case.crew_sequence > case_sequence:
+        return {"state": "seen", "role": "crew"}
+    return {"state": "delivered" if arrived else "made"}
+
+
+def hospital_mark(case: Case, case_sequence: int, reached: Reached) -> dict[str, Any] | None:
+    """Return how far a fact has come to the chosen hospital; None when there is none."""
+    if case.hospital is None:
+        return None
+    arrived = reached(f"hospital/{case.hospital}", case.id, case_sequence)
+    if arrived is None:
+        return None
+    if arrived:
+        for seen in case.seen:
+            if seen.hospital == case.hospital and seen.case_sequence > case_sequence:
+                return {"state": "seen", "role": seen.role}
+    return {"state": "delivered" if arrived else "made"}
+
+
+def unit(one: Unit, book: CaseBook, now_ns: int) -> dict[str, Any]:
+    """Return what a page shows of a unit."""
+    case = book.of_unit(one.name)
+    arrival = None
+    if one.arrival is not None and case is not None and one.arrival[0] == case.id:
+        estimate = one.arrival[1]
+        arrival = {
+            "at_ms": _ms(estimate.at_ns),
+            "position_ms": _ms(estimate.position_ns),
+            "distance_m": round(estimate.distance_m),
+            "method": estimate.method,
+        }
+    return {
+        "name": one.name,
+        "label": one.label,
+        "case": case.id if case else None,
+        "stage": case.stage if case else None,
+        "position": _position(one.position),
+        "position_stale_after_s": TOPICS["position"].stale_after_s,
+        "heard_ms": _ms(one.heard_ns) if one.heard_ns else None,
+        "in_reach": one.is_in_reach(now_ns),
+        "sensors": {
+            name: {"state": state, "reason": reason}
+            for name, (state, reason) in one.sensors.items()
+        },
+        "arrival": arrival,
+    }
+
+
+def track(one: Unit) -> list[list[float]]:
+    """Return the way of a unit, oldest first: latitude, longitude, time in ms."""
+    return [
+        [p.latitude_deg, p.longitude_deg, p.measured_ns // 1_000_000]
+        for p in list(one.track)[-TRACK_SENT:]
+    ]
+
+
+def hospital(one: HospitalSettings) -> dict[str, Any]:
+    """Return what a page shows of a hospital."""
+    return {
+        "name": one.name,
+        "label": one.title,
+        "latitude_deg": one.latitude_deg,
+        "longitude_deg": one.longitude_deg,
+        "abilities": list(one.abilities),
+    }
+
+
+def suggestion(one: Suggestion, fleet: Fleet) -> dict[str, Any]:
+    """Return a suggestion with the name for people."""
+    known = fleet.units.get(one.name)
+    label = known.label if known else fleet.hospital(one.name).title
+    return {
+        "name": one.name,
+        "label": label,
+        "distance_m": None if one.distance_m is None else round(one.distance_m),
+        "drive_s": None if one.drive_s is None else round(one.drive_s),
+        "why": list(one.why),
+    }
+
+
+def _sign(sign: Sign) -> dict[str, Any]:
+    newest = sign.newest
+    return {
+        "value": newest.value,
+        "at_ms": _ms(newest.at_ns),
+        "validity": newest.validity,
+        "reason": newest.reason,
+        "origin": newest.origin,
+        "history": [[_ms(at_ns), value] for at_ns, value in sign.history],
+    }
+
+
+def _position(position: Position | None) -> dict[str, Any] | None:
+    if position is None:
+        return None
+    return {
+        "latitude_deg": position.latitude_deg,
+        "longitude_deg": position.longitude_deg,
+        "radius_m": position.radius_m,
+        "at_ms": _ms(position.measured_ns),
+        "source": position.source,
+        "speed_mps": position.speed_mps,
+        "heading_deg": position.heading_deg,
+    }
+
+
+def _ms(time_ns: int | None) -> int | None:
+    return None if time_ns is None else time_ns // 1_000_000

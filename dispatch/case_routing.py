@@ -1,0 +1,138 @@
+"""Which fact of a case goes to whom: the assigned unit, the chosen hospital, nobody else. Pure.
+
+A hospital gets, from the moment it is chosen, every fact of the case from the first one on. When
+another is chosen it gets the word to stand down and nothing after that. The assigned unit gets
+what it did not make itself and has a use for. Both follow from the journal alone, so a hub that
+crashed routes on exactly where it was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from streams.codec import any_body
+from streams.journal import Stored
+from streams.messages import (
+    CaseFact,
+    Envelope,
+    HospitalChosen,
+    HospitalStoodDown,
+    UnitAssigned,
+    UnitReleased,
+)
+from streams.outbox import Draft
+from streams.topics import Scope, find
+
+DECIDING = frozenset({"unit_assigned", "unit_released", "hospital_chosen", "hospital_stood_down"})
+"""Kinds that change who gets what; the bodies of all others stay closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """An order: these facts of a case go to this destination.
+
+    Attributes:
+        destination: ``hospital/<name>`` or ``unit/<name>``.
+        case: The case.
+        after: The last case_sequence that went there before; 0 for none.
+        until: The case_sequence of the fact that caused the order, the last to go.
+    """
+
+    destination: str
+    case: str
+    after: int
+    until: int
+
+
+@dataclass(slots=True)
+class _Route:
+    unit: str | None = None
+    hospital: str | None = None
+    sent: dict[str, int] = field(default_factory=dict)
+
+
+class Router:
+    """Follows the journal and says what goes where. ``take`` each fact once, in order."""
+
+    def __init__(self) -> None:
+        self._routes: dict[str, _Route] = {}
+
+    def take(self, fact: Stored) -> list[Forward]:
+        """Return the orders that follow from one fact; none for facts without a case."""
+        envelope, number = fact.envelope, fact.case_sequence
+        if envelope.case is None or number is None:
+            return []
+        route = self._routes.setdefault(envelope.case, _Route())
+        leaving = self._decide(route, envelope) if envelope.kind in DECIDING else []
+        parties = [*leaving]
+        if route.hospital is not None:
+            parties.append(destination("hospital", route.hospital))
+        if route.unit is not None:
+            parties.append(destination("unit", route.unit))
+        orders = []
+        for party in dict.fromkeys(parties):
+            after = route.sent.get(party, 0)
+            # A party that missed facts while it had no part in the case gets them now.
+            orders.append(Forward(party, envelope.case, after, number))
+            route.sent[party] = number
+        return orders
+
+    def reached(self, destination: str, case: str) -> int:
+        """Return up to which case_sequence facts of a case were sent on; 0 for none."""
+        route = self._routes.get(case)
+        return route.sent.get(destination, 0) if route else 0
+
+    @staticmethod
+    def _decide(route: _Route, envelope: Envelope) -> list[str]:
+        """Change the route; return who leaves with this fact as the last one."""
+        body = any_body(envelope)
+        match body:
+            case UnitAssigned():
+                leaving = {route.unit, body.released} - {body.unit, None}
+                route.unit = body.unit
+                return [destination("unit", unit) for unit in sorted(filter(None, leaving))]
+            case UnitReleased() if route.unit == body.unit:
+                route.unit = None
+                return [destination("unit", body.unit)]
+            case HospitalStoodDown() if route.hospital == body.hospital:
+                route.hospital = None
+                return [destination("hospital", body.hospital)]
+            case HospitalChosen():
+                route.hospital = body.hospital
+        return []
+
+
+def destination(scope: Scope, name: str) -> str:
+    """Return the outbox's destination for a unit or a hospital."""
+    return f"{scope}/{name}"
+
+
+def wants(destination: str, envelope: Envelope) -> bool:
+    """Whether a destination has a use for a fact of a case that is routed to it."""
+    scope, _, name = destination.partition("/")
+    if scope == "hospital":
+        return True
+    own = envelope.source == name
+    return not own and envelope.kind not in ("vitals", "track") and envelope.kind[:4] != "ecg_"
+
+
+def draft_of(fact: Stored) -> Draft:
+    """Return the draft that carries a stored fact on, byte for byte, in the fact's own lane."""
+    if fact.case_sequence is None or fact.hash is None:
+        raise ValueError(f"fact {fact.envelope.id} belongs to no case")
+    body = CaseFact(
+        case_sequence=fact.case_sequence,
+        hash=fact.hash,
+        corrected_ns=fact.corrected_ns,
+        received_ns=fact.received_ns,
+        fact=fact.data,
+    )
+    return Draft(
+        kind="case_fact",
+        body=body,
+        origin=fact.envelope.origin,
+        case=fact.envelope.case,
+        patient=fact.envelope.patient,
+        drill=fact.envelope.drill,
+        lane=find(fact.envelope.kind).lane,
+    )

@@ -1,0 +1,289 @@
+"""The cases as they stand: a fold over the journal, and nothing else. Pure.
+
+The same facts in the same order always give the same cases, so after a crash the hub's view is
+exactly its journal's. Facts of one case may come in any order of making (lanes overtake each
+other, corrections come late); what is *current* is decided by the source's time, not by arrival.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Literal
+
+from dispatch.timeline import Entry, entry_of
+from dispatch.vital_signs import VitalSigns, measure, offset_ns
+from streams.codec import any_body
+from streams.journal import Stored
+from streams.messages import (
+    Acknowledged,
+    Body,
+    CaseAmended,
+    CaseClosed,
+    CaseOpened,
+    HospitalChosen,
+    HospitalStoodDown,
+    MediaState,
+    Milestone,
+    Origin,
+    Position,
+    PreAlert,
+    RunEnded,
+    RunStarted,
+    Severity,
+    Sex,
+    Stage,
+    UnitAssigned,
+    UnitReleased,
+    Vitals,
+)
+
+CLOSED_IN_FULL = 200
+"""Closed cases whose timeline stays in memory; of older ones the journal is read again."""
+
+UNREAD = frozenset({"ecg_record", "track"})
+"""Kinds that change nothing in the view; their bodies are not even decoded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Somebody at a hospital acknowledged the case.
+
+    Attributes:
+        case_sequence: The acknowledgement's own place: what stands before it was seen.
+    """
+
+    hospital: str
+    role: str
+    at_ns: int
+    case_sequence: int
+
+
+@dataclass(slots=True)
+class Case:
+    """One case as its journal says.
+
+    Attributes:
+        unit: The unit assigned now; stays after the run's end, until released or replaced.
+        units: Every unit ever assigned: each may deliver facts of the case, however late.
+        hospital: The receiving hospital now.
+        severity_by: Who said the severity that is shown.
+        stages: When each stage was reached, corrections applied, by the hub's clock.
+        vitals: Per patient (None is *unassigned*) and sign; a second patient is a second row.
+        facts: How many facts the case has: its last case_sequence.
+        synthetic: Whether anything in it comes from a model.
+        replayed: Whether anything in it comes from a recording.
+    """
+
+    id: str
+    alias: str = ""
+    address: str = ""
+    complaint: str = ""
+    severity: Severity = "unknown"
+    severity_by: str = ""
+    position: Position | None = None
+    caller: str | None = None
+    age_years: int | None = None
+    age_is_estimate: bool = False
+    sex: Sex = "unknown"
+    opened_ns: int = 0
+    opened_as: Origin = "live"
+    closed_ns: int | None = None
+    outcome: str | None = None
+    unit: str | None = None
+    unit_sequence: int = 0
+    units: set[str] = field(default_factory=set)
+    hospital: str | None = None
+    hospital_name: str = ""
+    hospital_sequence: int = 0
+    pre_alert: PreAlert | None = None
+    pre_alert_ns: int = 0
+    run_started: tuple[str, int] | None = None
+    run_ended_ns: int | None = None
+    stages: dict[Stage, int] = field(default_factory=dict)
+    seen: list[Seen] = field(default_factory=list)
+    crew_sequence: int = 0
+    vitals: VitalSigns = field(default_factory=dict)
+    media: dict[str, Literal["on", "off"]] = field(default_factory=dict)
+    entries: list[Entry] = field(default_factory=list)
+    facts: int = 0
+    synthetic: bool = False
+    replayed: bool = False
+    drill: bool = False
+    _stamps: dict[str, tuple[Stage, int]] = field(default_factory=dict)
+    _corrected: set[str] = field(default_factory=set)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the case goes on."""
+        return self.closed_ns is None
+
+    @property
+    def stage(self) -> Stage | None:
+        """The furthest stage that was reached and not corrected away."""
+        for stage in ("arrived", "departed", "patient_contact", "on_scene", "en_route"):
+            if stage in self.stages:
+                return stage
+        return None
+
+    @property
+    def has_crew_under_way(self) -> bool:
+        """Whether the assigned unit is still bound by this case."""
+        return self.is_open and self.unit is not None and self.run_ended_ns is None
+
+
+class CaseBook:
+    """All cases. ``take`` each stored fact once, in the order of the journal."""
+
+    def __init__(self) -> None:
+        self._cases: dict[str, Case] = {}
+        self._of_unit: dict[str, str] = {}
+        self._closed: deque[str] = deque()
+
+    def take(self, fact: Stored) -> Case | None:
+        """Fold one fact in; return its case, or None for facts without one."""
+        envelope = fact.envelope
+        if envelope.case is None or fact.case_sequence is None:
+            return None
+        case = self._cases.setdefault(envelope.case, Case(envelope.case))
+        case.facts = fact.case_sequence
+        case.synthetic |= envelope.origin == "synthetic"
+        case.replayed |= envelope.origin == "replay"
+        case.drill |= envelope.drill
+        if envelope.kind in UNREAD:
+            return case
+        body = any_body(envelope)
+        if case.closed_ns is None or case.entries:
+            entry = entry_of(fact, body)
+            if entry is not None:
+                case.entries.append(entry)
+        self._fold(case, fact, body)
+        return case
+
+    def get(self, case: str | None) -> Case | None:
+        """Return a case, or None."""
+        return self._cases.get(case) if case is not None else None
+
+    def open(self) -> list[Case]:
+        """Return the open cases, oldest first."""
+        return [case for case in self._cases.values() if case.is_open]
+
+    def recent(self) -> list[Case]:
+        """Return the open cases and the last closed ones, oldest first."""
+        return [case for case in self._cases.values() if case.is_open or case.entries]
+
+    def of_unit(self, unit: str) -> Case | None:
+        """Return the case that binds a unit now: assigned, open, and the run not ended."""
+        case = self.get(self._of_unit.get(unit))
+        return case if case is not None and case.has_crew_under_way and case.unit == unit else None
+
+    def hospital_of_unit(self, unit: str) -> str | None:
+        """Return the hospital that may see a unit's live streams now."""
+        case = self.of_unit(unit)
+        return case.hospital if case is not None else None
+
+    def _fold(self, case: Case, fact: Stored, body: Body) -> None:
+        match body:
+            case CaseOpened():
+                _open(case, fact, body)
+            case CaseAmended():
+                _amend(case, fact, body)
+            case UnitAssigned():
+                self._assign(case, fact, body)
+            case UnitReleased() if case.unit == body.unit:
+                case.unit = None
+            case HospitalChosen():
+                case.hospital, case.hospital_name = body.hospital, body.name
+                case.hospital_sequence = fact.case_sequence or 0
+            case HospitalStoodDown() if case.hospital == body.hospital:
+                case.hospital, case.hospital_name = None, ""
+            case CaseClosed():
+                case.closed_ns, case.outcome = fact.corrected_ns, body.outcome
+                self._keep_last_closed(case.id)
+            case Acknowledged():
+                seen = Seen(body.hospital, body.role, fact.corrected_ns, fact.case_sequence or 0)
+                case.seen.append(seen)
+            case _:
+                _fold_unit_fact(case, fact, body)
+
+    def _assign(self, case: Case, fact: Stored, body: UnitAssigned) -> None:
+        case.unit, case.unit_sequence = body.unit, fact.case_sequence or 0
+        case.units.add(body.unit)
+        case.run_started = case.run_ended_ns = None
+        self._of_unit[body.unit] = case.id
+
+    def _keep_last_closed(self, closed: str) -> None:
+        self._closed.append(closed)
+        while len(self._closed) > CLOSED_IN_FULL:
+            old = self._cases[self._closed.popleft()]
+            if not old.is_open:
+                old.entries, old.vitals = [], {}
+
+
+def _open(case: Case, fact: Stored, body: CaseOpened) -> None:
+    case.opened_ns, case.opened_as = fact.corrected_ns, fact.envelope.origin
+    case.alias, case.address, case.complaint = body.alias, body.address, body.complaint
+    case.position, case.caller = body.position, body.caller
+    case.age_years, case.sex = body.age_years, body.sex
+    case.severity, case.severity_by = body.severity, fact.envelope.source
+
+
+def _amend(case: Case, fact: Stored, body: CaseAmended) -> None:
+    for name in ("address", "complaint", "position", "caller", "sex"):
+        value = getattr(body, name)
+        if value is not None:
+            setattr(case, name, value)
+    if body.age_years is not None:
+        case.age_years, case.age_is_estimate = body.age_years, False
+    if body.severity is not None:
+        case.severity, case.severity_by = body.severity, fact.envelope.source
+
+
+def _fold_unit_fact(case: Case, fact: Stored, body: Body) -> None:
+    match body:
+        case RunStarted():
+            if fact.envelope.source == case.unit:
+                case.run_started = (body.crew or "", fact.corrected_ns)
+                case.crew_sequence = fact.case_sequence or 0
+        case RunEnded():
+            if fact.envelope.source == case.unit:
+                case.run_ended_ns = fact.corrected_ns
+        case Milestone():
+            _stamp(case, fact, body)
+            case.crew_sequence = fact.case_sequence or 0
+        case PreAlert():
+            _alert(case, fact, body)
+        case Vitals():
+            measure(case.vitals, fact, body)
+        case MediaState():
+            case.media[body.stream] = body.state
+
+
+def _alert(case: Case, fact: Stored, body: PreAlert) -> None:
+    if fact.corrected_ns < case.pre_alert_ns:
+        return  # an older one that was held up on its way
+    case.pre_alert, case.pre_alert_ns = body, fact.corrected_ns
+    if body.severity != "unknown":
+        case.severity, case.severity_by = body.severity, fact.envelope.source
+    if body.age_years is not None:
+        case.age_years, case.age_is_estimate = body.age_years, body.age_is_estimate
+    if body.sex != "unknown":
+        case.sex = body.sex
+
+
+def _stamp(case: Case, fact: Stored, body: Milestone) -> None:
+    """Note a stage; a correction wins over what it corrects, whichever came first."""
+    case._stamps[fact.envelope.id] = (body.stage, body.at_ns + offset_ns(fact))
+    if body.corrects is not None:
+        case._corrected.add(body.corrects)
+    case.stages = {}
+    for stamp, (stage, at_ns) in case._stamps.items():
+        if stamp not in case._corrected:
+            case.stages[stage] = max(at_ns, case.stages.get(stage, 0))
+
+
+def position_of(case: Case) -> tuple[float, float] | None:
+    """Return (latitude, longitude) of the scene in degrees, WGS-84, or None."""
+    if case.position is None:
+        return None
+    return case.position.latitude_deg, case.position.longitude_deg

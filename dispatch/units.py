@@ -1,0 +1,154 @@
+"""The units and hospitals of the region, and what is known of each unit now. Pure.
+
+What a unit *does* (its case, its stage) follows from the cases alone and is never stored a
+second time, so assigning a unit cannot reset anything. Here is what its streams say.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import msgspec
+
+from dispatch.arrival import Place
+from dispatch.errors import UnknownError
+from streams.codec import any_body
+from streams.journal import Stored
+from streams.messages import Arrival, Name, Position, SensorState, ShortText, Track
+from streams.topics import TOPICS
+
+TRACK_KEPT = 600
+"""Positions kept per unit: ten minutes at 1 Hz; the record has all of them."""
+
+SILENT_S = 60.0
+"""A unit not heard for so long counts as out of reach."""
+
+
+class UnitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A unit as the configuration names it."""
+
+    name: Name
+    label: ShortText = ""
+
+
+class HospitalSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A hospital as the configuration names it.
+
+    Attributes:
+        abilities: Pathways it takes, as in ``messages.Pathway``; empty means all.
+    """
+
+    name: Name
+    label: ShortText = ""
+    latitude_deg: float
+    longitude_deg: float
+    abilities: tuple[str, ...] = ()
+
+    @property
+    def place(self) -> Place:
+        """Where it is."""
+        return self.latitude_deg, self.longitude_deg
+
+    @property
+    def title(self) -> str:
+        """Its name for people."""
+        return self.label or self.name
+
+
+@dataclass(slots=True)
+class Unit:
+    """A unit and its streams.
+
+    Attributes:
+        name: As in topics.
+        label: For people.
+        position: The newest position by the time of measuring, by the hub's clock.
+        track: The last positions, oldest first.
+        heard_ns: When anything came from it last, by the hub's clock; 0 for never.
+        sensors: State of each sensor, the reason with it.
+        arrival: The last estimate that was sent out, with its case.
+    """
+
+    name: str
+    label: str
+    position: Position | None = None
+    track: deque[Position] = field(default_factory=lambda: deque(maxlen=TRACK_KEPT))
+    heard_ns: int = 0
+    sensors: dict[str, tuple[str, str | None]] = field(default_factory=dict)
+    arrival: tuple[str, Arrival] | None = None
+
+    @property
+    def place(self) -> Place | None:
+        """Where it was last."""
+        if self.position is None:
+            return None
+        return self.position.latitude_deg, self.position.longitude_deg
+
+    def is_in_reach(self, now_ns: int) -> bool:
+        """Whether it was heard lately."""
+        return self.heard_ns > 0 and now_ns - self.heard_ns < SILENT_S * 1e9
+
+    def has_fresh_position(self, now_ns: int) -> bool:
+        """Whether its position is younger than the staleness limit of the topic."""
+        limit_s = TOPICS["position"].stale_after_s or 0.0
+        return self.position is not None and now_ns - self.position.measured_ns <= limit_s * 1e9
+
+
+class Fleet:
+    """All units and hospitals of the configuration."""
+
+    def __init__(
+        self, units: tuple[UnitSettings, ...], hospitals: tuple[HospitalSettings, ...]
+    ) -> None:
+        """Take what the configuration names."""
+        self.units = {unit.name: Unit(unit.name, unit.label or unit.name) for unit in units}
+        self.hospitals = {hospital.name: hospital for hospital in hospitals}
+
+    def unit(self, name: str) -> Unit:
+        """Return a unit.
+
+        Raises:
+            UnknownError: The configuration has none of that name.
+        """
+        try:
+            return self.units[name]
+        except KeyError:
+            raise UnknownError("unit", name, ", ".join(sorted(self.units))) from None
+
+    def hospital(self, name: str) -> HospitalSettings:
+        """Return a hospital.
+
+        Raises:
+            UnknownError: The configuration has none of that name.
+        """
+        try:
+            return self.hospitals[name]
+        except KeyError:
+            raise UnknownError("hospital", name, ", ".join(sorted(self.hospitals))) from None
+
+    def take(self, fact: Stored) -> None:
+        """Fold a stored fact in: where a unit was, and how its sensors are."""
+        unit = self.units.get(fact.envelope.source)
+        if unit is None:
+            return
+        unit.heard_ns = max(unit.heard_ns, fact.received_ns)
+        if fact.envelope.kind not in ("track", "sensor_state"):
+            return
+        body = any_body(fact.envelope)
+        offset_ns = fact.corrected_ns - fact.envelope.source_ns
+        if isinstance(body, Track):
+            for position in body.positions:
+                place(unit, position, offset_ns)
+        elif isinstance(body, SensorState):
+            unit.sensors[body.sensor] = (body.state, body.reason)
+
+
+def place(unit: Unit, position: Position, offset_ns: int) -> bool:
+    """Note a position, its time moved to the hub's clock; False when it is not the newest."""
+    measured_ns = max(0, position.measured_ns + offset_ns)
+    if unit.position is not None and measured_ns <= unit.position.measured_ns:
+        return False
+    unit.position = msgspec.structs.replace(position, measured_ns=measured_ns)
+    unit.track.append(unit.position)
+    return True
