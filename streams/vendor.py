@@ -49,6 +49,8 @@ ASSETS = {
     "leaflet/dist/leaflet.css": "leaflet.css",
     "leaflet/dist/images": "images",
 }
+# What a wheel carries of static/vendor.
+CARRIED = ("*.js", "*.css", "LICENSE.*", "images/*")
 _IMPORT = re.compile(r"""(\bfrom\s*|\bimport\s*)(["'])(@?[\w./-]+)\2""")
 _SOURCE_MAP = re.compile(r"^//# sourceMappingURL=.*$", re.MULTILINE)
 
@@ -76,7 +78,7 @@ def vendor(root: Path, *, dev: bool = False) -> Path:
     stamp = target / ".fingerprint"
     if stamp.is_file() and stamp.read_text() == wanted and (have_dev or not dev):
         return target
-    _lay_out(static, modules.parent, dev=dev)
+    _lay_out(static, modules.parent, dev=dev or have_dev)
     _copy_flat(modules, target, wanted)
     return target
 
@@ -219,7 +221,8 @@ class VendorHook(BuildHookInterface[BuilderConfig]):
         """
         del version
         vendor(Path(self.root))
-        build_data["artifacts"].append("streams/static/vendor/*")
+        # Git ignores the folder, so its files have to be named; the types stay at home.
+        build_data["artifacts"] += [f"streams/static/vendor/{kind}" for kind in CARRIED]
 
 
 def main(arguments: list[str]) -> int:

@@ -5,8 +5,10 @@ Screenshots go to `screenshots/` in the repository's folder, which git ignores: 
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -46,6 +48,12 @@ class OpenPage(Protocol):
         language: str = "en",
         may_log: tuple[str, ...] = (),
     ) -> Page: ...
+
+
+class Until(Protocol):
+    """Waits for a page; see `until`."""
+
+    async def __call__(self, page: Page, expression: str, timeout_s: float = 10.0) -> Any: ...
 
 
 class TakeScreenshot(Protocol):
@@ -128,6 +136,25 @@ async def open_page(browser: Browser) -> AsyncIterator[OpenPage]:
 
     yield opened
     assert not failures, "\n".join(failures)
+
+
+@pytest.fixture
+def until() -> Until:
+    """A function that waits until an expression is true on a page, and returns its value.
+
+    Playwright's own `wait_for_function` evaluates text in the page, which the pages' content
+    security policy forbids; that policy stays as it is in tests.
+    """
+
+    async def wait(page: Page, expression: str, timeout_s: float = 10.0) -> Any:
+        stop = time.monotonic() + timeout_s
+        while not (value := await page.evaluate(expression)):
+            if time.monotonic() > stop:
+                pytest.fail(f"not within {timeout_s:g} s on {page.url}: {expression}")
+            await asyncio.sleep(0.02)
+        return value
+
+    return wait
 
 
 @pytest.fixture

@@ -1,0 +1,330 @@
+"""The shared page language in a real browser: values, ECG strip, socket, map, both themes.
+
+`gallery/` shows every part in every state; its screenshots are in `screenshots/` after a run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from streams.web import secure_headers
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+STATIC = REPOSITORY / "streams" / "static"
+GALLERY = Path(__file__).resolve().parent / "gallery"
+
+
+@dataclass
+class GalleryServer:
+    """Serves the gallery as the real pages are served, with a socket that can misbehave."""
+
+    url: str = ""
+    ticking: bool = True
+    refusing: bool = False
+    sockets: list[web.WebSocketResponse] = field(default_factory=list)
+    heard: list[Any] = field(default_factory=list)
+
+    async def socket(self, request: web.Request) -> web.StreamResponse:
+        """A page's WebSocket: ticks while `ticking`."""
+        if self.refusing:
+            return web.Response(status=503)
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        self.sockets.append(socket)
+        ticks = asyncio.create_task(self._tick(socket), name="gallery.tick")
+        try:
+            async for message in socket:
+                self.heard.append(json.loads(message.data))
+        finally:
+            ticks.cancel()
+        return socket
+
+    async def _tick(self, socket: web.WebSocketResponse) -> None:
+        while not socket.closed:
+            if self.ticking:
+                await socket.send_json({"type": "tick", "now_ms": time.time() * 1000})
+            await asyncio.sleep(0.2)
+
+    async def cut(self) -> None:
+        """Ends all sockets, and lets no new one in."""
+        self.refusing = True
+        for socket in self.sockets:
+            await socket.close()
+        self.sockets.clear()
+
+
+@pytest.fixture
+async def gallery() -> AsyncIterator[GalleryServer]:
+    """The gallery on a free port of 127.0.0.1."""
+    server = GalleryServer()
+    app = web.Application(middlewares=[secure_headers])
+    app.router.add_static("/static/shared/", STATIC)
+    app.router.add_static("/static/page/", GALLERY)
+
+    async def index(_: web.Request) -> web.FileResponse:
+        return web.FileResponse(GALLERY / "index.html")
+
+    app.router.add_get("/", index)
+    app.router.add_get("/ws", server.socket)
+    runner = web.AppRunner(app, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        server.url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
+        yield server
+    finally:
+        await server.cut()
+        await runner.cleanup()
+
+
+Opened = Callable[..., Awaitable[Any]]
+
+
+@pytest.fixture
+def show(gallery: GalleryServer, open_page: Opened, until: Opened) -> Opened:
+    """A function that opens the gallery and waits until its ECG runs."""
+
+    async def open_gallery(query: str = "", **options: Any) -> Any:
+        page = await open_page(gallery.url + query, **options)
+        await until(page, "window.gallery?.drawn.length > 20", 20)
+        return page
+
+    return open_gallery
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        {"theme": "dark", "language": "en", "width": 1920, "height": 1080},
+        {"theme": "light", "language": "zh", "width": 1280, "height": 800},
+    ],
+    ids=["dark-en-1920", "light-zh-1280"],
+)
+async def test_gallery_in_both_themes_has_no_serious_fault(
+    show: Opened,
+    until: Opened,
+    screenshot: Any,
+    axe_faults: Any,
+    view: dict[str, Any],
+) -> None:
+    page = await show(**view)
+    await until(page, "gallery.silent.state.value === 'not live'", 15)
+    await screenshot(page, "gallery-{theme}-{language}-{width}".format(**view), whole=True)
+    # Hollow figures have the colour of their ground on purpose; their stroke carries the contrast.
+    await page.add_style_tag(content=".tile.stale .tile-number { color: var(--text) !important }")
+    assert await axe_faults(page) == []
+
+
+async def test_stale_value_shows_hollow_with_its_age_in_words(show: Opened) -> None:
+    page = await show()
+    tile = page.locator(".tile.console", has_text="BP")
+    assert "3 min old" in await tile.inner_text()
+    stroke = "(e) => parseFloat(getComputedStyle(e).webkitTextStrokeWidth)"
+    assert await tile.locator(".tile-number").evaluate(stroke) > 0
+    fresh = page.locator(".tile.console.high .tile-number")
+    assert await fresh.evaluate(stroke) == 0
+
+
+async def test_invalid_value_is_struck_and_says_the_devices_reason(show: Opened) -> None:
+    page = await show()
+    tile = page.locator(".tile.console.invalid")
+    assert await tile.locator("s").inner_text() == "62"
+    assert "sensor off" in await tile.inner_text()
+
+
+async def test_language_switch_changes_every_text_at_once_and_is_kept(
+    show: Opened, until: Opened
+) -> None:
+    page = await show()
+    await page.get_by_role("button", name="中文").click()
+    assert "连接正常" in await page.locator(".status-bar").inner_text()
+    await page.reload()
+    await until(page, "window.gallery?.drawn.length > 0", 20)
+    assert "连接正常" in await page.locator(".status-bar").inner_text()
+    assert await page.evaluate("document.documentElement.lang") == "zh-CN"
+
+
+async def test_ecg_in_each_layout_and_scale_draws_every_sample_once(
+    show: Opened, until: Opened
+) -> None:
+    page = await show("?jitter=0")
+    for name in ("rows", "50", "20", "scroll", "12.5", "3×4", "sweep"):
+        await page.locator(".ecg-controls").get_by_role("button", name=name, exact=True).click()
+        before = await page.evaluate("gallery.drawn.length")
+        await until(page, f"gallery.drawn.length > {before} + 5", 10)
+    drawn = await page.evaluate("gallery.drawn.slice()")
+    for earlier, later in itertools.pairwise(drawn):
+        # Only the gap of the feed may stand between two redraws.
+        step = later["oldestIndex"] - earlier["newestIndex"]
+        assert step == 1 or earlier["newestIndex"] < 700 <= later["oldestIndex"] + 300
+
+
+async def test_ecg_calibration_pulse_is_one_millivolt_for_200_ms(show: Opened) -> None:
+    page = await show()
+    scale = "{speed: 25, gain: 10, pxPerMm: 4}"
+    measured = await page.evaluate(
+        "async () => (await import('/static/shared/ecg_calipers.js'))"
+        f".measure(5 * 4, -10 * 4, {scale})"
+    )
+    assert measured == {"ms": 200, "bpm": 300, "mv": 1}
+
+
+async def test_ecg_gap_is_left_empty_and_invalid_samples_are_not_drawn_as_signal(
+    show: Opened,
+    until: Opened,
+) -> None:
+    page = await show("?jitter=0")
+    await until(page, "gallery.strip.buffer.end > 1400", 15)
+    kept = await page.evaluate(
+        "(({buffer}) => [buffer.has(399), buffer.has(400), buffer.has(699), buffer.has(700),"
+        " Number.isNaN(buffer.at(1, 1000)), Number.isNaN(buffer.at(0, 1000)), buffer.has(1000)])"
+        "(gallery.strip)"
+    )
+    assert kept == [True, False, False, True, True, False, True]
+
+
+async def test_ecg_frame_that_comes_late_is_drawn_where_it_belongs(
+    show: Opened, until: Opened
+) -> None:
+    page = await show("?jitter=0")
+    await until(page, "gallery.strip.buffer.end > 900", 15)
+    ink = """() => {
+      const canvas = document.querySelector(".sheet .ecg-trace");
+      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+      let inked = 0;
+      for (let i = 3; i < data.length; i += 4) inked += data[i] > 40 ? 1 : 0;
+      return inked;
+    }"""
+    await page.evaluate("gallery.feeds.forEach(clearInterval)")
+    await page.wait_for_timeout(400)  # the play head runs out
+    before = await page.evaluate(ink)
+    await page.evaluate(
+        "gallery.strip.push(400, gallery.strip.buffer.sourceTimeMs(400),"
+        " gallery.strip.leads.map(() => new Float32Array(300).fill(0.2)))"
+    )
+    await until(page, f"({ink})() !== {before}", 5)
+    assert await page.evaluate("gallery.strip.buffer.has(500)")
+
+
+async def test_ecg_without_data_for_two_seconds_says_since_when(show: Opened) -> None:
+    page = await show()
+    message = page.locator(".ecg-message", has_text="ECG not live since")
+    await message.wait_for(timeout=10_000)
+    assert re.search(r"since \d\d:\d\d:\d\d \(\d+ s old\)", await message.inner_text())
+    assert await page.evaluate("gallery.strip.state.value") == "live"
+
+
+async def test_ecg_frozen_holds_its_picture_while_samples_go_on(
+    show: Opened, until: Opened
+) -> None:
+    page = await show()
+    await page.get_by_role("button", name="Freeze").click()
+    end, drawn = await page.evaluate("[gallery.strip.buffer.end, gallery.drawn.length]")
+    await until(page, f"gallery.strip.buffer.end > {end} + 200", 10)
+    assert await page.evaluate("gallery.drawn.length") == drawn
+    await page.get_by_role("button", name="Live", exact=True).click()
+    await until(page, f"gallery.drawn.length > {drawn}", 10)
+
+
+async def test_page_that_loses_its_server_says_since_when_and_comes_back(
+    show: Opened, gallery: GalleryServer, screenshot: Any, wait_for: Any
+) -> None:
+    page = await show(may_log=("WebSocket",))
+    await gallery.cut()
+    bar = page.locator(".not-live")
+    await bar.wait_for(timeout=5000)
+    assert re.search(r"Not live since \d\d:\d\d:\d\d", await bar.inner_text())
+    assert await page.evaluate("document.documentElement.dataset.link") == "lost"
+    assert await page.evaluate("gallery.socket.send({type: 'accept'})") is False
+    await screenshot(page, "gallery-not-live")
+    gallery.refusing = False
+    await page.locator(".live-again").wait_for(timeout=15_000)
+    assert await bar.count() == 0
+    assert await page.evaluate("gallery.socket.send({type: 'hello'})") is True
+    await wait_for(lambda: gallery.heard == [{"type": "hello"}], "the server hears the page")
+
+
+async def test_page_whose_connection_is_open_but_silent_says_not_live(
+    show: Opened, gallery: GalleryServer
+) -> None:
+    page = await show(may_log=("WebSocket",))
+    assert await page.locator(".not-live").count() == 0
+    gallery.ticking = False
+    gallery.refusing = True
+    await page.locator(".not-live").wait_for(timeout=8000)
+
+
+async def test_map_without_tiles_asks_no_other_server_and_shows_names_as_text(
+    show: Opened,
+) -> None:
+    asked: list[str] = []
+    page = await show()
+    page.on("request", lambda request: asked.append(request.url))
+    await page.locator(".map-pin").first.wait_for()
+    await page.evaluate("gallery.map.fit()")
+    assert await page.locator(".map-pin b").count() == 0  # a caller's name is never HTML
+    assert "<b>caller</b>" in await page.locator(".map-pin.caller").inner_text()
+    assert await page.locator(".map-pin.unit.stale").count() == 1
+    assert await page.locator("path.map-graticule").count() > 4
+    assert not [url for url in asked if "127.0.0.1" not in url]
+
+
+# --- without a browser ------------------------------------------------------------------------
+
+
+def catalogues() -> list[tuple[Path, Path]]:
+    """Returns the English and the Chinese catalogue of every package."""
+    found = sorted(REPOSITORY.glob("*/static/**/messages/en.json"))
+    return [(path, path.with_name("zh-CN.json")) for path in found if "vendor" not in path.parts]
+
+
+@pytest.mark.parametrize(("english", "chinese"), catalogues(), ids=lambda p: p.parts[-4])
+def test_catalogues_have_the_same_keys_and_values_in_both_languages(
+    english: Path, chinese: Path
+) -> None:
+    texts = [json.loads(path.read_text(encoding="utf-8")) for path in (english, chinese)]
+    assert texts[0].keys() == texts[1].keys()
+    for key, text in texts[0].items():
+        holes = [sorted(re.findall(r"{\w+}", words)) for words in (text, texts[1][key])]
+        assert holes[0] == holes[1], key
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of #rrggbb (WCAG 2.2)."""
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    """Contrast ratio of two colours (WCAG 2.2)."""
+    bright, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (bright + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_tokens_keep_the_contrast_that_pages_promise(theme: str) -> None:
+    css = (STATIC / "tokens.css").read_text(encoding="utf-8")
+    block = css.split(f':root[data-theme="{theme}"]')[1].split("}")[0]
+    token = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", block))
+    for ground in ("page", "surface", "raised"):
+        assert contrast(token["text"], token[ground]) >= 7  # values
+        assert contrast(token["muted"], token[ground]) >= 4.5  # the rest
+    for level in ("high", "medium", "low"):
+        assert contrast(token[f"alarm-{level}-on"], token[f"alarm-{level}-fill"]) >= 7
+        assert contrast(token[f"alarm-{level}-ink"], token["surface"]) >= 7
+        assert contrast(token[f"alarm-{level}-edge"], token["surface"]) >= 2.5
+    assert contrast(token["ecg-trace"], token["ecg-paper"]) >= 7
+    assert contrast(token["action-on"], token["action"]) >= 7
