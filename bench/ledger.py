@@ -1,0 +1,211 @@
+"""The ledger of a run: what was made, what arrived, what differs. Read from the databases.
+
+It trusts none of the services' own counters: it counts the numbers that outboxes gave away
+against the rows in the journals, follows the routing from the hub's facts by itself, and
+compares the ER's samples with the file that the monitor played.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.city import HUB
+from streams.clock import SystemClock
+from streams.codec import open_body
+from streams.ecg_leads import Samples
+from streams.export import pages
+from streams.journal import Journal, Stored
+from streams.messages import HospitalChosen, HospitalStoodDown
+from streams.outbox import Outbox
+from streams.recordings import Recording, Recordings
+from streams.waveform_record import read_wfdb
+
+
+@dataclass(slots=True)
+class FactLedger:
+    """Facts of a whole run.
+
+    Attributes:
+        made: Facts that vehicles, gateways and the hub wrote into their outbox or journal.
+        journaled: Of these, in the hub's journal.
+        refused: Of these, refused by the hub with a reason.
+        lost: Made and neither journaled nor refused, or due at a hospital and not there.
+        duplicated: Facts that stand twice in a journal.
+        misrouted: Facts at a hospital to which they were not due.
+        due_at_hospitals: Facts that hospitals were to get.
+        at_hospitals: Of these, there.
+    """
+
+    made: int = 0
+    journaled: int = 0
+    refused: int = 0
+    lost: int = 0
+    duplicated: int = 0
+    misrouted: int = 0
+    due_at_hospitals: int = 0
+    at_hospitals: int = 0
+
+
+@dataclass(slots=True)
+class EcgLedger:
+    """Samples of a whole run, counted over all leads.
+
+    Attributes:
+        samples_source: Samples that were recorded on board.
+        samples_received: Samples that a hospital has.
+        samples_differing: Received samples that differ from the file that was played.
+        recordings: How many recordings these were.
+        compared_with: What they were compared with, and how many recordings each.
+    """
+
+    samples_source: int = 0
+    samples_received: int = 0
+    samples_differing: int = 0
+    recordings: int = 0
+    compared_with: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+
+async def account_facts(
+    hub: str, hospitals: Mapping[str, str], outboxes: Mapping[str, Path]
+) -> FactLedger:
+    """Count the facts of a run that has ended.
+
+    Args:
+        hub: Database URL of the hub's journal.
+        hospitals: Database URL of each hospital's journal, by name.
+        outboxes: Outbox file of each unit and hospital, by name.
+    """
+    ledger = FactLedger()
+    facts = await _read(hub)
+    async with Journal(hub) as journal:
+        ledger.refused = (await journal.count())["refused"]
+    by_source: dict[str, int] = defaultdict(int)
+    for fact in facts:
+        by_source[fact.envelope.source] += 1
+    made = {name: _made(path, name) for name, path in outboxes.items()}
+    ledger.journaled = len(facts)
+    ledger.made = sum(made.values()) + by_source[HUB]
+    missing = sum(max(0, count - by_source[name]) for name, count in made.items())
+    ledger.lost = max(0, missing - ledger.refused)
+    ledger.duplicated = _duplicates(facts)
+    due = due_at_hospitals(facts)
+    for name, url in hospitals.items():
+        there = await _read(url)
+        ids = {fact.envelope.id for fact in there}
+        expected = due.get(name, set())
+        ledger.due_at_hospitals += len(expected)
+        ledger.at_hospitals += len(ids & expected)
+        ledger.lost += len(expected - ids)
+        ledger.misrouted += len(ids - expected)
+        ledger.duplicated += _duplicates(there)
+    return ledger
+
+
+def due_at_hospitals(facts: list[Stored]) -> dict[str, set[str]]:
+    """Return the ids of the facts due at each hospital, from the hub's facts in order."""
+    due: dict[str, set[str]] = defaultdict(set)
+    so_far: dict[str, list[str]] = defaultdict(list)
+    current: dict[str, str] = {}
+    for fact in facts:
+        case, identifier = fact.envelope.case, fact.envelope.id
+        if case is None:
+            continue
+        so_far[case].append(identifier)
+        if fact.envelope.kind == "hospital_stood_down":
+            left = open_body(fact.envelope, HospitalStoodDown).hospital
+            due[left].add(identifier)
+            if current.get(case) == left:
+                del current[case]
+        elif fact.envelope.kind == "hospital_chosen":
+            current[case] = open_body(fact.envelope, HospitalChosen).hospital
+            due[current[case]].update(so_far[case])
+        elif case in current:
+            due[current[case]].add(identifier)
+    return dict(due)
+
+
+async def account_ecg(
+    hospitals: Mapping[str, str], records: Mapping[str, Path | None]
+) -> EcgLedger:
+    """Compare every sample that the hospitals have with the file that was played.
+
+    Args:
+        hospitals: Database URL of each hospital's journal, by name.
+        records: The WFDB record that each unit's monitor played, or None for a synthetic one,
+            of which only the number of samples can be checked.
+    """
+    ledger = EcgLedger()
+    for url in hospitals.values():
+        by_case: dict[str, list[Stored]] = defaultdict(list)
+        for fact in await _read(url):
+            by_case[fact.envelope.case or ""].append(fact)
+        for facts in by_case.values():
+            recordings = Recordings()
+            recordings.add_all(facts)
+            for recording in recordings.all():
+                _compare(ledger, recording, records.get(recording.source))
+    return ledger
+
+
+def _compare(ledger: EcgLedger, recording: Recording, record: Path | None) -> None:
+    leads = len(recording.setup.leads)
+    received = sum(len(frame.samples) for frame in recording.frames.values()) * leads
+    ledger.recordings += 1
+    ledger.samples_received += received
+    ledger.samples_source += (recording.expected or recording.length) * leads
+    source = _source_of(recording, record)
+    if source is None:
+        ledger.compared_with["nothing: synthetic or a device's own export"] += 1
+        return
+    ledger.compared_with[record.name if record else ""] += 1
+    for first, frame in recording.frames.items():
+        played = source[first : first + len(frame.samples)]
+        same = np.count_nonzero(played == frame.samples[: len(played)])
+        ledger.samples_differing += frame.samples.size - int(same)
+
+
+def _source_of(recording: Recording, record: Path | None) -> Samples | None:
+    if record is None or recording.origin != "replay":
+        return None
+    names = [lead.name for lead in recording.setup.leads]
+    for part in read_wfdb(record).parts:
+        if [lead.name for lead in part.setup.leads] == names:
+            return part.samples
+    return None
+
+
+async def _read(url: str) -> list[Stored]:
+    async with Journal(url) as journal:
+        return [fact async for page in pages(journal) for fact in page]
+
+
+def _made(path: Path, source: str) -> int:
+    outbox = Outbox(path, source, SystemClock())
+    try:
+        return outbox.depth(HUB).made
+    finally:
+        outbox.close()
+
+
+def _duplicates(facts: list[Stored]) -> int:
+    numbered = [
+        (one.envelope.source, one.envelope.epoch, one.envelope.lane, one.envelope.sequence)
+        for one in facts
+        if one.envelope.sequence
+    ]
+    ids = [one.envelope.id for one in facts]
+    return (len(ids) - len(set(ids))) + (len(numbered) - len(set(numbered)))
+
+
+def as_report(facts: FactLedger, ecg: EcgLedger) -> dict[str, Any]:
+    """Return both as they stand in the demonstration's report."""
+    return {
+        "facts": asdict(facts),
+        "ecg": {**asdict(ecg), "compared_with": dict(ecg.compared_with)},
+    }

@@ -1,0 +1,203 @@
+"""``forerun export CASE --to DIR``: a case as files that other programs read.
+
+* ``timeline.jsonl``: every fact, one JSON object a line, in the order of the journal;
+* ``ecg-1.hea``, ``ecg-1.dat`` …: every waveform recording as a WFDB record, sample for sample;
+* ``case.msgpack``: the facts byte for byte with their place in the hash chain (streamed
+  MessagePack: ``[case_sequence, corrected_ns, received_ns, hash, fact]``), for ``verify``;
+* ``summary.json``: what is there, what is missing, the head of the chain.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import datetime
+import json
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import msgspec
+
+from streams.codec import any_body
+from streams.errors import ConfigError, StorageError
+from streams.journal import Journal, Stored, verify
+from streams.messages import EcgRecord
+from streams.recordings import Recording, Recordings
+from streams.waveform_record import write_wfdb
+
+PAGE = 500
+"""Facts read at a time."""
+
+
+def command(arguments: list[str]) -> int:
+    """Run ``forerun export``."""
+    parser = argparse.ArgumentParser(
+        prog="forerun export", description="Write a case as WFDB, timeline and chain to a folder."
+    )
+    parser.add_argument("case", metavar="CASE", help="id of the case; 'list' shows what is there")
+    parser.add_argument("--to", type=Path, metavar="DIR", help="folder to write; made if missing")
+    parser.add_argument(
+        "--journal", required=True, metavar="FILE|URL",
+        help="journal of the hub or gateway: its SQLite file or a database URL",
+    )  # fmt: skip
+    options = parser.parse_args(arguments)
+    return asyncio.run(_run(options.case, options.to, journal_url(options.journal)))
+
+
+def journal_url(text: str) -> str:
+    """Return the database URL of a journal named by file or URL.
+
+    Raises:
+        ConfigError: There is no such file.
+    """
+    if "://" in text:
+        return text
+    path = Path(text)
+    path = path / "journal.sqlite" if path.is_dir() else path
+    if not path.is_file():
+        raise ConfigError(f"--journal {text}: there is no such file")
+    return f"sqlite:///{path.resolve()}"
+
+
+async def _run(case: str, to: Path | None, url: str) -> int:
+    async with Journal(url) as journal:
+        if case == "list":
+            for known in await journal.cases():
+                print(known)  # noqa: T201 -- the command's answer
+            return 0
+        if to is None:
+            raise ConfigError("--to DIR says where to write; nothing was written")
+        summary = await export_case(journal, case, to)
+    print(json.dumps(summary, indent=2, ensure_ascii=False))  # noqa: T201 -- the command's answer
+    return 0
+
+
+async def export_case(journal: Journal, case: str, to: Path) -> dict[str, Any]:
+    """Write one case into ``to``; return the summary that is also written there.
+
+    Raises:
+        ConfigError: The journal does not have the case; the text names those it has.
+        StorageError: The folder cannot be written, or the chain is broken.
+    """
+    facts = [fact async for page in pages(journal, case) for fact in page]
+    if not facts:
+        known = ", ".join((await journal.cases())[-5:]) or "none"
+        raise ConfigError(f"case {case!r} is not in this journal; the last there: {known}")
+    return await asyncio.to_thread(write_case, case, facts, to)
+
+
+def write_case(case: str, facts: Sequence[Stored], to: Path) -> dict[str, Any]:
+    """Write the facts of one case into ``to``; return the summary that is also written there.
+
+    Raises:
+        StorageError: The folder cannot be written, or the chain is broken.
+    """
+    recordings = Recordings()
+    recordings.add_all(facts)
+    try:
+        to.mkdir(parents=True, exist_ok=True)
+        with (to / "timeline.jsonl").open("w", encoding="utf-8") as timeline:
+            for fact in facts:
+                timeline.write(json.dumps(timeline_entry(fact), ensure_ascii=False) + "\n")
+        with (to / "case.msgpack").open("wb") as raw:
+            for fact in facts:
+                raw.write(msgpack.packb(_chain_entry(fact)))
+        summary = _summary(case, facts, _write_recordings(recordings.all(), to))
+        text = json.dumps(summary, indent=2, ensure_ascii=False)
+        (to / "summary.json").write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"{to}: {error.strerror}; nothing more was written") from error
+    return summary
+
+
+async def pages(journal: Journal, case: str | None = None) -> AsyncIterator[list[Stored]]:
+    """Give a journal's facts in order, a bounded number at a time."""
+    after = 0
+    while page := await journal.facts(case=case, after=after, limit=PAGE):
+        yield page
+        after = page[-1].position
+
+
+def timeline_entry(fact: Stored) -> dict[str, Any]:
+    """Return a fact as JSON: who, when by which clock, what; waveform blocks by their size."""
+    envelope = fact.envelope
+    body = any_body(envelope)
+    shown: Any
+    if isinstance(body, EcgRecord):
+        size = sum(map(len, body.frames))
+        shown = {"setup_id": body.setup_id, "frames": len(body.frames), "bytes": size}
+    else:
+        shown = msgspec.to_builtins(body)
+    return {
+        "case_sequence": fact.case_sequence,
+        "kind": envelope.kind,
+        "source": envelope.source,
+        "made": utc(fact.corrected_ns),
+        "made_by_source_clock": utc(envelope.source_ns),
+        "clock_uncertainty_ms": None
+        if envelope.uncertainty_ns is None
+        else envelope.uncertainty_ns / 1e6,
+        "stored": utc(fact.received_ns),
+        "origin": envelope.origin,
+        "drill": envelope.drill,
+        "patient": envelope.patient,
+        "id": envelope.id,
+        "body": shown,
+    }
+
+
+def utc(time_ns: int) -> str:
+    """Return nanoseconds since 1970 as ISO 8601 in UTC with microseconds and ``Z``."""
+    moment = datetime.datetime.fromtimestamp(time_ns // 10**9, datetime.UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{time_ns % 10**9 // 1000:06d}Z"
+
+
+def _chain_entry(fact: Stored) -> list[Any]:
+    return [fact.case_sequence, fact.corrected_ns, fact.received_ns, fact.hash, fact.data]
+
+
+def _write_recordings(recordings: Sequence[Recording], to: Path) -> list[dict[str, Any]]:
+    written = []
+    for number, recording in enumerate(recordings, start=1):
+        name = f"ecg-{number}"
+        began = recording.began
+        start = datetime.datetime.fromtimestamp(began.start_ns / 1e9, datetime.UTC)
+        comments = [
+            f"source: {recording.source}, device: {began.device}, purpose: {began.purpose}",
+            f"origin: {recording.origin}, patient: {recording.patient or 'unassigned'}",
+        ]
+        gaps = recording.gaps()
+        samples = recording.samples()
+        if len(samples):
+            write_wfdb(
+                to, name, recording.setup, samples, start=start, comments=comments, gaps=gaps
+            )
+        written.append(
+            {
+                "record": name,
+                "source": recording.source,
+                "origin": recording.origin,
+                "purpose": began.purpose,
+                "leads": [lead.name for lead in recording.setup.leads],
+                "sampling_frequency_hz": recording.setup.sampling_frequency_hz,
+                "samples": len(samples),
+                "recorded": recording.expected,
+                "missing": gaps,
+                "damaged_frames": recording.damaged,
+            }
+        )
+    return written
+
+
+def _summary(
+    case: str, facts: Sequence[Stored], recordings: list[dict[str, Any]]
+) -> dict[str, Any]:
+    ordered = sorted(facts, key=lambda fact: fact.case_sequence or 0)
+    return {
+        "case": case,
+        "facts": len(facts),
+        "chain_head": verify(iter(ordered)).hex(),
+        "recordings": recordings,
+    }
