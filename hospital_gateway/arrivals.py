@@ -13,16 +13,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Generic, Literal, TypeVar
+from typing import Literal
 
+import msgspec
+
+from hospital_gateway.patients import Alert, Latest, Patient, Recording, Stamped
 from hospital_gateway.timeline import Entry, Timeline, entry_of
 from hospital_gateway.vital_trends import Point, Trend, points_of
 from streams.codec import any_body
-from streams.ecg_block import EcgSetup
 from streams.journal import Stored
 from streams.messages import (
     Acknowledged,
     Body,
+    CaseAmended,
     CaseClosed,
     CaseOpened,
     EcgEnded,
@@ -36,6 +39,7 @@ from streams.messages import (
     SensorState,
     Severity,
     UnitAssigned,
+    UnitReleased,
     Vitals,
 )
 
@@ -50,91 +54,6 @@ SEVERITY_RANK: dict[Severity, int] = {"red": 0, "yellow": 1, "green": 2, "unknow
 
 _UNFOLDED = frozenset({"ecg_record", "track"})
 """Kinds whose body the board does not look into."""
-
-Value = TypeVar("Value")
-
-
-@dataclass(slots=True)
-class Latest(Generic[Value]):
-    """A value that a later fact of the case replaces, whichever comes first."""
-
-    sequence: int = 0
-    value: Value | None = None
-
-    def offer(self, sequence: int, value: Value) -> None:
-        """Take the value if its fact is later in the case than the one known."""
-        if sequence > self.sequence:
-            self.sequence, self.value = sequence, value
-
-
-@dataclass(frozen=True, slots=True)
-class Stamped:
-    """A fact's body with what is needed to show when and by whom it was said.
-
-    Attributes:
-        id: The fact's id.
-        sequence: Its place in the case.
-        at_ns: When it was made, by the hub's clock.
-        shift_ns: What moves times inside the body to the hub's clock.
-        source: Who made it.
-        origin: live, replay or synthetic.
-    """
-
-    id: str
-    sequence: int
-    at_ns: int
-    shift_ns: int
-    source: str
-    origin: Origin
-
-
-@dataclass(frozen=True, slots=True)
-class Alert(Stamped):
-    """A pre-alert as the crew sent it."""
-
-    body: PreAlert
-
-
-@dataclass(frozen=True, slots=True)
-class Recording(Stamped):
-    """An ECG that runs or ran."""
-
-    setup: EcgSetup
-    device: str
-    start_ns: int
-    purpose: str
-
-
-@dataclass(slots=True)
-class Patient:
-    """What belongs to one patient of the case; ``label`` None is *unassigned*.
-
-    Attributes:
-        label: The patient's label as the crew gave it, or None.
-        alert: The newest pre-alert.
-        trends: Vital signs by name.
-        recordings: ECG recordings by the id of their setup.
-        ended: Setup ids of recordings that ended.
-        origins: Where the clinical values came from.
-    """
-
-    label: str | None
-    alert: Latest[Alert] = field(default_factory=Latest)
-    trends: dict[str, Trend] = field(default_factory=dict)
-    recordings: dict[str, Latest[Recording]] = field(default_factory=dict)
-    ended: set[str] = field(default_factory=set)
-    origins: set[Origin] = field(default_factory=set)
-
-    @property
-    def has_content(self) -> bool:
-        """Whether anything clinical is known."""
-        return bool(self.trends or self.recordings) or self.alert.value is not None
-
-    @property
-    def recording(self) -> Recording | None:
-        """The newest continuous ECG recording; without one, the newest stored 12-lead."""
-        known = [latest.value for latest in self.recordings.values() if latest.value]
-        return max(known, key=lambda one: (one.purpose == "rhythm", one.sequence), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +81,7 @@ class Arrival:
     hospital: str
     facts: set[int] = field(default_factory=set)
     drill: bool = False
-    opened: Latest[CaseOpened] = field(default_factory=Latest)
+    opening: Latest[CaseOpened] = field(default_factory=Latest)
     opened_at_ns: int = 0
     opened_origin: Origin = "live"
     decision: Latest[HospitalChosen | HospitalStoodDown] = field(default_factory=Latest)
@@ -174,7 +93,9 @@ class Arrival:
     patients: dict[str | None, Patient] = field(default_factory=dict)
     timeline: Timeline = field(default_factory=Timeline)
     newest_ns: int = 0
-    _units: dict[str, Latest[bool]] = field(default_factory=dict)
+    _amended: dict[str, Latest[object]] = field(default_factory=dict)
+    _assigned: Latest[str] = field(default_factory=Latest)
+    _released: dict[str, int] = field(default_factory=dict)
     _milestones: dict[str, tuple[Stamped, Milestone]] = field(default_factory=dict)
     _seen: dict[str, Seen] = field(default_factory=dict)
     _media: dict[tuple[str, str], Latest[MediaState]] = field(default_factory=dict)
@@ -208,13 +129,24 @@ class Arrival:
         known = [severity for severity in alerted if severity != "unknown"]
         if known:
             return min(known, key=SEVERITY_RANK.__getitem__)
-        return self.opened.value.severity if self.opened.value else "unknown"
+        opened = self.opened
+        return opened.severity if opened else "unknown"
+
+    @property
+    def opened(self) -> CaseOpened | None:
+        """How the case opened, with what was learned about it since."""
+        if self.opening.value is None:
+            return None
+        learned = {name: latest.value for name, latest in self._amended.items()}
+        return msgspec.structs.replace(self.opening.value, **learned)
 
     @property
     def units(self) -> list[str]:
-        """Units now assigned, the latest first."""
-        assigned = [(latest.sequence, unit) for unit, latest in self._units.items() if latest.value]
-        return [unit for _, unit in sorted(assigned, reverse=True)]
+        """The unit now assigned, if there is one: the latest, unless it was released since."""
+        unit = self._assigned.value
+        if unit is None or self._released.get(unit, 0) > self._assigned.sequence:
+            return []
+        return [unit]
 
     @property
     def milestones(self) -> dict[str, int]:
@@ -334,6 +266,7 @@ class Arrivals:
         points = _fold_clinical(arrival, envelope.patient, stamped, body)
         _fold_run(arrival, stamped, body)
         _fold_case(arrival, stamped, body)
+        _fold_decision(arrival, stamped, body)
         entry = entry_of(fact, body)
         if entry is not None:
             arrival.timeline.add(entry)
@@ -388,9 +321,10 @@ def _fold_clinical(
 def _fold_run(arrival: Arrival, stamped: Stamped, body: Body) -> None:
     match body:
         case UnitAssigned():
-            arrival._units.setdefault(body.unit, Latest()).offer(stamped.sequence, True)
-            if body.released:
-                arrival._units.setdefault(body.released, Latest()).offer(stamped.sequence, False)
+            arrival._assigned.offer(stamped.sequence, body.unit)
+        case UnitReleased():
+            released = arrival._released.get(body.unit, 0)
+            arrival._released[body.unit] = max(released, stamped.sequence)
         case Milestone():
             arrival._milestones[stamped.id] = (stamped, body)
         case MediaState():
@@ -404,27 +338,36 @@ def _fold_run(arrival: Arrival, stamped: Stamped, body: Body) -> None:
 
 
 def _fold_case(arrival: Arrival, stamped: Stamped, body: Body) -> None:
-    sequence, mine = stamped.sequence, arrival.hospital
+    sequence = stamped.sequence
     match body:
         case CaseOpened():
-            arrival.opened.offer(sequence, body)
-            if arrival.opened.sequence == sequence:
+            arrival.opening.offer(sequence, body)
+            if arrival.opening.sequence == sequence:
                 arrival.opened_at_ns, arrival.opened_origin = stamped.at_ns, stamped.origin
-        case HospitalChosen():
-            arrival.decision.offer(sequence, body)
-            if body.hospital == mine and sequence > arrival.chosen_sequence:
-                arrival.chosen_sequence, arrival.chosen_ns = sequence, stamped.at_ns
-        case HospitalStoodDown():
-            arrival.decision.offer(sequence, body)
-            if body.hospital == mine:
-                arrival.stood_down_sequence = max(arrival.stood_down_sequence, sequence)
+        case CaseAmended():
+            for name in body.__struct_fields__:
+                if (value := getattr(body, name)) is not None:
+                    arrival._amended.setdefault(name, Latest()).offer(sequence, value)
         case CaseClosed():
             arrival.closed.offer(sequence, body)
             if arrival.closed.sequence == sequence:
                 arrival.closed_ns = stamped.at_ns
-        case Acknowledged() if body.hospital == mine:
+        case Acknowledged() if body.hospital == arrival.hospital:
             arrival._seen[stamped.id] = Seen(
                 stamped.id, sequence, body.role, body.person, stamped.at_ns
             )
         case _:
             pass
+
+
+def _fold_decision(arrival: Arrival, stamped: Stamped, body: Body) -> None:
+    """Note which hospital receives: the latest decision in the case counts."""
+    sequence = stamped.sequence
+    if isinstance(body, HospitalChosen | HospitalStoodDown):
+        arrival.decision.offer(sequence, body)
+        if body.hospital != arrival.hospital:
+            return
+        if isinstance(body, HospitalStoodDown):
+            arrival.stood_down_sequence = max(arrival.stood_down_sequence, sequence)
+        elif sequence > arrival.chosen_sequence:
+            arrival.chosen_sequence, arrival.chosen_ns = sequence, stamped.at_ns

@@ -250,7 +250,7 @@ class Board:
         count = self.arrivals.forget(now_ns - FORGET_AFTER_NS)
         for kept in (self.etas, self._chains, self._pending):
             for case in [case for case in kept if self.arrivals.get(case) is None]:
-                kept.pop(case)  # type: ignore[attr-defined]
+                kept.pop(case)
         return count
 
     def _at_ms(self, case: str) -> float | None:

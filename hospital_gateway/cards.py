@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from hospital_gateway.arrivals import SEVERITY_RANK, Arrival, Patient, Recording, Status
+from hospital_gateway.arrivals import SEVERITY_RANK, Arrival, Status
+from hospital_gateway.patients import Patient, Recording
 from hospital_gateway.timeline import Entry
 from hospital_gateway.vital_trends import Point, Trend
 from streams.identity import alias
@@ -137,7 +138,7 @@ def card_of(arrival: Arrival, chain: Chain, pending: Iterable[Mark] = ()) -> Car
         chain: How far the copy of its journal is proven.
         pending: Acknowledgements made here that have not come back from the hub.
     """
-    opened = arrival.opened.value
+    opened = arrival.opened
     decision = arrival.decision.value
     stood_down = arrival.status == "stood_down"
     marks = [
@@ -212,7 +213,7 @@ def _patients(arrival: Arrival) -> list[PatientCard]:
 
 
 def _patient(arrival: Arrival, patient: Patient) -> PatientCard:
-    opened = arrival.opened.value
+    opened = arrival.opened
     unassigned = arrival.patients.get(None)
     alone = len(arrival.rows()) == 1
     alert = patient.alert.value

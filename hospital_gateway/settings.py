@@ -12,31 +12,27 @@ from streams.messages import Name, Pathway, ShortText
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 
 
-class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of all parts: unknown keys stop the start."""
-
-
-class Listen(_Part):
+class Listen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the pages are served; port 0 takes a free one."""
 
     host: str = "127.0.0.1"
     port: Port = 0
 
 
-class Broker(_Part):
+class Broker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the broker is reached: a NATS URL."""
 
     url: str
 
 
-class Tls(_Part):
+class Tls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The operator's own certificate of this server, PEM files."""
 
     certificate: str
     key: str
 
 
-class Settings(_Part):
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings; see ``hospital.toml`` for what each is for.
 
     Attributes:
@@ -47,6 +43,7 @@ class Settings(_Part):
         hub: Address of the hub's pages and media, ``https://…``.
         credential: File with this gateway's own credential.
         roster: Directory of the roster that says which seats may come in.
+        seats: Names of the seats of the roster that may come in; None lets all of the region in.
         authority: The CA certificate that this gateway trusts.
         listen: Where the pages are served.
         broker: How the broker is reached.
@@ -69,6 +66,7 @@ class Settings(_Part):
     tls: Tls | None = None
     roles: Annotated[list[ShortText], msgspec.Meta(min_length=1, max_length=20)]
     needs: dict[Pathway, list[ShortText]] = {}
+    seats: list[Name] | None = None
     journal: str | None = None
 
     @property

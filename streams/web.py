@@ -190,8 +190,11 @@ class PageSocket:
     again from a snapshot. Waveform frames are skipped, oldest first, and counted.
     """
 
-    def __init__(self, socket: web.WebSocketResponse) -> None:
+    def __init__(
+        self, socket: web.WebSocketResponse, now_ns: Callable[[], int] = time.time_ns
+    ) -> None:
         self._socket = socket
+        self._now_ns = now_ns
         self._states: deque[str] = deque()
         self._frames: deque[bytes] = deque()
         self._wake = asyncio.Event()
@@ -219,7 +222,7 @@ class PageSocket:
         """Say the time every ``TICK_S``: the page takes its clock from it, and notes silence."""
         while not self._socket.closed:
             if not self._states:
-                self.send_state(f'{{"type":"tick","now_ms":{time.time_ns() // 1_000_000}}}')
+                self.send_state(f'{{"type":"tick","now_ms":{self._now_ns() // 1_000_000}}}')
             await asyncio.sleep(TICK_S)
 
     async def pump(self) -> None:
@@ -244,6 +247,7 @@ async def serve_page(
     joined: Callable[[PageSocket], None],
     left: Callable[[PageSocket], None],
     said: Callable[[PageSocket, dict[str, Any]], Awaitable[None]],
+    now_ns: Callable[[], int] = time.time_ns,
 ) -> web.WebSocketResponse:
     """Serve one page's WebSocket until it closes.
 
@@ -253,13 +257,14 @@ async def serve_page(
         left: Called when it is gone.
         said: Called for each JSON object that the page sends; our errors go back to the page
             as ``{"type": "error", "error": …}``.
+        now_ns: The hub's clock, where this machine's own is not it: the pages show this time.
     """
     origin = request.headers.get("Origin")
     if origin is not None and origin.partition("://")[2] != request.host:
         raise CredentialError(f"a page from {origin} may not open this socket")
     socket = web.WebSocketResponse(heartbeat=5, max_msg_size=256 * 1024, compress=False)
     await socket.prepare(request)
-    page = PageSocket(socket)
+    page = PageSocket(socket, now_ns)
     joined(page)
     try:
         async with asyncio.TaskGroup() as group:

@@ -1,0 +1,143 @@
+"""What a person at the board does: see a patient coming, say something, clear an ended case.
+
+Each action becomes a fact in the outbox before it is answered. It shows at once as *made*, then
+as *delivered* when the hub has it in the case's journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import msgspec
+
+from hospital_gateway.board import Board
+from streams.clock import Clock
+from streams.codec import decode, open_body
+from streams.identity import is_id
+from streams.messages import Acknowledged, CaseNote, Identifier, ShortText
+from streams.outbox import Draft, Outbox
+from streams.web import RequestError
+
+_Role = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"\S")]
+_Sentence = Annotated[str, msgspec.Meta(min_length=1, max_length=4000, pattern=r"\S")]
+
+
+class _Action(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="action"
+):
+    case: Identifier
+
+
+class Acknowledge(_Action, frozen=True, kw_only=True, tag="acknowledge"):
+    """A role has seen that the patient is coming."""
+
+    role: _Role
+    person: ShortText | None = None
+
+
+class Note(_Action, frozen=True, kw_only=True, tag="note"):
+    """A sentence for the case's timeline; ``at_ms`` is when it was true, by the hub's clock."""
+
+    text: _Sentence
+    at_ms: float | None = None
+
+
+class Dismiss(_Action, frozen=True, kw_only=True, tag="dismiss"):
+    """Take a case that was diverted or closed off the board."""
+
+
+class Actions:
+    """Does what the pages and the API ask for."""
+
+    def __init__(
+        self,
+        *,
+        hospital: str,
+        board: Board,
+        outbox: Outbox,
+        clock: Clock,
+        offset_ns: Callable[[], int],
+        made: Callable[[], None],
+    ) -> None:
+        """Prepare.
+
+        Args:
+            hospital: Name of this hospital.
+            board: What is shown.
+            outbox: Where facts for the hub are written.
+            clock: This machine's clocks.
+            offset_ns: What to add to this machine's wall clock to get the hub's.
+            made: Called when a fact waits or the board has changed.
+        """
+        self._hospital, self._board, self._outbox = hospital, board, outbox
+        self._clock, self._offset_ns, self._made = clock, offset_ns, made
+
+    def perform(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Do one action; return what happened.
+
+        Args:
+            message: ``{"action": …, "case": …, …}``, with or without ``"type": "action"``.
+
+        Raises:
+            RequestError: The action is unknown, a field is wrong, or the case is not such that
+                it can be done; the text says which.
+            StorageError: The disk refuses; nothing was done.
+        """
+        fields = {name: value for name, value in message.items() if name not in ("type", "request")}
+        try:
+            action = msgspec.convert(fields, Acknowledge | Note | Dismiss)
+        except msgspec.ValidationError as error:
+            raise RequestError(f"action: {error}") from error
+        match action:
+            case Acknowledge():
+                answer = self._acknowledge(action)
+            case Note():
+                answer = self._note(action)
+            case Dismiss():
+                answer = self._dismiss(action)
+        self._made()
+        return {"ok": True, "action": fields["action"], "case": action.case, **answer}
+
+    def restore(self) -> int:
+        """Show again what was acknowledged before a restart and is still on its way."""
+        count = 0
+        for entry in self._outbox.waiting("hub", "urgent", 0, 10_000):
+            envelope = decode(entry.data)
+            if envelope.kind == "acknowledged" and envelope.case and is_id(envelope.case):
+                at_ns = envelope.source_ns + (envelope.offset_ns or 0)
+                body = open_body(envelope, Acknowledged)
+                self._board.made(envelope.case, envelope.id, body, at_ns)
+                count += 1
+        return count
+
+    def _acknowledge(self, action: Acknowledge) -> dict[str, Any]:
+        arrival = self._board.current(action.case)
+        role = action.role.strip()
+        if any(
+            mark.role == role and not mark.problem for mark in self._board.card(action.case).seen
+        ):
+            return {"text": f"{role} has acknowledged before", "already": True}
+        body = Acknowledged(hospital=self._hospital, role=role, person=action.person)
+        draft = Draft("acknowledged", body, case=action.case, drill=arrival.drill)
+        envelope = self._outbox.add("hub", draft)
+        at_ns = envelope.source_ns + (envelope.offset_ns or 0)
+        self._board.made(action.case, envelope.id, body, at_ns)
+        return {"text": f"acknowledged as {role}", "id": envelope.id}
+
+    def _note(self, action: Note) -> dict[str, Any]:
+        arrival = self._board.current(action.case)
+        wall_ns = self._clock.wall_ns()
+        said_ns = wall_ns if action.at_ms is None else int(action.at_ms * 1e6) - self._offset_ns()
+        if not 0 <= said_ns <= wall_ns:
+            raise RequestError("action: at_ms is in the future")
+        body = CaseNote(text=action.text.strip(), at_ns=said_ns)
+        envelope = self._outbox.add(
+            "hub", Draft("case_note", body, case=action.case, drill=arrival.drill)
+        )
+        return {"text": "noted", "id": envelope.id}
+
+    def _dismiss(self, action: Dismiss) -> dict[str, Any]:
+        place = self._board.dismiss(action.case)
+        self._outbox.add_all([], mark=(f"dismissed/{action.case}", place))
+        return {"text": "taken off the board"}

@@ -1,0 +1,282 @@
+"""Facts of cases come in: pulled from JetStream, checked, stored, shown, and only then answered.
+
+    JetStream ─▶ examine ─▶ open_case_fact ─▶ journal (commit) ─▶ board
+                                                 └─▶ ack to JetStream, receipt to the hub
+
+A kill between any two steps loses nothing: what was not acknowledged comes again, and the
+journal takes nothing twice. What is stored is the hub's own bytes under the hub's own numbers,
+so this journal is a copy of the case's chain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from hospital_gateway.board import Board
+from hospital_gateway.cards import lane_place
+from hospital_gateway.errors import CarriedFactError
+from hospital_gateway.latency import Latencies
+from hospital_gateway.replica_chain import Link
+from streams.codec import any_body, decode, encode, open_body
+from streams.delivery import Examined, examine
+from streams.errors import ForerunError, StorageError, TransportError
+from streams.health import DUPLICATES, LATENCY, REFUSED, STORED
+from streams.journal import Arrived, Journal, Refused, Stored
+from streams.messages import CaseFact, Envelope, Receipt, Refusal
+from streams.outbox import Draft, Outbox
+from streams.topics import find
+
+RETRY_S = 1.0
+"""Pause after the journal refused: its disk is full or gone, and needs a person."""
+
+RECEIPT_EVERY_S = 5.0
+"""A receipt is said again so often: one that was lost would stop the hub's sending."""
+
+log = structlog.get_logger(__name__)
+
+
+class Message(Protocol):
+    """A fact from a stream, as ``streams.transport.jetstream.Stored`` is."""
+
+    @property
+    def topic(self) -> str:
+        """Its topic, with ``/``."""
+
+    @property
+    def data(self) -> bytes:
+        """Its bytes."""
+
+    async def ack(self) -> None:
+        """Say that it is stored for good."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A case's fact taken out of the message that brought it.
+
+    Attributes:
+        outer: The envelope that came.
+        body: The carrier: numbers, hash, times.
+        inner: The fact's own envelope.
+        arrived: What the journal takes.
+    """
+
+    outer: Envelope
+    body: CaseFact
+    inner: Envelope
+    arrived: Arrived
+
+
+def open_case_fact(examined: Examined, *, region: str, hospital: str) -> Carried:
+    """Take the case's fact out of a message and check that it is what the carrier says.
+
+    Nothing is trusted for having come from the hub: the fact is decoded as if a stranger had
+    sent it, and it must belong to the case that the carrier names.
+
+    Raises:
+        MessageError: It is not; the text names the difference.
+    """
+    address, outer = examined.address, examined.envelope
+    if (address.scope, address.region, address.name) != ("hospital", region, hospital):
+        raise CarriedFactError(f"{address} is not for {hospital} in {region}")
+    body = open_body(outer, CaseFact)
+    inner = decode(body.fact)
+    if not find(inner.kind).is_fact or inner.kind == "case_fact":
+        raise CarriedFactError(f"a {inner.kind} is no fact of a case")
+    if inner.case is None or inner.case != outer.case:
+        raise CarriedFactError(f"fact of case {inner.case} came as one of case {outer.case}")
+    if inner.drill != outer.drill:
+        raise CarriedFactError("an exercise and the real thing do not share a case")
+    if body.case_sequence < 1:
+        raise CarriedFactError("places in a case start at 1")
+    any_body(inner)
+    arrived = Arrived(
+        data=body.fact,
+        received_ns=body.received_ns,
+        corrected_ns=body.corrected_ns,
+        line=examined.arrived.line,
+        sequence=examined.arrived.sequence,
+        case_sequence=body.case_sequence,
+        hash=body.hash,
+    )
+    return Carried(outer, body, inner, arrived)
+
+
+class Inbound:
+    """Takes batches of facts for one hospital."""
+
+    def __init__(
+        self,
+        *,
+        region: str,
+        hospital: str,
+        journal: Journal,
+        outbox: Outbox,
+        board: Board,
+        latencies: Latencies,
+        hub_now_ns: Callable[[], int],
+        publish: Callable[[str, bytes], Awaitable[None]],
+    ) -> None:
+        """Prepare.
+
+        Args:
+            region: The region.
+            hospital: Name of this hospital.
+            journal: Where facts are stored.
+            outbox: Makes the envelopes of receipts, and keeps marks.
+            board: What is shown.
+            latencies: Where the time from making to storing is counted.
+            hub_now_ns: The hub's clock, as far as it is known here.
+            publish: Sends ``(kind, data)`` without storing; raises ``TransportError``.
+        """
+        self._region, self._hospital = region, hospital
+        self._journal, self._outbox, self._board = journal, outbox, board
+        self._latencies, self._hub_now_ns, self._publish = latencies, hub_now_ns, publish
+        self._epochs: dict[tuple[str, str], float] = {}
+        self.changed = asyncio.Event()
+        self.problem: str | None = None
+
+    async def restore(self) -> int:
+        """Build the board from the journal; return how many facts that were."""
+        position = count = 0
+        while facts := await self._journal.facts(after=position, limit=500):
+            for fact in facts:
+                self._prove(fact)
+                self._board.take(fact)
+            position, count = facts[-1].position, count + len(facts)
+        for arrival in self._board.arrivals:
+            case = arrival.case
+            if place := self._outbox.mark(f"broken/{case}"):
+                self._board.mark_broken(case, place)
+            if place := self._outbox.mark(f"dismissed/{case}"):
+                self._board.dismissed[case] = place
+        self._board.take_changes()
+        return count
+
+    async def run(self, batches: AsyncIterator[list[Message]]) -> None:
+        """Take batches until cancelled."""
+        async for batch in batches:
+            while not await self._took(batch):  # noqa: ASYNC110 - nobody tells of room on a disk
+                await asyncio.sleep(RETRY_S)
+
+    async def repeat_receipts(self) -> None:
+        """Say again, every few seconds, what is stored, until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(RECEIPT_EVERY_S)
+            recent = [key for key, at in self._epochs.items() if loop.time() - at < 60]
+            for source, epoch in recent:
+                await self._send_receipt(source, epoch, [])
+
+    async def _took(self, batch: list[Message]) -> bool:
+        try:
+            refusals = await self.take(batch)
+        except StorageError as error:
+            self.problem = str(error)
+            log.error("facts not stored, trying again", error=str(error))  # noqa: TRY400
+            return False
+        self.problem = None
+        for message in batch:
+            with contextlib.suppress(TransportError):  # it comes again and is known then
+                await message.ack()
+        for (source, epoch), told in refusals.items():
+            await self._send_receipt(source, epoch, told)
+        return True
+
+    async def take(self, batch: Iterable[Message]) -> dict[tuple[str, str], list[Refusal]]:
+        """Store and show a batch; return whom to answer, and what was refused.
+
+        Raises:
+            StorageError: Nothing may be acknowledged; call again with the same batch.
+        """
+        answers: dict[tuple[str, str], list[Refusal]] = {}
+        items: list[Arrived | Refused] = []
+        carried: list[Carried | None] = []
+        for message in batch:
+            found = self._examine(message)
+            carried.append(found if isinstance(found, Carried) else None)
+            items.append(found.arrived if isinstance(found, Carried) else found)
+            if (line := items[-1].line) is not None:
+                told = answers.setdefault((line.source, line.epoch), [])
+                if isinstance(found, Refused):
+                    told.append(_refusal(found))
+        stored = await self._journal.append_all(items)
+        for one, fact in zip(carried, stored, strict=True):
+            if one is not None:
+                self._show(one, fact)
+        self.changed.set()
+        loop = asyncio.get_running_loop()
+        self._epochs.update(dict.fromkeys(answers, loop.time()))
+        return answers
+
+    def _examine(self, message: Message) -> Carried | Refused:
+        received_ns = self._hub_now_ns()
+        found = examine(message.topic, message.data, received_ns, "hub")
+        if isinstance(found, Examined):
+            try:
+                carried = open_case_fact(found, region=self._region, hospital=self._hospital)
+            except ForerunError as error:
+                arrived = found.arrived
+                found = Refused(
+                    received_ns, message.topic, error.reason, str(error),
+                    message.data, arrived.line, arrived.sequence,
+                )  # fmt: skip
+            else:
+                self._check_chain(carried)
+                return carried
+        REFUSED.labels("inbound", found.reason).inc()
+        log.warning("message refused", topic=found.topic, reason=found.reason, text=found.text)
+        return found
+
+    def _check_chain(self, carried: Carried) -> None:
+        case, body = str(carried.inner.case), carried.body
+        link = Link.of(
+            body.case_sequence, body.corrected_ns, body.received_ns, body.fact, body.hash
+        )
+        if not self._board.link_fits(case, link):
+            place = self._board.chain(case).broken[0]
+            self._outbox.add_all([], mark=(f"broken/{case}", place))
+
+    def _prove(self, fact: Stored) -> None:
+        if fact.envelope.case and fact.case_sequence and fact.hash:
+            link = Link.of(
+                fact.case_sequence, fact.corrected_ns, fact.received_ns, fact.data, fact.hash
+            )
+            self._board.link_fits(fact.envelope.case, link)
+
+    def _show(self, carried: Carried, fact: Stored | None) -> None:
+        if fact is None:
+            DUPLICATES.inc()
+            return
+        STORED.labels(fact.envelope.kind).inc()
+        change = self._board.take(fact)
+        if change is None or not 0 < change.arrival.chosen_ns <= fact.corrected_ns:
+            return  # made before this hospital was chosen: its age is not the way's
+        kind = lane_place(fact.envelope.lane)
+        late_ms = (self._hub_now_ns() - fact.corrected_ns) / 1e6
+        for sample in self._latencies.add(kind, [late_ms]):
+            LATENCY.labels(kind, "gateway").observe(sample / 1000)
+
+    async def _send_receipt(self, source: str, epoch: str, refused: list[Refusal]) -> None:
+        receipt = Receipt(
+            epoch=epoch, stored=self._journal.inbox.lines(source, epoch), refused=refused[:100]
+        )
+        envelope = self._outbox.envelope(Draft("receipt_up", receipt))
+        try:
+            await self._publish("receipt_up", encode(envelope))
+        except TransportError as error:
+            log.debug("receipt not sent", error=str(error))
+
+
+def _refusal(refused: Refused) -> Refusal:
+    try:
+        id_ = decode(refused.data).id
+    except ForerunError:
+        id_ = ""
+    return Refusal(id=id_, reason=refused.reason, text=refused.text[:500])
