@@ -209,13 +209,16 @@ async def read_batches(
     request_subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{durable}"
     inbox = await client.subscribe(client.new_inbox(), pending_msgs_limit=4 * batch + 16)
     try:
-        due = 0
+        due, asked_before = 0, False
         while True:
             if due <= 0:
                 await _request(client, request_subject, inbox.subject, batch)
-                if refused(request_subject):
-                    raise CredentialError(f"no right to read {stream} as {durable}")
+                if not asked_before:
+                    await settle(client)
+                    asked_before = True
                 due = batch
+            if refused(request_subject):
+                raise CredentialError(f"no right to read {stream} as {durable}")
             messages = await _next(inbox, batch)
             found = [_stored(message) for message in messages if not _status(message)]
             if found:
@@ -233,10 +236,18 @@ async def read_batches(
             await inbox.unsubscribe()
 
 
+async def settle(client: Client, timeout_s: float = 5.0) -> None:
+    """Wait until the server has taken, or refused, all that was sent before.
+
+    Twice, because nats-py writes the first PING past what still waits in its buffer.
+    """
+    for _ in range(2):
+        await client.flush(timeout=timeout_s)  # type: ignore[arg-type]
+
+
 async def _request(client: Client, subject: str, inbox: str, batch: int) -> None:
     request = {"batch": batch, "max_bytes": BATCH_BYTES, "expires": int(_REQUEST_S * 1e9)}
     await client.publish(subject, json.dumps(request).encode(), reply=inbox)
-    await client.flush(timeout=5)
 
 
 async def _next(inbox: Subscription, most: int) -> list[Msg]:

@@ -127,7 +127,7 @@ class NatsTransport(ConnectedTransport):
         check_size(data)
         name = subject(topic)
         headers = {"Nats-Msg-Id": message_id} if message_id else None
-        self._refused.pop(("publish", name), None)
+        self._refused.pop(("publish", name.lower()), None)
         with self._errors_translated() as client:
             try:
                 answer = await client.jetstream(timeout=self._timeout_s).publish(
@@ -267,7 +267,8 @@ class NatsTransport(ConnectedTransport):
         self._last_error = str(error)
         violation = _VIOLATION.search(self._last_error)
         if violation:
-            self._refused[violation[1].lower(), violation[2]] = None
+            # In lower case throughout, because nats-py lowers what the server said.
+            self._refused[violation[1].lower(), violation[2].lower()] = None
             if len(self._refused) > _REMEMBERED:
                 self._refused.popitem(last=False)
         reason = violation[1].lower() if violation else type(error).__name__
@@ -288,7 +289,7 @@ class NatsTransport(ConnectedTransport):
             raise TransportError(f"{self._urls[0]}: {reason}") from error
 
     def _was_refused(self, what: str, name: str) -> bool:
-        return (what, name) in self._refused
+        return (what, name.lower()) in self._refused
 
     def _no_right(self, what: str, name: str) -> CredentialError:
         return CredentialError(f"{self._credential.name} has no right to {what} {topic(name)}")
@@ -299,12 +300,12 @@ class NatsTransport(ConnectedTransport):
         async def take(message: Msg) -> None:
             subscription.put(topic(message.subject), message.data)
 
-        self._refused.pop(("subscription", name), None)
+        self._refused.pop(("subscription", name.lower()), None)
         with self._errors_translated() as client:
             at_server = await client.subscribe(name, cb=take)
             self._at_server[subscription] = at_server
-            # The server answers in order: a refusal is here before the answer to this.
-            await client.flush(timeout=self._timeout_s)  # type: ignore[arg-type]
+            # The server answers in order: a refusal is here when this returns.
+            await jetstream.settle(client, self._timeout_s)
         if self._was_refused("subscription", name):
             raise self._no_right("subscribe to", name)
 
