@@ -45,11 +45,24 @@ setInterval(() => {
  * @returns {string} in words of the page's language: "12 s old", "4 min old", "2 h old"
  */
 export function ageInWords(ms) {
+  return inWords("age", ms);
+}
+
+/**
+ * @param {number} ms a duration; negative counts as 0
+ * @returns {string} "12 s", "4 min", "2 h"
+ */
+export function durationInWords(ms) {
+  return inWords("duration", ms);
+}
+
+/** @param {"age" | "duration"} kind @param {number} ms */
+function inWords(kind, ms) {
   const seconds = Math.max(0, Math.floor(ms / 1000));
-  if (seconds < 60) return t("age.seconds", { count: seconds });
-  if (seconds < 3600) return t("age.minutes", { count: Math.floor(seconds / 60) });
-  if (seconds < 86_400) return t("age.hours", { count: Math.floor(seconds / 3600) });
-  return t("age.days", { count: Math.floor(seconds / 86_400) });
+  if (seconds < 60) return t(`${kind}.seconds`, { count: seconds });
+  if (seconds < 3600) return t(`${kind}.minutes`, { count: Math.floor(seconds / 60) });
+  if (seconds < 86_400) return t(`${kind}.hours`, { count: Math.floor(seconds / 3600) });
+  return t(`${kind}.days`, { count: Math.floor(seconds / 86_400) });
 }
 
 /**

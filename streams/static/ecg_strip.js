@@ -14,7 +14,7 @@
  * Needs ecg.css.
  */
 import { effect, signal } from "./view.js";
-import { ageInWords, serverNow, timeOfDay } from "./clock.js";
+import { durationInWords, serverNow, timeOfDay } from "./clock.js";
 import { EcgBuffer, Playout } from "./ecg_playout.js";
 import { drawPaper, keptPxPerMm, layOut } from "./ecg_paper.js";
 import { t } from "./i18n.js";
@@ -327,7 +327,7 @@ export class EcgStrip {
     this.#box.dataset.state = this.state.value;
     const since = timeOfDay(this.#lastArrivalMs + serverNow() - Date.now());
     const text = waiting ? t("ecg.waiting")
-      : t("ecg.not_live", { time: since, age: ageInWords(silentMs) });
+      : t("ecg.not_live", { time: since, duration: durationInWords(silentMs) });
     message.textContent = this.state.value === "live" ? "" : text;
     const names = [...this.#clipped].map((lead) => this.leads[lead]);
     if (names.join() !== this.offScale.peek().join()) this.offScale.value = names;

@@ -7,7 +7,7 @@
  * While the link is lost, <html data-link="lost"> greys every element with the class `live`.
  */
 import { html, useEffect } from "./view.js";
-import { ageInWords, now, serverNow, timeOfDay } from "./clock.js";
+import { durationInWords, now, serverNow, timeOfDay } from "./clock.js";
 import { t } from "./i18n.js";
 import { Preferences } from "./theme.js";
 
@@ -54,7 +54,7 @@ export function LinkBar({ socket }) {
     ? html`<div class="small">${t("link.refused", { reason })}</div>` : null;
   if (state === "lost") {
     return html`<div class="not-live" role="alert">
-      ${t("link.not_live", { time, age: ageInWords(age) })}${why}</div>`;
+      ${t("link.not_live", { time, duration: durationInWords(age) })}${why}</div>`;
   }
   if (state === "connecting" && age > PATIENCE_MS) {
     return html`<div class="not-live" role="alert">${t("link.never_live", { time })}${why}</div>`;
