@@ -28,7 +28,7 @@ bench: $(VENV)/.dev $(VENV)/.project
 	@$(BIN)/forerun bench $(ARGS)
 
 test: $(VENV)/.dev $(VENV)/.project $(VENV)/.pages system
-	$(BIN)/pytest -n auto $(ARGS)
+	$(BIN)/pytest -n logical --maxprocesses=4 $(ARGS)
 
 check: $(VENV)/.dev $(VENV)/.project $(VENV)/.pages
 	$(BIN)/ruff format --check
