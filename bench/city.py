@@ -19,9 +19,27 @@ HUB = "hub"
 MOST_UNITS, MOST_HOSPITALS = 32, 15
 
 _HOSPITAL_NAMES = (
-    ("first-hospital", "First Hospital 第一医院", 31.3055, 121.2240, ["cath_lab", "stroke_unit"]),
-    ("second-hospital", "Second Hospital 第二医院", 31.2790, 121.1905, ["trauma", "burns"]),
-    ("children-hospital", "Children's Hospital 儿童医院", 31.3130, 121.1960, ["paediatric"]),
+    (
+        "first-hospital",
+        "First Hospital 第一医院",
+        31.3055,
+        121.2240,
+        ["stemi", "stroke", "cardiac_arrest", "other"],
+    ),
+    (
+        "second-hospital",
+        "Second Hospital 第二医院",
+        31.2790,
+        121.1905,
+        ["trauma", "sepsis", "obstetric", "other"],
+    ),
+    (
+        "children-hospital",
+        "Children's Hospital 儿童医院",
+        31.3130,
+        121.1960,
+        ["paediatric", "obstetric"],
+    ),
 )
 
 _STATIONS = ((31.2960, 121.2030), (31.2845, 121.2150), (31.3010, 121.1890), (31.2900, 121.2320))
@@ -35,7 +53,7 @@ class Hospital:
     title: str
     latitude_deg: float
     longitude_deg: float
-    capabilities: list[str]
+    abilities: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +84,14 @@ class Call:
     """A call, and what the crew will find.
 
     Attributes:
-        case: Body of the request that opens the case.
-        alert: The crew's pre-alert.
+        case: Fields of the action that opens the case.
+        alert: Fields of the crew's pre-alert.
+        scenario: Course of a synthetic patient's vitals.
     """
 
     case: dict[str, Any]
     alert: dict[str, Any]
+    scenario: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +112,10 @@ _CALLS = (
             "caller": "Wife, +86 21 5555 0101",
             "age_years": 61,
             "sex": "male",
-            "latitude_deg": 31.2891,
-            "longitude_deg": 121.2109,
+            "position": {"latitude_deg": 31.2891, "longitude_deg": 121.2109, "radius_m": 25.0},
         },
         alert={"pathway": "stemi", "severity": "red", "age_years": 60, "sex": "male"},
+        scenario="stemi",
     ),
     Call(
         case={
@@ -105,10 +125,10 @@ _CALLS = (
             "caller": "Neighbour, +86 21 5555 0102",
             "age_years": 82,
             "sex": "female",
-            "latitude_deg": 31.2987,
-            "longitude_deg": 121.1933,
+            "position": {"latitude_deg": 31.2987, "longitude_deg": 121.1933, "radius_m": 25.0},
         },
         alert={"pathway": "trauma", "severity": "yellow", "age_years": 80, "sex": "female"},
+        scenario="bleeding",
     ),
     Call(
         case={
@@ -117,10 +137,10 @@ _CALLS = (
             "severity": "red",
             "caller": "Station staff, +86 21 5555 0103",
             "sex": "male",
-            "latitude_deg": 31.2951,
-            "longitude_deg": 121.2301,
+            "position": {"latitude_deg": 31.2951, "longitude_deg": 121.2301, "radius_m": 25.0},
         },
         alert={"pathway": "stroke", "severity": "red", "age_years": 70, "sex": "male"},
+        scenario="stroke",
     ),
 )
 
@@ -156,8 +176,8 @@ def build(units: int, hospitals: int, record: Path | None, data: Path | None) ->
 
 def _hospital(number: int) -> Hospital:
     if number < len(_HOSPITAL_NAMES):
-        name, title, latitude, longitude, capabilities = _HOSPITAL_NAMES[number]
-        return Hospital(name, title, latitude, longitude, capabilities)
+        name, title, latitude, longitude, abilities = _HOSPITAL_NAMES[number]
+        return Hospital(name, title, latitude, longitude, abilities)
     ring = number - len(_HOSPITAL_NAMES)
     return Hospital(
         f"hospital-{number + 1}", f"Hospital {number + 1}",

@@ -113,8 +113,17 @@ class Processes:
         self.children.append(child)
         return child
 
-    async def ready(self, child: Child, path: Path, timeout_s: float = 60.0) -> dict[str, Any]:
+    async def ready(
+        self, child: Child, path: Path, *, same_process: bool = True, timeout_s: float = 60.0
+    ) -> dict[str, Any]:
         """Wait until the child has written its ready file; return what it says.
+
+        Args:
+            child: Whose it is.
+            path: The ready file.
+            same_process: Whether the ``pid`` in it must be the child's own: an old file is not
+                taken for a new one.
+            timeout_s: How long it may take.
 
         Raises:
             ProcessError: It ended instead, or took too long; the text has the end of its log.
@@ -123,7 +132,7 @@ class Processes:
         while True:
             with contextlib.suppress(OSError, ValueError):
                 found: dict[str, Any] = json.loads(path.read_bytes())  # noqa: ASYNC240 -- tiny
-                if found.get("pid", child.process.pid) == child.process.pid:
+                if not same_process or found.get("pid") == child.process.pid:
                     return found
             self.check(child)
             if time.monotonic() > until:

@@ -1,0 +1,86 @@
+"""A seat's way to the services of a city: their JSON API over TLS, as the pages use it."""
+
+from __future__ import annotations
+
+import ssl
+from contextlib import AsyncExitStack
+from typing import Any
+
+import aiohttp
+
+from streams.errors import ForerunError
+
+TIMEOUT_S = 10.0
+
+
+class RefusedError(ForerunError):
+    """A service answered with an error; the text is its own.
+
+    Attributes:
+        status: The HTTP status.
+    """
+
+    reason = "refused"
+
+    def __init__(self, url: str, status: int, text: str) -> None:
+        super().__init__(f"{url}: {text} (HTTP {status})")
+        self.status = status
+
+
+class Client:
+    """Calls services as one seat; use it with ``async with``."""
+
+    def __init__(self, token: str, trust: ssl.SSLContext) -> None:
+        """Prepare.
+
+        Args:
+            token: The seat's key.
+            trust: Trusts the city's authority.
+        """
+        self._headers = {"Authorization": f"Bearer {token}"}
+        self._trust = trust
+        self._stack = AsyncExitStack()
+        self._session: aiohttp.ClientSession
+
+    async def __aenter__(self) -> Client:
+        self._session = await self._stack.enter_async_context(
+            aiohttp.ClientSession(
+                headers=self._headers,
+                connector=aiohttp.TCPConnector(ssl=self._trust),
+                timeout=aiohttp.ClientTimeout(total=TIMEOUT_S),
+            )
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def act(self, url: str, action: str, **fields: Any) -> dict[str, Any]:
+        """Ask the service at ``url`` for an action; return its answer.
+
+        Raises:
+            RefusedError: It refuses; the text says why.
+        """
+        body = {"action": action, **fields}
+        async with self._session.post(f"{url}/api/action", json=body) as answer:
+            return dict(await _read(answer))
+
+    async def get(self, url: str, path: str) -> Any:
+        """Read ``path`` of the service at ``url``.
+
+        Raises:
+            RefusedError: It refuses; the text says why.
+        """
+        async with self._session.get(f"{url}{path}") as answer:
+            return await _read(answer)
+
+
+async def _read(answer: aiohttp.ClientResponse) -> Any:
+    try:
+        body = await answer.json(content_type=None)
+    except ValueError:
+        body = {"error": (await answer.text())[:200]}
+    if answer.status >= 400:
+        text = body.get("error", "no reason given") if isinstance(body, dict) else str(body)
+        raise RefusedError(str(answer.url.with_query(None)), answer.status, str(text))
+    return body
