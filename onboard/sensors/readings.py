@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
@@ -86,7 +86,7 @@ class Sensor(Protocol):
     def origin(self) -> Origin:
         """The origin of everything it gives; it never changes."""
 
-    def readings(self) -> AsyncIterator[Reading]:
+    def readings(self) -> AsyncGenerator[Reading, None]:
         """Give the readings as they come; may be called once.
 
         Raises:

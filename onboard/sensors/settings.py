@@ -70,10 +70,12 @@ class CsvVitalsSettings(ReplayTable, frozen=True, kw_only=True, tag="csv_vitals"
     Attributes:
         path: The file.
         device: What is shown as the device.
+        every_s: At most one set of values in so many seconds, as the table of topics plans.
     """
 
     path: Path
     device: ShortText = "CSV vitals replay"
+    every_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 5.0
 
 
 class MrxCaseSettings(ReplayTable, frozen=True, kw_only=True, tag="mrx_case"):
