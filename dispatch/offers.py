@@ -106,7 +106,7 @@ def _check_shape(description: SessionDescription) -> None:
             raise OfferError(406, f"more than one {kind} section: offer one (RFC 9725, 4.4)")
     bundles = [group.items for group in description.group if group.semantic == "BUNDLE"]
     mids = [section.rtp.muxId for section in description.media]
-    if len(mids) > 1 and (not bundles or set(bundles[0]) != set(mids)):
+    if (bundles or len(mids) > 1) and (len(bundles) != 1 or set(bundles[0]) != set(mids)):
         raise OfferError(406, "all media sections must be in one BUNDLE group (RFC 9725, 4.4)")
 
 

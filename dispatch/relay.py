@@ -111,7 +111,8 @@ class Relay:
         self._housekeeping.cancel()
         for session in list(self._sessions.values()):
             self.end(session, "relay stopped")
-        await self._tasks.__aexit__(kind, error, trace)
+        # The group is not told of the caller's error: it would cancel the closing of sockets.
+        await self._tasks.__aexit__(None, None, None)
         self._tasks = None
 
     async def publish(self, resource: str, offer: str, identity: str) -> Session:
@@ -272,17 +273,21 @@ class Relay:
         while True:
             await asyncio.sleep(_TICK_S)
             tick += 1
-            now = time.monotonic()
-            report = tick % _REPORT_EVERY == 0
-            for resource in self._resources.values():
-                resource.keep_source_going(
-                    now, report=report, limit_bps=self.settings.max_bitrate_bps
-                )
-            if report:
-                for session in list(self._sessions.values()):
-                    reason = session.ended or self._is_over(session, now)
-                    if reason is not None:
-                        self.end(session, reason)
+            try:
+                self._tick(time.monotonic(), report=tick % _REPORT_EVERY == 0)
+            except Exception:
+                # One session's surprise must not end everybody's video.
+                log.exception("housekeeping failed")
+
+    def _tick(self, now: float, *, report: bool) -> None:
+        limit_bps = self.settings.max_bitrate_bps
+        for resource in self._resources.values():
+            resource.keep_source_going(now, report=report, limit_bps=limit_bps)
+        if report:
+            for session in list(self._sessions.values()):
+                reason = session.ended or self._is_over(session, now)
+                if reason is not None:
+                    self.end(session, reason)
 
     def _is_over(self, session: Session, now: float) -> str | None:
         if not session.connected:
