@@ -44,6 +44,11 @@ export function keepPxPerMm(pxPerMm) {
   localStorage.setItem(KEPT_AS, String(pxPerMm));
 }
 
+/** @param {string[]} names @returns {boolean} whether all twelve standard leads are there */
+export function isTwelveLead(names) {
+  return TWELVE_LEADS.every((name) => find(names, name) >= 0);
+}
+
 /** Lead names of devices differ in case ("AVR", "aVr"). @param {string[]} names @param {string} name */
 function find(names, name) {
   return names.findIndex((other) => other.toLowerCase() === name.toLowerCase());

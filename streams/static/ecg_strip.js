@@ -16,7 +16,7 @@
 import { effect, signal } from "./view.js";
 import { durationInWords, serverNow, timeOfDay } from "./clock.js";
 import { EcgBuffer, Playout } from "./ecg_playout.js";
-import { drawPaper, keptPxPerMm, layOut } from "./ecg_paper.js";
+import { drawPaper, isTwelveLead, keptPxPerMm, layOut } from "./ecg_paper.js";
 import { t } from "./i18n.js";
 import { theme, token } from "./theme.js";
 
@@ -65,7 +65,7 @@ export class EcgStrip {
     this.rateHz = options.rateHz;
     this.speed = signal(options.speed ?? 25);
     this.gain = signal(options.gain ?? 10);
-    this.layout = signal(options.layout ?? (options.leads.length === 12 ? "3x4" : "stacked"));
+    this.layout = signal(options.layout ?? (isTwelveLead(options.leads) ? "3x4" : "stacked"));
     this.mode = signal(options.mode ?? "sweep");
     this.pxPerMm = signal(options.pxPerMm ?? keptPxPerMm());
     this.frozenAtMs = signal(0);
@@ -290,7 +290,7 @@ export class EcgStrip {
     if (known?.epoch === epoch) return known.mv;
     const values = [];
     const start = Math.max(epoch * window, this.buffer.begin);
-    for (let i = start - this.rateHz; i < start + this.rateHz / 5; i++) {
+    for (let i = start - Math.round(this.rateHz); i < start + this.rateHz / 5; i++) {
       const mv = this.buffer.at(lead, i);
       if (!Number.isNaN(mv)) values.push(mv);
     }

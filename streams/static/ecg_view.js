@@ -7,7 +7,7 @@
 import { html, useEffect, useRef } from "./view.js";
 import { timeOfDay } from "./clock.js";
 import { Calipers } from "./ecg_calipers.js";
-import { GAINS_MM_PER_MV, LAYOUTS, SPEEDS_MM_PER_S } from "./ecg_paper.js";
+import { GAINS_MM_PER_MV, LAYOUTS, SPEEDS_MM_PER_S, isTwelveLead } from "./ecg_paper.js";
 import { t } from "./i18n.js";
 
 /** @typedef {import("./ecg_strip.js").EcgStrip} EcgStrip */
@@ -36,7 +36,7 @@ function Controls({ strip }) {
   return html`<div class="ecg-controls">
     <${Choice} label=${t("ecg.speed")} unit="mm/s" options=${SPEEDS_MM_PER_S} of=${strip.speed} />
     <${Choice} label=${t("ecg.gain")} unit="mm/mV" options=${GAINS_MM_PER_MV} of=${strip.gain} />
-    ${strip.leads.length > 3 && html`<${Choice} label=${t("ecg.layout")} options=${LAYOUTS}
+    ${isTwelveLead(strip.leads) && html`<${Choice} label=${t("ecg.layout")} options=${LAYOUTS}
       of=${strip.layout} words=${(/** @type {string} */ name) => t(`ecg.layout.${name}`)} />`}
     <${Choice} options=${modes} of=${strip.mode}
       words=${(/** @type {string} */ name) => t(`ecg.mode.${name}`)} />

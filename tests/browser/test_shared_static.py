@@ -15,9 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import numpy as np
 import pytest
 from aiohttp import web
 
+from streams.ecg_block import Lead, describe, encode_frame
 from streams.web import secure_headers
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -216,6 +219,41 @@ async def test_ecg_frame_that_comes_late_is_drawn_where_it_belongs(
     )
     await until(page, f"({ink})() !== {before}", 5)
     assert await page.evaluate("gallery.strip.buffer.has(500)")
+
+
+async def test_ecg_blocks_become_millivolts_and_what_is_no_voltage_is_left_out(
+    gallery: GalleryServer, open_page: Opened
+) -> None:
+    leads = (
+        Lead(name="II", gain=200.0, baseline=100, invalid=-32768),
+        Lead(name="PLETH", gain=1.0, physical_unit="NU"),
+        Lead(name="V1", gain=1.0, physical_unit="uV"),
+    )
+    setup = describe(250.0, leads)
+    samples = np.array([[300, -32768, 100], [1, 2, 3], [500, -500, 0]], dtype=np.int32)
+    frame = encode_frame(setup, 4000, samples.T)
+    page = await open_page(gallery.url)
+    fed = await page.evaluate(
+        """async ([setup, bytes]) => {
+          const { EcgFeed } = await import("/static/shared/ecg_feed.js");
+          const feed = new EcgFeed(setup);
+          await feed.take(Uint8Array.from(bytes), 1e12);
+          await feed.take(Uint8Array.from(bytes.slice(0, -1)), 1e12);
+          const { buffer, leads } = feed.strip;
+          const read = (lead) => [4000, 4001, 4002].map((i) => String(buffer.at(lead, i)));
+          return { leads, leftOut: feed.leftOut, refused: feed.refused, II: read(0), V1: read(1),
+            after: buffer.sourceTimeMs(4250) - 1e12 };
+        }""",
+        [json.loads(msgspec.json.encode(setup)), list(frame)],
+    )
+    assert fed == {
+        "leads": ["II", "V1"],
+        "leftOut": ["PLETH"],
+        "refused": 1,
+        "II": ["1", "NaN", "0"],
+        "V1": ["0.5", "-0.5", "0"],
+        "after": 1000,
+    }
 
 
 async def test_ecg_without_data_for_two_seconds_says_since_when(show: Opened) -> None:
