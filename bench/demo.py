@@ -1,0 +1,213 @@
+"""``forerun demo``: a city on this machine, with recordings in place of patients.
+
+Starts the broker, the hub, the hospitals and the vehicles as processes of their own, plays
+calls, and shows where to look. ``--headless`` does the same without a person, ends by itself,
+counts what arrived and fails unless everything did.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import shutil
+import signal
+import time
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+
+from bench.city import HUB, City, build
+from bench.ledger import account_ecg, account_facts, as_report
+from bench.machine import describe_machine
+from bench.progress import Progress
+from bench.running_city import RunningCity, running
+from bench.stage import Stage
+from bench.viewers import describe_viewer, find_browser, watch
+from streams.errors import ConfigError, ForerunError
+
+MARK = ".forerun-demo"
+"""Stands in a folder that a demonstration made and the next one may clear."""
+
+BETWEEN_CALLS_S = 1.0
+
+HEADLESS_S = 30.0
+"""How long a headless run plays unless told otherwise."""
+
+
+def command(arguments: list[str]) -> int:
+    """Run ``forerun demo``; return 0 when it ended as it should."""
+    options = _parser().parse_args(arguments)
+    if options.headless and options.seconds is None:
+        options.seconds = HEADLESS_S
+    console = Console(stderr=True)
+    data = options.data or _recordings_beside_the_repository()
+    city = build(options.units, options.hospitals, options.record, data)
+    stage = Stage(_clean_folder(options.state), city, options.headless)
+    try:
+        return asyncio.run(_run(stage, options, console))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return 130
+    except BaseExceptionGroup as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        if isinstance(error, ForerunError):
+            raise error from group
+        raise
+
+
+async def _run(stage: Stage, options: argparse.Namespace, console: Console) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    started = time.monotonic()
+    console.print(f"Starting {_words(stage.city)} …")
+    report: dict[str, Any] = {}
+    async with running(stage) as city:
+        console.print(f"Everything serves after {time.monotonic() - started:.1f} s.")
+        _print_pages(city, console)
+        browser = None if options.no_browser else find_browser()
+        async with _progress(city, console) as progress:
+            await _play_calls(city, options, browser, stop)
+            await _wait(stop, options.seconds)
+            if not options.headless:
+                return 0
+            report["latency_ms"] = await progress.latencies()
+            city.processes.look()
+            report["processes"] = [asdict(child.cost) for child in city.processes.children]
+            await city.end_runs()
+            report["drained"] = await city.drained()
+        hospitals = {one.name: stage.journal(one.name) for one in stage.city.hospitals}
+        outboxes, played = city.outboxes(), city.played
+    facts = await account_facts(stage.journal(HUB), hospitals, outboxes)
+    ecg = await account_ecg(hospitals, {unit.name: unit.record for unit in stage.city.units})
+    report = {
+        **as_report(facts, ecg),
+        **report,
+        "cases": [asdict(one) for one in played],
+        "viewer": describe_viewer(browser),
+        "seconds": options.seconds,
+        "machine": describe_machine(),
+    }
+    return _conclude(report, options.report, console)
+
+
+async def _play_calls(
+    city: RunningCity, options: argparse.Namespace, browser: Path | None, stop: asyncio.Event
+) -> None:
+    pairs = zip(city.stage.city.units, city.stage.city.calls, strict=True)
+    for number, (unit, call) in enumerate(pairs):
+        if stop.is_set():
+            return
+        played = await city.play(unit, call, acknowledge=options.headless)
+        if options.headless and number == 0:
+            watch(city, played, browser)
+        await _wait(stop, BETWEEN_CALLS_S)
+
+
+async def _wait(stop: asyncio.Event, seconds: float | None) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+
+
+@contextlib.asynccontextmanager
+async def _progress(city: RunningCity, console: Console) -> AsyncIterator[Progress]:
+    """Show a line that lives; a process that ends by itself ends the demonstration."""
+    progress = Progress(city)
+    with Live(console=console, refresh_per_second=4, transient=False) as live:
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(progress.run(live.update), name="demo.progress")
+            yield progress
+            task.cancel()
+
+
+def _conclude(report: dict[str, Any], path: Path | None, console: Console) -> int:
+    facts, ecg = report["facts"], report["ecg"]
+    faults = [
+        words
+        for wrong, words in (
+            (not facts["made"], "no fact was made"),
+            (not report["drained"], "facts still waited at the end"),
+            (facts["lost"], f"{facts['lost']} facts lost"),
+            (facts["refused"], f"{facts['refused']} facts refused"),
+            (facts["duplicated"], f"{facts['duplicated']} facts duplicated"),
+            (facts["misrouted"], f"{facts['misrouted']} facts misrouted"),
+            (not ecg["samples_source"], "no ECG was recorded"),
+            (
+                ecg["samples_source"] != ecg["samples_received"],
+                f"{ecg['samples_source']} samples recorded, {ecg['samples_received']} received",
+            ),
+            (ecg["samples_differing"], f"{ecg['samples_differing']} samples differ"),
+        )
+        if wrong
+    ]
+    report["faults"] = faults
+    text = json.dumps(report, indent=2, ensure_ascii=False)
+    if path:
+        path.write_text(text + "\n", encoding="utf-8")
+    shown = {name: report[name] for name in ("facts", "ecg", "latency_ms")}
+    console.print_json(json.dumps(shown))
+    console.print("Everything was delivered." if not faults else f"FAILED: {'; '.join(faults)}")
+    return 1 if faults else 0
+
+
+def _print_pages(city: RunningCity, console: Console) -> None:
+    console.print("\nOpen these (they trust the authority in broker/authority/ca.pem):")
+    console.print(f"  Console      {city.page(HUB)}", soft_wrap=True, highlight=False)
+    for hospital in city.stage.city.hospitals:
+        console.print(f"  Board        {city.page(hospital.name)}", soft_wrap=True, highlight=False)
+    for unit in city.stage.city.units:
+        console.print(f"  Tablet       {city.page(unit.name)}", soft_wrap=True, highlight=False)
+    console.print(f"  Everything lies in {city.stage.folder}; Ctrl-C ends it.\n", highlight=False)
+
+
+def _words(city: City) -> str:
+    return (
+        f"broker, hub, {len(city.hospitals)} hospitals and {len(city.units)} vehicles, "
+        "each a process of its own"
+    )
+
+
+def _clean_folder(folder: Path) -> Path:
+    """Return an empty folder; clears only one that a demonstration made.
+
+    Raises:
+        ConfigError: The folder has something else in it.
+    """
+    folder = folder.resolve()
+    if folder.exists():
+        if any(folder.iterdir()) and not (folder / MARK).exists():
+            raise ConfigError(f"--state {folder} is not empty and not a demonstration's: not used")
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    (folder / MARK).touch()
+    return folder
+
+
+def _recordings_beside_the_repository() -> Path | None:
+    folder = Path(__file__).resolve().parents[2] / "shared" / "data"
+    return folder if folder.is_dir() else None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="forerun demo", description=__doc__)
+    add = parser.add_argument
+    add("--headless", action="store_true", help="without a person: play, count, report, end")
+    add("--seconds", type=float, metavar="N", help="end after N seconds (headless: 30)")
+    add("--record", type=Path, metavar="PATH", help="WFDB record that every monitor plays")
+    add("--data", type=Path, metavar="DIR", help="recordings (default: ../shared/data if there)")
+    add("--units", type=int, default=3, metavar="N", help="vehicles (3)")
+    add("--hospitals", type=int, default=2, metavar="N", help="hospitals (2)")
+    add("--report", type=Path, metavar="FILE", help="write the headless run's figures as JSON")
+    state = Path(".forerun/demo")
+    add("--state", type=Path, default=state, metavar="DIR", help=f"keep everything in ({state})")
+    add("--no-browser", action="store_true", help="headless: do not use a Chromium")
+    return parser
