@@ -1,8 +1,8 @@
 """What the crew can ask for, and which facts that makes. Pure.
 
 An action is JSON with its name in ``action``, the same from the page and from
-``POST /api/action``. Times in it are milliseconds since 1970 by the vehicle's clock, as the
-page shows it.
+``POST /api/action``. Times in it are milliseconds since 1970 by the hub's clock, as far as it is
+known here: the page shows that time.
 """
 
 from __future__ import annotations
@@ -120,13 +120,16 @@ _EVENTS: dict[type[_Action], Event] = {
 }
 
 
-def decide(action: Action, situation: Situation, now_ns: int) -> list[tuple[str, Body]]:
+def decide(
+    action: Action, situation: Situation, now_ns: int, offset_ns: int = 0
+) -> list[tuple[str, Body]]:
     """Return the facts that an action makes, as (kind, body).
 
     Args:
         action: What the crew wants.
         situation: As it is.
-        now_ns: The vehicle's wall clock.
+        now_ns: The vehicle's wall clock, which stamps the facts.
+        offset_ns: What to add to it to get the hub's.
 
     Raises:
         ImpossibleEventError: The run's state does not take it; the text names both.
@@ -142,17 +145,17 @@ def decide(action: Action, situation: Situation, now_ns: int) -> list[tuple[str,
         case EndRun():
             return [("run_ended", RunEnded(reason=action.reason))]
         case Stamp():
-            return [("milestone", _milestone(action, case, now_ns))]
+            return [("milestone", _milestone(action, case, now_ns, offset_ns))]
         case SendPreAlert():
             return [("pre_alert", _pre_alert(action))]
         case Note():
-            at_ns = _true_time(action.at_ms, now_ns)
+            at_ns = _true_time(action.at_ms, now_ns, offset_ns)
             return [("case_note", CaseNote(text=action.text, at_ns=at_ns))]
         case Camera():
             return []
 
 
-def _milestone(action: Stamp, case: Case, now_ns: int) -> Milestone:
+def _milestone(action: Stamp, case: Case, now_ns: int, offset_ns: int) -> Milestone:
     known = case.stamps().get(action.stage)
     if known is None and action.corrects is not None:
         raise RefusedActionError(f"{action.stage} has no stamp {action.corrects} to correct")
@@ -166,7 +169,7 @@ def _milestone(action: Stamp, case: Case, now_ns: int) -> Milestone:
         )
     return Milestone(
         stage=action.stage,
-        at_ns=_true_time(action.at_ms, now_ns),
+        at_ns=_true_time(action.at_ms, now_ns, offset_ns),
         corrects=known.id if known else None,
     )
 
@@ -182,10 +185,10 @@ def _pre_alert(action: SendPreAlert) -> PreAlert:
     )
 
 
-def _true_time(at_ms: int | None, now_ns: int) -> int:
+def _true_time(at_ms: int | None, now_ns: int, offset_ns: int) -> int:
     if at_ms is None:
         return now_ns
-    at_ns = at_ms * MS
+    at_ns = at_ms * MS - offset_ns
     if at_ns > now_ns + AHEAD_NS:
         raise RefusedActionError("at_ms lies in the future; check the time")
     if at_ns < now_ns - BACK_NS:

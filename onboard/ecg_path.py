@@ -140,8 +140,10 @@ class EcgPath:
             self._end(self._open.pop(key))
         self._open[key] = self._begin(sensor, origin, began, 0)
 
-    def chunk(self, sensor: str, chunk: EcgChunk, now_ns: int) -> OpenRecording:
+    def chunk(self, sensor: str, chunk: EcgChunk, now_ns: int) -> tuple[OpenRecording, bytes]:
         """Record a chunk, send it live, and make a fact when enough is together.
+
+        Returns the recording, which is a new one when the binding has changed, and the frame.
 
         Args:
             sensor: Who gives it.
@@ -169,7 +171,7 @@ class EcgPath:
         enough = recording.setup.sampling_frequency_hz * RECORD_S
         if recording.pending_samples >= enough or len(recording.pending) >= FRAMES_IN_FACT:
             self._make_record(recording)
-        return recording
+        return recording, frame
 
     def finished(self, sensor: str, setup_id: str) -> None:
         """End a recording that its sensor ended.

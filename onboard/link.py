@@ -22,7 +22,7 @@ from streams.codec import open_body
 from streams.delivery import Examined, Sender, examine
 from streams.errors import CredentialError, TransportError
 from streams.health import DROPPED, REFUSED
-from streams.messages import Arrival, Body, Receipt, TimeReply, TimeRequest
+from streams.messages import Arrival, Body, Receipt, Refusal, TimeReply, TimeRequest
 from streams.outbox import Draft, Outbox
 from streams.transport import Delivery
 
@@ -106,9 +106,11 @@ class Link:
         self.sender = Sender(outbox, HUB, self.publish, clock)
         self.changed: Callable[[], None] = lambda: None
         self.delivered: Callable[[set[str], int], None] = lambda _ids, _at: None
+        self.refused: Callable[[list[Refusal]], None] = lambda _refusals: None
         self.arrival: Callable[[str, Arrival], None] = lambda _case, _arrival: None
         self._uplink = uplink
         self._region, self._unit = address
+        self._epoch = outbox.epoch
         self._outgoing = outgoing
         self._incoming = incoming
         self._offset = offset
@@ -127,11 +129,15 @@ class Link:
             self._connected, self._since_ns, self._answered_ns, str(refusal) if refusal else None
         )
 
+    @property
+    def offset_ns(self) -> int:
+        """What to add to this machine's wall clock to get the hub's; 0 while unknown."""
+        estimate = self._offset.at(self._clock.wall_ns(), self._clock.monotonic_ns())
+        return estimate.offset_ns if estimate else 0
+
     def hub_ns(self) -> int:
         """Return the hub's time as well as it is known."""
-        wall_ns = self._clock.wall_ns()
-        estimate = self._offset.at(wall_ns, self._clock.monotonic_ns())
-        return wall_ns + (estimate.offset_ns if estimate else 0)
+        return self._clock.wall_ns() + self.offset_ns
 
     async def publish(self, kind: str, data: bytes) -> None:
         """Publish below this unit's name.
@@ -209,10 +215,17 @@ class Link:
             try:
                 async with self._uplink.subscribe(pattern) as deliveries:
                     async for delivery in deliveries:
-                        await self._take(delivery)
+                        await self._take_safely(delivery)
             except CredentialError as error:
                 log.warning("subscription refused", kind=kind, error=str(error))
             await asyncio.sleep(5)
+
+    async def _take_safely(self, delivery: Delivery) -> None:
+        try:
+            await self._take(delivery)
+        except Exception:
+            # A full disk, or our own mistake: what is a fact comes again, the link goes on.
+            log.exception("message not taken", topic=delivery.topic)
 
     async def _take(self, delivery: Delivery) -> None:
         now_ns = self._clock.wall_ns()
@@ -243,6 +256,8 @@ class Link:
         ids = self._outgoing.take_receipt(receipt, at_hub_ns)
         if ids:
             self.delivered(ids, at_hub_ns)
+        if receipt.refused and receipt.epoch == self._epoch:
+            self.refused(receipt.refused)
         self.changed()
 
     def _take_time(self, reply: TimeReply) -> None:

@@ -33,6 +33,8 @@ CREATE INDEX IF NOT EXISTS waiting ON facts (lane, sequence)
 CREATE TABLE IF NOT EXISTS progress (
     source TEXT NOT NULL, epoch TEXT NOT NULL, lane TEXT NOT NULL, stored INTEGER NOT NULL,
     ahead TEXT NOT NULL, PRIMARY KEY (source, epoch, lane)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS reads (
+    position INTEGER PRIMARY KEY, at_ns INTEGER NOT NULL, who TEXT NOT NULL, case_id TEXT NOT NULL);
 """
 
 
@@ -124,6 +126,17 @@ class Logbook:
                 )
                 ids.update(row[0] for row in rows.fetchall())
         return ids
+
+    def note_read(self, who: str, case: str, at_ns: int) -> None:
+        """Write into the audit log that somebody is shown a case.
+
+        Raises:
+            StorageError: It cannot be written: then the case must not be shown.
+        """
+        with _Writing(self._db, self._path):
+            self._db.execute(
+                "INSERT INTO reads (at_ns, who, case_id) VALUES (?, ?, ?)", (at_ns, who, case)
+            )
 
     def facts(self) -> Iterator[Fact]:
         """Give all facts in the order in which they came."""

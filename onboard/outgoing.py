@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -38,6 +39,11 @@ class Outgoing:
 
     A fact is in the outbox, synced, before anybody hears of it. Facts of the run also go into
     the logbook; ``recover`` repeats that for what a crash cut off between the two.
+
+    Attributes:
+        drill: Whether everything made here belongs to an exercise.
+        made: Facts made since the start.
+        freed: Set at each receipt of the hub; who waits for room clears it.
     """
 
     def __init__(self, outbox: Outbox, logbook: Logbook, *, drill: bool = False) -> None:
@@ -54,6 +60,7 @@ class Outgoing:
         self._listeners: list[Callable[[Envelope], None]] = []
         self._last: dict[Lane, int] = {}
         self.made = 0
+        self.freed = asyncio.Event()
 
     def listen(self, listener: Callable[[Envelope], None]) -> None:
         """Have ``listener`` called for every fact once it is on the disk."""
@@ -119,6 +126,7 @@ class Outgoing:
         """Note in the logbook what the hub has; return the ids of facts newly delivered."""
         if receipt.epoch != self._outbox.epoch:
             return set()
+        self.freed.set()
         return self._logbook.deliver(receipt.stored, at_hub_ns)
 
     def waiting(self, lane: Lane) -> int:

@@ -1,0 +1,383 @@
+"""The agent of one vehicle: its parts, and what holds them together.
+
+    sensors ──readings──▶ intake ──▶ recorder, outbox ──▶ link ──▶ hub
+                             └─────▶ live ECG, position           │
+    tablet ──actions──▶ agent ──facts──▶ outbox                   │
+                          ▲            logbook ◀──case facts──────┘
+                          └─effects─ situation ◀─facts─┘
+
+Nothing here waits for a link: a vehicle that starts without one records, serves its tablet and
+catches up later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import structlog
+
+from onboard.actions import Action, Camera, decide
+from onboard.ecg_path import EcgPath
+from onboard.incoming import Incoming
+from onboard.intake import Intake
+from onboard.link import Link, Uplink
+from onboard.logbook import Logbook
+from onboard.media import CabinCamera, LiveEcg, cancel
+from onboard.outgoing import HUB, Outgoing
+from onboard.positions import TRACK_S, Positions
+from onboard.recorder import SYNC_S, Recorder, Segment
+from onboard.run import Effect
+from onboard.sensor_watch import SensorStatus, SensorWatch, as_fact
+from onboard.sensors import Sensor, SensorSettings, open_sensor
+from onboard.settings import Settings
+from onboard.situation import Binding, Fact, Situation
+from onboard.vital_signs import VitalSigns
+from streams.clock import Clock, OffsetEstimate
+from streams.errors import StorageError
+from streams.health import WAITING, Check
+from streams.messages import Arrival, Envelope, Refusal, Track
+from streams.outbox import Draft, Outbox
+from streams.topics import LANES
+
+DAY_NS = 24 * 3600 * 1_000_000_000
+TEND_S = 1.0
+CLEAN_S = 3600.0
+PROBLEMS = 20
+"""Refusals that are remembered for the tablet."""
+
+log = structlog.get_logger(__name__)
+
+Changed = Callable[[str], None]
+"""Called with the name of the part of the page that changed."""
+
+
+class Agent:
+    """The parts of one vehicle; ``run`` keeps them going."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        uplink: Uplink,
+        clock: Clock,
+        *,
+        drill: bool = False,
+        live_ecg: LiveEcg,
+        camera: Callable[[Callable[[Draft], None]], CabinCamera] | None = None,
+        opener: Callable[[SensorSettings], Sensor] = open_sensor,
+    ) -> None:
+        """Open the storage and put the parts together; nothing runs yet.
+
+        Args:
+            settings: All settings.
+            uplink: The transport, entered by its owner.
+            clock: This machine's clocks.
+            drill: Whether all of it is an exercise.
+            live_ecg: Sends live frames.
+            camera: Makes the cabin camera around what makes its facts; None without one.
+            opener: Opens a sensor from its table.
+
+        Raises:
+            StorageError: Outbox, logbook or recordings cannot be opened.
+        """
+        folder = settings.folder
+        self.settings, self.clock = settings, clock
+        self.changed: Changed = lambda _part: None
+        self.arrivals: dict[str, Arrival] = {}
+        self.refusals: dict[str, Refusal] = {}
+        self.offset = OffsetEstimate()
+        self.outbox = Outbox(folder / "outbox.sqlite", settings.name, clock, self.offset)
+        self.logbook = Logbook(folder / "logbook.sqlite")
+        self.outgoing = Outgoing(self.outbox, self.logbook, drill=drill)
+        self.situation = Situation(settings.name)
+        self.positions, self.vital_signs = Positions(), VitalSigns()
+        self.live_ecg = live_ecg
+        self.camera = camera(self._make_quietly) if camera else None
+        self.recorder = Recorder(folder / "ecg")
+        self.ecg = EcgPath(self.recorder, self.outgoing, self._bound, live_ecg.send)
+        self.intake = Intake(
+            outgoing=self.outgoing, ecg=self.ecg, positions=self.positions,
+            vital_signs=self.vital_signs, binding=self._bound, clock=clock,
+            most_unsent=settings.unsent_replay_facts,
+        )  # fmt: skip
+        self.sensors = SensorWatch(
+            settings.sensor, open_sensor=opener, take=self.intake.take,
+            stopped=self._sensor_stopped, noted=self._sensor_noted, clock=clock,
+        )  # fmt: skip
+        self.link = Link(
+            uplink, address=(settings.region, settings.name), outbox=self.outbox,
+            outgoing=self.outgoing, incoming=Incoming(self.logbook, self._take),
+            offset=self.offset, clock=clock,
+        )  # fmt: skip
+        self._acting = asyncio.Lock()
+        self._group: asyncio.TaskGroup
+        self._media: dict[str, asyncio.Task[None]] = {}
+        self._connect()
+
+    def _connect(self) -> None:
+        self.outgoing.listen(self._made)
+        self.intake.changed = self._tell
+        self.link.changed = lambda: self.changed("link")
+        self.link.delivered = self._delivered
+        self.link.refused = self._refused
+        self.link.arrival = self._arrival
+        if self.camera:
+            self.camera.changed = lambda: self.changed("camera")
+
+    def close(self) -> None:
+        """Close the storage."""
+        self.outbox.close()
+        self.logbook.close()
+
+    # --- what runs ---------------------------------------------------------------------------
+
+    def recover(self) -> None:
+        """Go on where an earlier life of this process ended, however it ended.
+
+        Raises:
+            StorageError: The disk fails.
+        """
+        self.outgoing.recover(self.link.hub_ns())
+        for fact in self.logbook.facts():
+            self.situation.take(fact)
+        recordings = self.ecg.recover()
+        log.info(
+            "recovered", state=self.situation.state, case=self.situation.current,
+            recordings=recordings, waiting=self.outgoing.backlog().total,
+        )  # fmt: skip
+
+    async def run(self, ready: asyncio.Event | None = None) -> None:
+        """Run all parts until cancelled; call ``recover`` before."""
+        name = f"onboard[{self.settings.name}]"
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            for part, work in (
+                ("link", self.link.run()),
+                ("position", self._send_positions()),
+                ("track", self._make_tracks()),
+                ("tending", self._tend()),
+                ("cleaning", self._clean()),
+            ):
+                group.create_task(work, name=f"{name}.{part}")
+            self._start_sensors(self._sensors_of_agent())
+            if self.situation.state == "running":
+                self._begin()
+            if ready:
+                ready.set()
+
+    async def _send_positions(self) -> None:
+        while True:
+            position = self.positions.take_unsent()
+            if position is not None:
+                case = self.situation.binding.case
+                origin = self.positions.origin
+                await self.link.send_freshest(Draft("position", position, origin, case))
+                self.changed("position")
+            await asyncio.sleep(1)
+
+    async def _make_tracks(self) -> None:
+        loop = asyncio.get_running_loop()
+        due = loop.time() + TRACK_S
+        while True:
+            await asyncio.sleep(TRACK_S / 10)
+            if loop.time() >= due or self.positions.track_is_full:
+                due = loop.time() + TRACK_S
+                self._make_track()
+
+    def _make_track(self) -> None:
+        """Make a fact of the positions so far; they belong to the present binding."""
+        track, origin = self.positions.take_track()
+        if not track:
+            return
+        binding = self._bound()
+        try:
+            body = Track(positions=track)
+            self.outgoing.make([Draft("track", body, origin, binding.case, binding.patient)])
+        except StorageError as error:
+            log.exception("track waits", error=str(error))
+            self.positions.give_back(track)
+
+    async def _tend(self) -> None:
+        while True:
+            for segment in [recording.segment for recording in self.ecg.running]:
+                await asyncio.to_thread(_sync, segment)
+            try:
+                self.ecg.flush(self.clock.monotonic_ns())
+            except StorageError as error:
+                log.exception("ECG waits", error=str(error))
+            waiting = self.outgoing.backlog().waiting
+            for lane in LANES:
+                WAITING.labels(HUB, lane).set(waiting.get(lane, 0))
+            self.changed("link")
+            await asyncio.sleep(min(TEND_S, SYNC_S))
+
+    async def _clean(self) -> None:
+        while True:
+            before_ns = self.link.hub_ns() - self.settings.keep_days * DAY_NS
+            current = [self.situation.current] if self.situation.current else []
+            with contextlib.suppress(StorageError):  # a full disk is told by what it stops
+                self.logbook.forget(before_ns, [*current, *self.situation.queue])
+            await asyncio.to_thread(self.recorder.forget, before_ns / 1e9)
+            await asyncio.sleep(CLEAN_S)
+
+    # --- what the crew does ------------------------------------------------------------------
+
+    async def perform(self, action: Action) -> dict[str, Any]:
+        """Do what the crew asks for; return what was made.
+
+        Raises:
+            ImpossibleEventError: The run's state does not take it.
+            RefusedActionError: It makes no sense.
+            StorageError: The disk is full or fails; nothing was made.
+        """
+        async with self._acting:
+            wall_ns = self.clock.wall_ns()
+            facts = decide(action, self.situation, wall_ns, self.link.offset_ns)
+            if isinstance(action, Camera):
+                await self._let_camera(wanted=action.on)
+            kinds = {kind for kind, _ in facts}
+            if kinds & {"run_started", "run_ended"}:
+                self._make_track()
+            if "run_ended" in kinds:
+                await self._finish()
+            binding = Binding(self.situation.current, self._bound().patient)
+            made = self.outgoing.make(
+                [Draft(kind, body, "live", binding.case, binding.patient) for kind, body in facts]
+            )
+            if "run_started" in kinds:
+                self._begin()
+        for part in ("case", "run"):
+            self.changed(part)
+        return {
+            "done": msgspec.to_builtins(action)["action"],
+            "facts": [{"id": one.id, "kind": one.kind} for one in made],
+            "state": self.situation.state,
+        }
+
+    def _begin(self) -> None:
+        """Start what runs with the run."""
+        name = f"onboard[{self.settings.name}]"
+        self._start_sensors(table.name for table in self.settings.sensor)
+        if self.settings.hub is not None:
+            self._media["ecg"] = self._group.create_task(self.live_ecg.run(), name=f"{name}.live")
+        if self.camera and self.camera.view.wanted:
+            self._start_camera()
+
+    async def _finish(self) -> None:
+        """Stop what runs with the run; the sensors close their recordings."""
+        lasting = set(self._sensors_of_agent())
+        with_run = [table.name for table in self.settings.sensor if table.name not in lasting]
+        await self.sensors.stop(with_run)
+        for name in list(self._media):
+            await cancel(self._media.pop(name))
+        if self.camera:
+            self.camera.end(self._bound())
+
+    async def _let_camera(self, *, wanted: bool) -> None:
+        if self.camera is None:
+            return
+        self.camera.let(self._bound(), wanted=wanted)
+        if not wanted:
+            await cancel(self._media.pop("camera", None))
+        elif "camera" not in self._media:
+            self._start_camera()
+
+    def _start_camera(self) -> None:
+        assert self.camera is not None
+        name = f"onboard[{self.settings.name}].camera"
+        running = self.camera.run(self._bound())
+        self._media["camera"] = self._group.create_task(running, name=name)
+
+    def _sensors_of_agent(self) -> list[str]:
+        if self.settings.start == "agent":
+            return [table.name for table in self.settings.sensor]
+        return list(self.settings.always)
+
+    def _start_sensors(self, names: Any) -> None:
+        self.sensors.start(names, self._group, self.settings.name)
+
+    # --- what happens ------------------------------------------------------------------------
+
+    def _tell(self, part: str) -> None:
+        self.changed(part)  # the tablet may come later than the parts
+
+    def _bound(self) -> Binding:
+        return self.situation.binding
+
+    def _made(self, envelope: Envelope) -> None:
+        if envelope.kind in ("run_started", "run_ended", "milestone", "pre_alert", "case_note"):
+            at_hub_ns = envelope.source_ns + (envelope.offset_ns or 0)
+            self._take(Fact(envelope, own=True, at_hub_ns=at_hub_ns))
+
+    def _take(self, fact: Fact) -> None:
+        """Take a fact that is stored, own or the hub's."""
+        effects: tuple[Effect, ...] = self.situation.take(fact)
+        if "take_case" in effects:
+            self.vital_signs.clear()
+            log.info("case taken", case=self.situation.current)
+        for part in ("case", "run", "vitals"):
+            self.changed(part)
+
+    def _delivered(self, ids: set[str], at_hub_ns: int) -> None:
+        self.situation.delivered(ids, at_hub_ns)
+        self.changed("case")
+
+    def _refused(self, refusals: list[Refusal]) -> None:
+        for refusal in refusals:
+            self.refusals[refusal.id] = refusal
+        while len(self.refusals) > PROBLEMS:
+            del self.refusals[next(iter(self.refusals))]
+        self.changed("case")
+
+    def _arrival(self, case: str, arrival: Arrival) -> None:
+        known = self.arrivals.get(case)
+        if known is None or arrival.position_ns >= known.position_ns:
+            self.arrivals = {case: arrival}
+        self.changed("arrival")
+
+    def _sensor_noted(self, status: SensorStatus) -> None:
+        log.info("sensor", sensor=status.name, state=status.state, reason=status.reason)
+        binding, origin = self._bound(), status.origin or "live"
+        fact = as_fact(status)
+        self._make_quietly(Draft("sensor_state", fact, origin, binding.case, binding.patient))
+        self.changed("sensors")
+
+    def _sensor_stopped(self, name: str) -> None:
+        self.ecg.stop(name)
+        self.changed("ecg")
+
+    def _make_quietly(self, draft: Draft) -> None:
+        """Make a fact that nobody waits for; a full disk is logged, and is told elsewhere."""
+        with contextlib.suppress(StorageError):
+            self.outgoing.make([draft])
+            return
+        log.error("fact not made", kind=draft.kind)
+
+    # --- how it is ---------------------------------------------------------------------------
+
+    def checks(self) -> dict[str, Check]:
+        """Return the state of each part, for ``/healthz``.
+
+        Having no link is no fault of a vehicle; being refused is.
+        """
+        link = self.link.state
+        words = "connected" if link.connected else "no connection; facts wait"
+        failed = [one.name for one in self.sensors.status if one.state == "failed"]
+        return {
+            "link": Check(ok=link.refused is None, text=link.refused or words),
+            "sensors": Check(
+                ok=not failed, text=f"failed: {', '.join(failed)}" if failed else "no failure"
+            ),
+            "outbox": Check(ok=True, text=f"{self.outgoing.backlog().total} facts wait"),
+        }
+
+
+def _sync(segment: Segment) -> None:
+    try:
+        segment.sync()
+    except StorageError:
+        # It ended meanwhile, which synced it; a disk that fails is told by the next frame.
+        log.debug("not synced", recording=segment.recording_id)

@@ -1,0 +1,101 @@
+"""What the sensors give becomes facts, recordings and stream messages, bound to the patient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from onboard.ecg_path import EcgPath, OpenRecording
+from onboard.outgoing import Outgoing
+from onboard.positions import Positions
+from onboard.sensors import (
+    EcgBegan,
+    EcgChunk,
+    EcgFinished,
+    Reading,
+    Sensor,
+    SensorSettings,
+)
+from onboard.situation import Binding
+from onboard.vital_signs import VitalSigns
+from streams.clock import Clock
+from streams.messages import Body, DeviceEvent, Position, SensorState, Vitals
+from streams.outbox import Draft
+
+
+class Intake:
+    """Takes the readings of all sensors, each sensor's in order."""
+
+    def __init__(
+        self,
+        *,
+        outgoing: Outgoing,
+        ecg: EcgPath,
+        positions: Positions,
+        vital_signs: VitalSigns,
+        binding: Callable[[], Binding],
+        clock: Clock,
+        most_unsent: int,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            outgoing: Makes the facts.
+            ecg: Takes what is ECG.
+            positions: Takes the positions.
+            vital_signs: Keeps the newest values for the page.
+            binding: Tells to whom the sensors belong now.
+            clock: This machine's.
+            most_unsent: A replay at speed 0 waits while more facts than this wait.
+        """
+        self.changed: Callable[[str], None] = lambda _part: None
+        self.framed: Callable[[OpenRecording, bytes, int], None] = lambda *_: None
+        self._outgoing = outgoing
+        self._ecg = ecg
+        self._positions = positions
+        self._vital_signs = vital_signs
+        self._binding = binding
+        self._clock = clock
+        self._most_unsent = most_unsent
+
+    async def take(self, sensor: Sensor, table: SensorSettings, reading: Reading) -> None:
+        """Take one reading.
+
+        Raises:
+            StorageError: The disk is full or fails.
+        """
+        if getattr(table, "speed", 1.0) == 0:
+            await self._wait_for_room()
+        match reading:
+            case EcgBegan():
+                self._ecg.began(sensor.name, sensor.origin, reading)
+                self.changed("ecg")
+            case EcgChunk():
+                self._take_chunk(sensor, reading)
+            case EcgFinished():
+                self._ecg.finished(sensor.name, reading.setup_id)
+                self.changed("ecg")
+            case Position():
+                self._positions.take(reading, sensor.origin)
+            case Vitals():
+                self._make("vitals", reading, sensor)
+                self._vital_signs.take(reading, sensor.origin)
+                self.changed("vitals")
+            case DeviceEvent():
+                self._make("device_event", reading, sensor)
+            case SensorState():
+                self._make("sensor_state", reading, sensor)
+
+    def _take_chunk(self, sensor: Sensor, chunk: EcgChunk) -> None:
+        recording, frame = self._ecg.chunk(sensor.name, chunk, self._clock.monotonic_ns())
+        if recording.segment.samples == len(chunk.samples):  # its first: it may be a new one
+            self.changed("ecg")
+        self.framed(recording, frame, chunk.newest_ns)
+
+    def _make(self, kind: str, body: Body, sensor: Sensor) -> None:
+        binding = self._binding()
+        self._outgoing.make([Draft(kind, body, sensor.origin, binding.case, binding.patient)])
+
+    async def _wait_for_room(self) -> None:
+        while self._outgoing.backlog().total > self._most_unsent:
+            self._outgoing.freed.clear()
+            await self._outgoing.freed.wait()

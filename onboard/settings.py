@@ -1,0 +1,149 @@
+"""Settings of a vehicle's agent, read from one TOML file (``onboard.toml`` is the example)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from onboard.sensors import SensorSettings
+from streams.messages import Name, ShortText
+
+Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=3600)]
+
+
+class Listen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the tablet's page is served; port 0 takes a free one."""
+
+    host: str = "127.0.0.1"
+    port: Port = 0
+
+
+class Broker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the broker is reached: MQTT over TLS, or over a WebSocket on port 443."""
+
+    host: str
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 8883
+    websocket: bool = False
+
+
+class Tls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The operator's own certificate of the page's server, PEM files."""
+
+    certificate: str
+    key: str
+
+
+class CameraTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The cabin camera.
+
+    Attributes:
+        name: Of the stream, ``cabin``.
+        source: File, ``/dev/video0``, ``rtsp://…`` or ``synthetic``.
+        origin: Of its pictures; a drawn picture is always synthetic.
+        width: Of the published picture, pixels.
+        height: Of the published picture, pixels.
+        fps: The most pictures a second.
+        sound: Whether sound is published.
+        time_code: Whether the time is drawn into the picture, to measure the delay.
+        codec: VP8, or H264 at more CPU.
+        most_bps: The most that video may take of the link, bits per second.
+    """
+
+    name: Name = "cabin"
+    source: str
+    origin: Literal["live", "replay", "synthetic"] = "live"
+    width: Annotated[int, msgspec.Meta(ge=128, le=1920)] = 640
+    height: Annotated[int, msgspec.Meta(ge=72, le=1080)] = 480
+    fps: Annotated[float, msgspec.Meta(ge=1, le=60)] = 25.0
+    sound: bool = True
+    time_code: bool = False
+    codec: Literal["VP8", "H264"] = "VP8"
+    most_bps: Annotated[int, msgspec.Meta(ge=100_000, le=20_000_000)] = 1_500_000
+
+
+class Media(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """WebRTC: which of this machine's addresses are offered; empty means all but loopback."""
+
+    addresses: tuple[str, ...] = ()
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a hospital is, for the map of a vehicle without a link."""
+
+    hospital: Name
+    label: ShortText
+    latitude_deg: Annotated[float, msgspec.Meta(ge=-90, le=90)]
+    longitude_deg: Annotated[float, msgspec.Meta(ge=-180, le=180)]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All settings; see ``onboard.toml`` for what each is for.
+
+    Attributes:
+        name: The unit, as in topics and credentials.
+        label: Its call sign, for people.
+        region: The region (district).
+        state: Directory for outbox, logbook, recordings and ``ready.json``.
+        hub: Address of the hub's media, ``https://…``; None sends no live ECG and no video.
+        credential: File with this unit's own credential.
+        authority: The CA certificate that this vehicle trusts.
+        roster: Directory of the roster that says which seats may open the tablet's page.
+        seats: Names of the seats that may; None lets all of the region in.
+        listen: Where the tablet's page is served.
+        broker: How the broker is reached.
+        tls: The page server's certificate; None takes one of the local authority.
+        start: Whether sensors start with the run or with the agent.
+        always: Sensors that start with the agent whatever ``start`` says, such as the GPS.
+        unsent_replay_facts: A replay at speed 0 waits while more facts than this wait.
+        keep_days: Cases and recordings older than this are removed.
+        map_tiles: URL template of map tiles; empty shows a map without streets.
+        camera: The cabin camera; None for a vehicle without.
+        media: WebRTC's addresses.
+        places: Where the hospitals are.
+        sensor: The sensors.
+    """
+
+    name: Name
+    label: ShortText = ""
+    region: Name
+    state: str
+    hub: str | None = None
+    credential: str
+    authority: str
+    roster: str
+    seats: tuple[Name, ...] | None = None
+    listen: Listen = Listen()
+    broker: Broker
+    tls: Tls | None = None
+    start: Literal["run", "agent"] = "run"
+    always: tuple[Name, ...] = ()
+    unsent_replay_facts: Annotated[int, msgspec.Meta(ge=10, le=100_000)] = 200
+    keep_days: Annotated[int, msgspec.Meta(ge=1, le=3650)] = 30
+    map_tiles: str = ""
+    camera: CameraTable | None = None
+    media: Media = Media()
+    places: tuple[Place, ...] = ()
+    sensor: tuple[SensorSettings, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse sensors that cannot be told apart, and names of sensors that are not there."""
+        names = [table.name for table in self.sensor]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two sensors are called {twice[0]!r}; give each its own name")
+        unknown = sorted(set(self.always) - set(names))
+        if unknown:
+            raise ValueError(f"always: there is no sensor called {unknown[0]!r}")
+
+    @property
+    def folder(self) -> Path:
+        """The state directory."""
+        return Path(self.state)
+
+    @property
+    def title(self) -> str:
+        """The unit's name for people."""
+        return self.label or self.name

@@ -1,0 +1,196 @@
+"""The server of the crew's tablet: page, WebSocket, actions, health.
+
+    GET  /            the page
+    GET  /ws          one WebSocket per page: {"type": "snapshot", …all parts}, then
+                      {"type": "patch", …the parts that changed}, and ECG frames
+    GET  /api/state   all parts, for scripts
+    POST /api/action  {"action": "start_run" | "end_run" | "milestone" | "pre_alert" | "note" |
+                      "camera", …}: see ``actions.py``; the page sends the same with
+                      {"type": "action", "request": …} around it
+    GET  /healthz, /metrics
+
+A frame of the ECG has the layout of the arrival board's: u8 version, u8 flags, 26 bytes case
+(spaces while unassigned), f64 time of the newest sample in ms, u8 length of the setup's id, the
+id, the coded frame; little-endian.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from typing import Any
+
+import msgspec
+import structlog
+from aiohttp import web
+
+from onboard.actions import Action
+from onboard.agent import Agent
+from onboard.ecg_path import OpenRecording
+from onboard.tablet_view import MS, TabletView
+from streams.errors import StorageError
+from streams.health import DROPPED, LATENCY, add_routes
+from streams.web import (
+    HOLDER,
+    PageSocket,
+    RequestError,
+    Verify,
+    add_pages,
+    answer_errors,
+    guard,
+    read_object,
+    secure_headers,
+    serve_page,
+)
+
+PAUSE_S = 0.1
+"""Least time between two patches."""
+
+FRAME_VERSION = 1
+_HEAD = struct.Struct("<BB26sdB")
+_MOST_REPORTED = 256
+
+log = structlog.get_logger(__name__)
+
+
+class Tablet:
+    """The open pages of one vehicle, and the handlers."""
+
+    def __init__(self, agent: Agent) -> None:
+        """Serve this agent; it tells this server from now on what changes."""
+        self._agent = agent
+        self._view = TabletView(agent)
+        self._pages: dict[PageSocket, str] = {}
+        self._noted: set[tuple[str, str]] = set()
+        self._sent: dict[str, Any] = {}
+        self._changed = asyncio.Event()
+        agent.changed = lambda _part: self._changed.set()
+        agent.intake.framed = self._framed
+
+    def app(self, verify: Verify) -> web.Application:
+        """Return the application; ``verify`` turns a token into its holder."""
+        app = web.Application(
+            middlewares=[secure_headers, answer_errors, guard(verify, ["seat", "unit"])],
+            client_max_size=64 * 1024,
+        )
+        add_pages(app, "onboard", {"/": "index.html"})
+        add_routes(app, self._agent.checks)
+        app.router.add_get("/ws", self._socket)
+        app.router.add_get("/api/state", self._get_state)
+        app.router.add_post("/api/action", self._post_action)
+        return app
+
+    async def run(self) -> None:
+        """Tell the pages what changes, until cancelled."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            if self._pages:
+                self._tell()
+            await asyncio.sleep(PAUSE_S)
+
+    def _tell(self) -> None:
+        parts = self._view.parts()
+        changed = {name: part for name, part in parts.items() if self._sent.get(name) != part}
+        self._sent = parts
+        if not changed:
+            return
+        patch = msgspec.json.encode({"type": "patch", "now_ms": self._now_ms(), **changed})
+        text = patch.decode()
+        for page, who in self._pages.items():
+            if self._may_show(who):
+                page.send_state(text)
+
+    def _may_show(self, who: str) -> bool:
+        """Note that somebody is shown the case; if that cannot be written, show nothing."""
+        case = self._view.case
+        if case is None or (who, case) in self._noted:
+            return True
+        try:
+            self._agent.logbook.note_read(who, case, self._agent.link.hub_ns())
+        except StorageError as error:
+            log.exception("page not told", who=who, error=str(error))
+            return False
+        self._noted.add((who, case))
+        return True
+
+    def _join(self, page: PageSocket, who: str) -> None:
+        if not self._pages:
+            self._sent = self._view.parts()
+        self._pages[page] = who
+        if self._may_show(who):
+            snapshot = {
+                "type": "snapshot", "now_ms": self._now_ms(), "seat": who, **self._view.parts(),
+            }  # fmt: skip
+            page.send_state(msgspec.json.encode(snapshot).decode())
+
+    def _leave(self, page: PageSocket) -> None:
+        self._pages.pop(page, None)
+
+    def _now_ms(self) -> float:
+        return self._agent.link.hub_ns() / MS
+
+    def _framed(self, recording: OpenRecording, frame: bytes, newest_ns: int) -> None:
+        if not self._pages:
+            return
+        name = recording.setup.setup_id.encode()
+        if len(name) > 255:
+            DROPPED.labels("tablet").inc()
+            return
+        case = (recording.binding.case or "").ljust(26).encode()
+        newest_ms = (newest_ns + self._agent.link.offset_ns) / MS
+        data = _HEAD.pack(FRAME_VERSION, 0, case, newest_ms, len(name)) + name + frame
+        for page in self._pages:
+            page.send_frame(data)
+
+    async def _socket(self, request: web.Request) -> web.StreamResponse:
+        who = request[HOLDER].name
+
+        async def said(page: PageSocket, message: dict[str, Any]) -> None:
+            await self._hear(page, message)
+
+        return await serve_page(
+            request, lambda page: self._join(page, who), self._leave, said,
+            self._agent.link.hub_ns,
+        )  # fmt: skip
+
+    async def _hear(self, page: PageSocket, message: dict[str, Any]) -> None:
+        match message.pop("type", None):
+            case "action":
+                request = message.pop("request", None)
+                answer = await self._act(message)
+                answer |= {"type": "answer", "request": request}
+                page.send_state(msgspec.json.encode(answer).decode())
+            case "drawn":
+                _count(message)
+            case other:
+                raise RequestError(f"a page says action or drawn, not {other!r}")
+
+    async def _act(self, message: dict[str, Any]) -> dict[str, Any]:
+        try:
+            action: Action = msgspec.convert(message, Action)
+        except msgspec.ValidationError as error:
+            raise RequestError(f"action: {error}") from error
+        return await self._agent.perform(action)
+
+    async def _post_action(self, request: web.Request) -> web.Response:
+        message = read_object(await request.read())
+        message.pop("type", None)
+        return web.json_response(await self._act(message))
+
+    async def _get_state(self, request: web.Request) -> web.Response:
+        if not self._may_show(request[HOLDER].name):
+            raise StorageError("the audit log cannot be written: nothing is shown")
+        body = {"now_ms": self._now_ms(), **self._view.parts()}
+        return web.Response(body=msgspec.json.encode(body), content_type="application/json")
+
+
+def _count(message: dict[str, Any]) -> None:
+    kind, latencies = message.get("kind"), message.get("latencies_ms")
+    if kind not in ("ecg", "fact") or not isinstance(latencies, list):
+        raise RequestError("drawn: wants kind (ecg or fact) and latencies_ms, a list")
+    histogram = LATENCY.labels(str(kind), "tablet")
+    for latency in latencies[:_MOST_REPORTED]:
+        if not isinstance(latency, int | float):
+            raise RequestError("drawn: latencies_ms wants numbers")
+        histogram.observe(latency / 1000)
