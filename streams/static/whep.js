@@ -231,6 +231,7 @@ export class WhepView {
       this.enter("waiting");
     }
     if (this.isLost(peer, now)) {
+      this.sessionUrl = ""; // the relay ends what is lost by itself
       if (this.state.live) this.enter("stalled", "the connection is lost");
       this.again();
     }
@@ -246,7 +247,8 @@ export class WhepView {
     if (state === "failed" || state === "closed") return true;
     if (state === "connected") {
       this.disconnectedAt = null;
-      return false;
+      // The relay's goodbye arrives here, seconds before ICE notices the silence.
+      return peer.getReceivers().some((receiver) => receiver.transport?.state === "closed");
     }
     if (state === "disconnected") {
       this.disconnectedAt ??= now;
