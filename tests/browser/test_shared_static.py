@@ -256,6 +256,38 @@ async def test_ecg_blocks_become_millivolts_and_what_is_no_voltage_is_left_out(
     }
 
 
+async def test_ecg_play_head_runs_evenly_and_as_late_as_needed_and_no_later(
+    gallery: GalleryServer, open_page: Opened
+) -> None:
+    page = await open_page(gallery.url)
+    # 100 ms frames, each up to 30 ms late, the 50th by 350 ms; redraws every 16 ms for 20 s.
+    found = await page.evaluate(
+        """async () => {
+          const { Playout } = await import("/static/shared/ecg_playout.js");
+          const playout = new Playout(500, 10);
+          const frames = Array.from({ length: 200 }, (_, n) => ({ first: n * 50,
+            atMs: 1000 + (n + 1) * 100 + ((n * 7) % 31) + (n === 50 ? 350 : 0) }));
+          let end = 0, before = -1, back = 0, holds = 0, worst = 0;
+          for (let now = 1000; now < 21000; now += 16) {
+            while (frames.length && frames[0].atMs <= now) {
+              const { first } = frames.shift();
+              end = Math.max(end, first + 50);
+              playout.arrived(first, now);
+            }
+            const head = playout.position(now, end);
+            if (head < before) back += 1;
+            if (now > 4000 && head === before) holds += 1;
+            if (now > 12000) worst = Math.max(worst, now - 1000 - head * 2);
+            before = head;
+          }
+          return { back, holds, worst };
+        }"""
+    )
+    assert found["back"] == 0
+    assert found["holds"] < 40  # out of 1060: the late frame, and the rare ones
+    assert 100 <= found["worst"] <= 180  # ms behind the source: frame, lateness, margin
+
+
 async def test_ecg_without_data_for_two_seconds_says_since_when(show: Opened) -> None:
     page = await show()
     message = page.locator(".ecg-message", has_text="ECG not live since")
