@@ -112,7 +112,7 @@ def encode_frame(setup: EcgSetup, first_sample: int, samples: npt.NDArray[np.int
     counts, stepped = plan.count_steps(plan.to_units(_as_rows(samples, plan)))
     modes, second, plain, derived = _choose(plan, counts, stepped)
     first = counts[:, 0].tolist()
-    first = [first[column] for column in _columns(modes)[0]]
+    first = [first[column] for column in _order_of(modes).plain]
     wide = min(first) < -0x8000 or max(first) > 0x7FFF
     flags, payload = pack_residuals(plain, derived)
     flags |= (
@@ -139,21 +139,19 @@ def decode_frame(setup: EcgSetup, data: bytes | bytearray | memoryview) -> Frame
     stepped = int.from_bytes(body.take(2), "little") if flags & _STEPPED else 0
     leads = len(setup.leads)
     modes = unpack_modes(body.take((leads + 3) // 4), leads)
-    plain_columns, derived_columns = _columns(modes)
-    if stepped & ~plan.may_step or not set(derived_columns) <= plan.may_derive:
+    order = _order_of(modes)
+    if stepped & ~plan.may_step or not plan.may_derive.issuperset(order.derived):
         raise EcgBlockError("a lead is coded in a way that the setup does not allow")
     dtype, width = ("<i4", 4) if flags & _WIDE else ("<i2", 2)
-    first = np.frombuffer(body.take(len(plain_columns) * width), dtype)
-    missing = 0 if flags & _EXACT else len(derived_columns)
+    first = np.frombuffer(body.take(len(order.plain) * width), dtype)
+    missing = 0 if flags & _EXACT else len(order.derived)
     plain, derived = unpack_residuals(
-        flags, body.rest(), (len(plain_columns), length - 1), (missing, length)
+        flags, body.rest(), (len(order.plain), length - 1), (missing, length)
     )
-    counts = np.empty((leads, length), np.int32)
-    counts[plain_columns] = _restore_plain(modes, first, plain, second=bool(flags & _SECOND))
-    if derived_columns:
-        bias = np.array([[0.5 if modes[column] == _NEAREST else 0.0] for column in derived_columns])
-        guess = np.floor(plan.predict(counts, derived_columns, stepped) + bias)
-        counts[derived_columns] = wrap(guess) + derived if missing else wrap(guess)
+    counts = _restore_plain(modes, first, plain, second=bool(flags & _SECOND))
+    if order.derived:
+        limb = _restore_derived(plan, counts, modes, stepped)
+        counts = np.concatenate((counts, limb + derived if missing else limb)).take(order.back, 0)
     samples = np.ascontiguousarray(plan.from_units(plan.restore_units(counts, stepped)).T)
     return Frame(first_sample, samples, samples != plan.invalid)
 
@@ -169,11 +167,21 @@ def _as_rows(samples: npt.NDArray[np.integer], plan: LeadPlan) -> Samples:
     return np.ascontiguousarray(samples.T, dtype=np.int32)
 
 
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """The columns of the plain leads, of the derived leads, and back to all in their order."""
+
+    plain: list[int]
+    derived: list[int]
+    plain_rows: npt.NDArray[np.intp]
+    back: npt.NDArray[np.intp]
+
+
 @functools.lru_cache(maxsize=256)
-def _columns(modes: tuple[int, ...]) -> tuple[list[int], list[int]]:
-    """Return the columns of the plain and of the derived leads."""
+def _order_of(modes: tuple[int, ...]) -> _Order:
     plain = [column for column, mode in enumerate(modes) if mode < _NEAREST]
-    return plain, [column for column, mode in enumerate(modes) if mode >= _NEAREST]
+    derived = [column for column, mode in enumerate(modes) if mode >= _NEAREST]
+    return _Order(plain, derived, np.array(plain, np.intp), np.argsort([*plain, *derived]))
 
 
 def _magnitude(residuals: Samples) -> npt.NDArray[np.int64]:
@@ -198,13 +206,13 @@ def _choose(
     costs = _magnitude(differences)
     by_order = costs.tolist()
     modes, derived = _choose_derived(plan, counts, stepped, list(map(min, *by_order)))
-    plain_columns, _ = _columns(tuple(modes))
-    totals = [sum(map(of_order.__getitem__, plain_columns)) for of_order in by_order]
+    columns = _order_of(tuple(modes))
+    totals = [sum(map(of_order.__getitem__, columns.plain)) for of_order in by_order]
     order = int(totals[1] < totals[0])
-    plain = differences[order][plain_columns]
+    plain = differences[order].take(columns.plain_rows, axis=0)
     less_before = plain[1:] - plain[:-1]
     for number, cost in enumerate(_magnitude(less_before).tolist()):
-        column = plain_columns[number + 1]
+        column = columns.plain[number + 1]
         if cost < by_order[order][column]:
             plain[number + 1] = less_before[number]
             modes[column] = _LESS_BEFORE
@@ -222,8 +230,9 @@ def _choose_derived(
     columns = plan.derivable
     if not columns:
         return modes, counts[:0]
-    guesses = np.floor(plan.predict(counts, columns, stepped) + _ROUNDINGS)
-    misses = counts[columns] - wrap(guesses)
+    lead_i, lead_ii = (counts[source] for source in plan.sources)
+    guesses = np.floor(plan.predict(lead_i, lead_ii, columns, stepped) + _ROUNDINGS)
+    misses = counts.take(columns, axis=0) - wrap(guesses)
     sent = []
     for number, of_roundings in enumerate(_magnitude(misses).T.tolist()):
         rounding = int(of_roundings[1] < of_roundings[0])
@@ -239,7 +248,7 @@ def _restore_plain(
 ) -> Samples:
     """Return the rows of the plain leads, first values included."""
     before = -1
-    for number, column in enumerate(_columns(modes)[0]):
+    for number, column in enumerate(_order_of(modes).plain):
         if modes[column] == _LESS_BEFORE:
             if before < 0:
                 raise EcgBlockError("the first plain lead has none before it")
@@ -251,6 +260,16 @@ def _restore_plain(
         np.add.accumulate(residuals, axis=1, out=residuals)
     rows[:, 1:] = residuals
     return np.add.accumulate(rows, axis=1, out=rows)
+
+
+def _restore_derived(
+    plan: LeadPlan, plain: Samples, modes: tuple[int, ...], stepped: int
+) -> Samples:
+    """Return what I and II, among the plain leads, predict of the derived leads."""
+    order = _order_of(modes)
+    lead_i, lead_ii = (plain[order.plain.index(source)] for source in plan.sources)
+    bias = np.array([[0.5 if modes[column] == _NEAREST else 0.0] for column in order.derived])
+    return wrap(np.floor(plan.predict(lead_i, lead_ii, order.derived, stepped) + bias))
 
 
 def _check(plan: LeadPlan, data: bytes) -> tuple[int, int, int]:

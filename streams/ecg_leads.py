@@ -18,6 +18,7 @@ import hashlib
 import math
 import struct
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -117,6 +118,42 @@ def describe(sampling_frequency_hz: float, leads: tuple[Lead, ...]) -> EcgSetup:
     return EcgSetup(setup_id=digest, sampling_frequency_hz=sampling_frequency_hz, leads=leads)
 
 
+class StepScale:
+    """Steps of several leads, and the two ways over between them and ADC units.
+
+    Args:
+        steps: ADC units a step, by lead.
+        toward_zero: By lead, whether units were cut toward zero, not rounded to the nearest.
+    """
+
+    def __init__(self, steps: Sequence[float], toward_zero: Sequence[bool]) -> None:
+        self._steps = np.array(steps, np.float64)[:, None]
+        self._cut = np.array(toward_zero, np.bool_)[:, None]
+        # An integer that was cut lies up to 1 below its step: the middle is half a unit up.
+        self._middle = np.where(self._cut, 0.5, 0.0)
+        self._some_cut, self._all_cut = any(toward_zero), all(toward_zero)
+
+    def to_units(self, counts: Whole) -> Samples:
+        """Return the ADC integers (above the baseline) of (leads, n) whole numbers of steps."""
+        exact = counts * self._steps
+        if self._all_cut:
+            return wrap(np.trunc(exact))
+        nearest = np.floor(exact + 0.5)
+        return wrap(np.where(self._cut, np.trunc(exact), nearest) if self._some_cut else nearest)
+
+    def to_steps(self, units: Whole) -> Samples:
+        """Return the number of steps nearest to each of (leads, n) ADC integers.
+
+        It is the inverse of `to_units` for integers that occur there; for others the caller sees
+        that they do not come back.
+        """
+        exact = (
+            units + np.copysign(self._middle, units) if self._some_cut else units
+        ) / self._steps
+        exact += 0.5
+        return wrap(np.floor(exact, out=exact))
+
+
 @dataclass(frozen=True, eq=False)
 class LeadPlan:
     """What the codec needs of a setup, as columns of arrays with one row a lead.
@@ -125,6 +162,7 @@ class LeadPlan:
         baselines: (leads, 1) ADC integers that stand for 0.
         invalid: (leads,) marks of invalid samples; `NO_INVALID` where a lead has none.
         may_step: Bit n set where lead n has a step.
+        sources: Columns of leads I and II.
         derivable: Columns of the limb leads that I and II predict.
         may_derive: The same as a set.
         fingerprint: Checksum of what decoding depends on.
@@ -133,26 +171,28 @@ class LeadPlan:
     baselines: Samples
     invalid: npt.NDArray[np.integer]
     may_step: int
-    derivable: list[int]
+    sources: tuple[int, int]
+    derivable: tuple[int, ...]
     may_derive: frozenset[int]
     fingerprint: int
     _has_baseline: bool
-    _sources: tuple[int, int]
     _shares: dict[int, tuple[float, float]]
-    _steps: npt.NDArray[np.float64]
-    _toward_zero: npt.NDArray[np.bool_]
+    _steps: tuple[float, ...]
+    _scale: StepScale
 
-    def predict(self, counts: Samples, columns: list[int], stepped: int) -> npt.NDArray[np.float64]:
+    def predict(
+        self, lead_i: Samples, lead_ii: Samples, columns: Sequence[int], stepped: int
+    ) -> npt.NDArray[np.float64]:
         """Return (len(columns), n) what I and II predict of limb leads, before rounding.
 
         Args:
-            counts: (leads, n) values of all leads, in steps where `stepped` says so.
+            lead_i: (n,) values of lead I, in steps where `stepped` says so.
+            lead_ii: (n,) values of lead II, in the same way.
             columns: Columns of the leads to predict, some of `derivable`.
             stepped: Bit n set where lead n counts in steps.
         """
         of_i, of_ii = _shares_in_steps(self, tuple(columns), stepped)
-        lead_i, lead_ii = self._sources
-        exact: npt.NDArray[np.float64] = of_i * counts[lead_i] + of_ii * counts[lead_ii]
+        exact: npt.NDArray[np.float64] = of_i * lead_i + of_ii * lead_ii
         return exact
 
     def shares_in_steps(self, column: int, stepped: int) -> tuple[float, float]:
@@ -160,10 +200,10 @@ class LeadPlan:
 
         # The browser repeats this arithmetic (static/ecg_block.js): same operations, same order.
         def unit(lead: int) -> float:
-            return float(self._steps[lead, 0]) if stepped >> lead & 1 else 1.0
+            return self._steps[lead] if stepped >> lead & 1 else 1.0
 
         of_i, of_ii = self._shares[column]
-        lead_i, lead_ii = self._sources
+        lead_i, lead_ii = self.sources
         return of_i * unit(lead_i) / unit(column), of_ii * unit(lead_ii) / unit(column)
 
     def to_units(self, rows: Samples) -> Samples:
@@ -185,21 +225,19 @@ class LeadPlan:
         """
         if not self.may_step:
             return units, 0
-        steps = units_to_steps(units, self._steps, self._toward_zero)
-        back = steps_to_units(steps, self._steps, self._toward_zero)
-        comes_back = np.logical_and.reduce(back == units, axis=1)
+        steps = self._scale.to_steps(units)
+        same = self._scale.to_units(steps) == units
+        if same.all():
+            return steps, self.may_step
+        comes_back = np.logical_and.reduce(same, axis=1)
         mask = int.from_bytes(np.packbits(comes_back, bitorder="little").tobytes(), "little")
-        mask &= self.may_step
-        if mask == self.may_step:
-            # A lead without a step has a step of 1 here: it counted itself.
-            return steps, mask
-        return np.where(comes_back[:, None], steps, units), mask
+        return np.where(comes_back[:, None], steps, units), mask & self.may_step
 
     def restore_units(self, counts: Samples, stepped: int) -> Samples:
         """Return ADC integers above the baseline; the inverse of `count_steps`."""
         if not stepped:
             return counts
-        units = steps_to_units(counts, self._steps, self._toward_zero)
+        units = self._scale.to_units(counts)
         if stepped == self.may_step:
             return units
         rows = [[bool(stepped >> lead & 1)] for lead in range(len(counts))]
@@ -227,18 +265,20 @@ def plan_of(setup: EcgSetup) -> LeadPlan:
     leads = setup.leads
     marks = [NO_INVALID if lead.invalid is None else lead.invalid for lead in leads]
     sources, shares = _limb_shares(leads)
+    # A lead without a step has a step of 1 here: it counts itself, whichever way it is rounded.
+    steps = tuple(lead.step or 1.0 for lead in leads)
     return LeadPlan(
         baselines=np.array([[lead.baseline] for lead in leads], np.int32),
         invalid=np.array(marks, np.int64 if NO_INVALID in marks else np.int32),
         may_step=sum(1 << column for column, lead in enumerate(leads) if lead.step),
-        derivable=list(shares),
+        sources=sources,
+        derivable=tuple(shares),
         may_derive=frozenset(shares),
         fingerprint=_fingerprint(setup),
         _has_baseline=any(lead.baseline for lead in leads),
-        _sources=sources,
         _shares=shares,
-        _steps=np.array([[lead.step or 1.0] for lead in leads]),
-        _toward_zero=np.array([[bool(lead.step) and lead.step_toward_zero] for lead in leads]),
+        _steps=steps,
+        _scale=StepScale(steps, [lead.step_toward_zero for lead in leads]),
     )
 
 
@@ -279,36 +319,6 @@ def _limb_shares(
         if name in columns and len(units) == 1 and max(map(abs, pair)) <= LARGEST_SHARE:
             shares[columns[name]] = pair
     return sources, dict(sorted(shares.items()))
-
-
-def steps_to_units(
-    counts: Whole, step: npt.NDArray[np.float64], toward_zero: npt.NDArray[np.bool_]
-) -> Samples:
-    """Return the ADC integers (above the baseline) that stand `counts` steps from 0.
-
-    Args:
-        counts: Whole numbers of steps.
-        step: ADC units a step; broadcast against `counts`.
-        toward_zero: Whether the integers were cut toward zero, not rounded to the nearest.
-    """
-    exact = counts * step
-    nearest = np.floor(exact + 0.5)
-    return wrap(np.where(toward_zero, np.trunc(exact), nearest) if toward_zero.any() else nearest)
-
-
-def units_to_steps(
-    units: Whole, step: npt.NDArray[np.float64], toward_zero: npt.NDArray[np.bool_]
-) -> Samples:
-    """Return the number of steps nearest to each ADC integer (above the baseline).
-
-    It is the inverse of `steps_to_units` for integers that occur there; for others the caller
-    sees that they do not come back.
-    """
-    # An integer that was cut lies up to 1 below its step: the middle of that is half a unit up.
-    middle = (
-        np.where(toward_zero, units + 0.5 * np.sign(units), units) if toward_zero.any() else units
-    )
-    return wrap(np.floor(middle / step + 0.5))
 
 
 def wrap(numbers: npt.NDArray[np.float64]) -> Samples:

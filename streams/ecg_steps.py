@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from streams.ecg_leads import Lead, Samples, steps_to_units, units_to_steps
+from streams.ecg_leads import Lead, Samples, StepScale
 
 MOST_SAMPLES = 100_000
 """Samples of a lead that are looked at; the codec checks every frame again anyway."""
@@ -133,9 +133,9 @@ def _with_step(
     found, found_toward_zero = 0.0, False
     if len(values) >= FEWEST_VALUES:
         for step, toward_zero in candidates:
-            size, cut = np.array([step]), np.array([toward_zero])
+            scale = StepScale([step], [toward_zero])
             if step < max(SMALLEST_FOUND, found):
                 continue
-            if np.array_equal(steps_to_units(units_to_steps(values, size, cut), size, cut), values):
+            if np.array_equal(scale.to_units(scale.to_steps(values[None]))[0], values):
                 found, found_toward_zero = step, toward_zero
     return msgspec.structs.replace(lead, step=found, step_toward_zero=found_toward_zero)
