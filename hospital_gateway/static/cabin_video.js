@@ -1,0 +1,56 @@
+/**
+ * The cabin's picture, with the truth about being live; its lateness by the time code in it, if any.
+ */
+import { html, useEffect, useRef, useState } from "../shared/view.js";
+import { serverNow, timeOfDay } from "../shared/clock.js";
+import { t } from "../shared/i18n.js";
+import { TimeCodeReader } from "../shared/timecode.js";
+import { subscribe } from "../shared/whep.js";
+
+/** @typedef {import("./state.js").ArrivalState} ArrivalState */
+
+/** @param {{caseId: string, unit: string | undefined, on: boolean, state: ArrivalState}} props */
+export function CabinVideo({ caseId, unit, on, state }) {
+  const video = useRef(/** @type {HTMLVideoElement | null} */ (null));
+  const [view, setView] = useState(/** @type {import("../shared/whep.js").ViewState | null} */ (null));
+  const [muted, setMuted] = useState(true);
+  useEffect(() => {
+    if (!on || !unit || !video.current) return undefined;
+    const element = video.current;
+    const session = subscribe(`/whep/${caseId}/cabin`, "", element, { onchange: setView });
+    const stop = measure(element, (ms) => state.reports.video(ms));
+    return () => {
+      stop();
+      session.close();
+      setView(null);
+    };
+  }, [caseId, unit, on]);
+  const phase = on && unit ? view?.phase ?? "connecting" : "off";
+  const words = phase === "live" ? "" : t(`video.${phase}`);
+  return html`<figure class="cabin ${phase} live">
+    <div class="cabin-picture"><video ref=${video} muted=${muted} playsinline aria-label=${t("video.label")}></video>
+      ${words && html`<p class="cabin-message">${words}
+        ${phase === "stalled" && view?.lastFrameAt ? ` ${timeOfDay(view.lastFrameAt + serverNow() - Date.now())}` : ""}
+        ${phase === "refused" ? html`<span class="small">${view?.reason}</span>` : null}</p>`}</div>
+    <figcaption class="small"><span class="grow">${t("video.label")}${unit ? ` · ${unit}` : ""}</span>
+      <button aria-pressed=${!muted} onClick=${() => setMuted(!muted)}>${t(muted ? "video.unmute" : "video.mute")}</button>
+    </figcaption></figure>`;
+}
+
+/**
+ * Reads the time code of each new frame as it is shown.
+ * @param {HTMLVideoElement} video @param {(latencyMs: number) => void} take
+ * @returns {() => void}
+ */
+function measure(video, take) {
+  const reader = new TimeCodeReader(video);
+  let stopped = false;
+  const each = () => {
+    if (stopped) return;
+    const code = reader.read();
+    if (code !== null) take(serverNow() - code);
+    video.requestVideoFrameCallback(each);
+  };
+  if ("requestVideoFrameCallback" in video) video.requestVideoFrameCallback(each);
+  return () => { stopped = true; };
+}

@@ -1,0 +1,133 @@
+/**
+ * Live ECG frames from the gateway's socket to the strips that show them.
+ *
+ * The layout of a frame stands in hospital_gateway/live.py. A frame names its recording; what the
+ * recording is (leads, scales) came with the case. A frame is decoded only when a strip shows it.
+ */
+import { EcgFeed } from "../shared/ecg_feed.js";
+import { EcgStrip } from "../shared/ecg_strip.js";
+
+/** @typedef {import("./state.js").Card} Card */
+/** @typedef {import("../shared/ecg_strip.js").Drawn} Drawn */
+/** @typedef {import("../shared/ecg_block.js").EcgSetup} EcgSetup */
+
+const VERSION = 1;
+const PAST = 0x01;
+const HEAD_BYTES = 37;
+/** Where a coded frame says how many samples it has, and the number of the first (ecg_block.py). */
+const LENGTH_AT = 2;
+const FIRST_AT = 4;
+
+/**
+ * @param {ArrayBuffer} buffer
+ * @returns {{past: boolean, caseId: string, newestMs: number, setupId: string, block: Uint8Array,
+ *   length: number, first: number} | null} null for a frame of a newer server
+ */
+export function readFrame(buffer) {
+  const view = new DataView(buffer);
+  if (buffer.byteLength < HEAD_BYTES || view.getUint8(0) !== VERSION) return null;
+  const text = new TextDecoder();
+  const blockAt = HEAD_BYTES + view.getUint8(36);
+  const block = new Uint8Array(buffer, blockAt);
+  const inside = new DataView(buffer, blockAt);
+  return {
+    past: (view.getUint8(1) & PAST) !== 0,
+    caseId: text.decode(new Uint8Array(buffer, 2, 26)),
+    newestMs: view.getFloat64(28, true),
+    setupId: text.decode(new Uint8Array(buffer, HEAD_BYTES, view.getUint8(36))),
+    block,
+    length: inside.getUint16(LENGTH_AT, true),
+    first: Number(inside.getBigInt64(FIRST_AT, true)),
+  };
+}
+
+/** One place on the page that shows a recording: all of its leads, or one. */
+export class EcgView {
+  /** The first sample that came live: what was sent of the past says nothing about latency. */
+  liveFrom = Infinity;
+  /** Each frame waits for the one before: decoding is asynchronous, drawing is in order. */
+  queue = Promise.resolve();
+
+  /**
+   * @param {EcgSetup} setup
+   * @param {string | null} lead only this lead, or all
+   * @param {(drawn: Drawn) => void} onDrawn
+   */
+  constructor(setup, lead, onDrawn) {
+    const report = (/** @type {Drawn} */ drawn) => {
+      if (drawn.oldestIndex >= this.liveFrom) onDrawn(drawn);
+    };
+    this.feed = new EcgFeed(setup, { onDrawn: report });
+    const column = lead === null ? -1 : this.feed.columns.find(
+      (n) => setup.leads[n].name.toLowerCase() === lead.toLowerCase()) ?? this.feed.columns[0];
+    if (column !== undefined && column >= 0) {
+      this.feed.columns = [column];
+      this.feed.strip = new EcgStrip({
+        leads: [setup.leads[column].name], rateHz: setup.sampling_frequency_hz,
+        layout: "stacked", onDrawn: report,
+      });
+    }
+  }
+
+  get strip() {
+    return this.feed.strip;
+  }
+
+  /** @param {NonNullable<ReturnType<typeof readFrame>>} frame */
+  take(frame) {
+    if (!frame.past) this.liveFrom = Math.min(this.liveFrom, frame.first);
+    const firstMs = frame.newestMs - ((frame.length - 1) * 1000) / this.feed.setup.sampling_frequency_hz;
+    this.queue = this.queue.then(() => this.feed.take(frame.block, firstMs));
+  }
+}
+
+export class LiveEcg {
+  /** @type {Map<string, EcgSetup>} by case and setup id */ #setups = new Map();
+  /** @type {Map<string, Set<EcgView>>} by case and setup id */ #views = new Map();
+  /** Frames of a recording that the page does not know yet. */
+  unknown = 0;
+
+  /** @param {(drawn: Drawn) => void} onDrawn */
+  constructor(onDrawn) {
+    this.onDrawn = onDrawn;
+  }
+
+  /** Learns the recordings of a case. @param {Card} card */
+  know(card) {
+    for (const { ecg } of card.patients) {
+      if (!ecg) continue;
+      const key = `${card.case}/${ecg.setup.setup_id}`;
+      // The decoder keeps a plan per setup object: the first one stays.
+      if (!this.#setups.has(key)) this.#setups.set(key, ecg.setup);
+    }
+  }
+
+  /** @param {string} caseId */
+  forget(caseId) {
+    for (const key of [...this.#setups.keys()]) if (key.startsWith(caseId)) this.#setups.delete(key);
+  }
+
+  /**
+   * Opens a place that shows a recording; `close` it when it goes.
+   * @param {string} caseId @param {string} setupId @param {string | null} lead
+   * @returns {{view: EcgView, close: () => void} | null} null while the recording is not known
+   */
+  open(caseId, setupId, lead) {
+    const key = `${caseId}/${setupId}`;
+    const setup = this.#setups.get(key);
+    if (!setup) return null;
+    const view = new EcgView(setup, lead, this.onDrawn);
+    const views = this.#views.get(key) ?? new Set();
+    this.#views.set(key, views.add(view));
+    return { view, close: () => void views.delete(view) };
+  }
+
+  /** @param {ArrayBuffer} buffer */
+  take(buffer) {
+    const frame = readFrame(buffer);
+    if (!frame) return;
+    const key = `${frame.caseId}/${frame.setupId}`;
+    if (!this.#setups.has(key)) this.unknown += 1;
+    for (const view of this.#views.get(key) ?? []) view.take(frame);
+  }
+}

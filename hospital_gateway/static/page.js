@@ -1,0 +1,67 @@
+/**
+ * The hospital's page: the arrival board at `/`, a patient at `/#/case/ID` (`/#/case/ID/LABEL` where
+ * a case has several).
+ */
+import { html, render, signal, useEffect } from "../shared/view.js";
+import { t, loadMessages } from "../shared/i18n.js";
+import { LinkBar } from "../shared/status_bar.js";
+import { ageInWords, now, timeOfDay } from "../shared/clock.js";
+import { Board } from "./board.js";
+import { PatientPage } from "./patient_page.js";
+import { ArrivalState } from "./state.js";
+
+/** @typedef {{case: string, label: string | null} | null} Place */
+const place = signal(/** @type {Place} */ (readPlace()));
+
+/** @returns {Place} */
+function readPlace() {
+  const found = /^#\/case\/([0-9A-Z]{26})(?:\/(.*))?$/.exec(location.hash);
+  return found ? { case: found[1], label: found[2] ? decodeURIComponent(found[2]) : null } : null;
+}
+
+addEventListener("hashchange", () => {
+  place.value = readPlace();
+});
+
+/** @param {{state: ArrivalState}} props */
+function Page({ state }) {
+  const at = place.value;
+  useEffect(() => {
+    const label = state.hospital.value?.label ?? "";
+    document.title = `${t("board.title")} · ${label}`;
+  });
+  return html`<${LinkBar} socket=${state.socket} /><${UpstreamBar} state=${state} />
+    <${AnswerLine} state=${state} />
+    ${at ? html`<${PatientPage} state=${state} caseId=${at.case} label=${at.label} />`
+      : html`<${Board} state=${state} />`}`;
+}
+
+/**
+ * The page's own link may live while the gateway is cut off from the hub: shouted just the same.
+ * @param {{state: ArrivalState}} props
+ */
+function UpstreamBar({ state }) {
+  const { state: name, since_ms: since } = state.upstream.value;
+  const lost = state.socket.link.value.state === "live" && (name === "no_broker" || name === "hub_silent");
+  useEffect(() => {
+    document.documentElement.dataset.upstream = lost ? "lost" : "live";
+  }, [lost]);
+  if (!lost) return null;
+  return html`<div class="not-live" role="alert">${t(`upstream.${name}`, {
+    time: timeOfDay(since), age: ageInWords(now.value - since),
+  })}</div>`;
+}
+
+/** What the server said to the last click, if it could not be done. @param {{state: ArrivalState}} props */
+function AnswerLine({ state }) {
+  const problem = state.problem.value;
+  if (!problem) return null;
+  return html`<div class="answer-problem" role="alert">${problem}
+    <button onClick=${() => { state.problem.value = ""; }}>${t("answer.close")}</button></div>`;
+}
+
+await loadMessages("/static/page/messages/");
+const state = new ArrivalState();
+render(html`<${Page} state=${state} />`, /** @type {HTMLElement} */ (document.getElementById("page")));
+// For tests and for a person with the developer tools: what the page knows, nothing more.
+Object.assign(window, { forerun: { state } });

@@ -1,0 +1,53 @@
+/**
+ * The timeline's lines in words of the page's language.
+ */
+import { hasText, t } from "../shared/i18n.js";
+import { levelOf, roleWord, severityWord, sexAndAge } from "./card_words.js";
+
+/** @typedef {import("./state.js").Line} Line */
+
+/** @param {string} prefix @param {string} code @returns {string} the text of a code, or the code */
+function word(prefix, code) {
+  return hasText(`${prefix}.${code}`) ? t(`${prefix}.${code}`) : code;
+}
+
+/** @type {Record<string, (said: Record<string, any>) => string>} */
+const WORDS = {
+  case_opened: (said) => t("line.case_opened", { complaint: said.complaint, address: said.address }),
+  case_amended: (said) => t("line.case_amended", {
+    what: [said.address, said.complaint, said.severity && severityWord(said.severity), said.age_years,
+      said.sex && t(`sex.${said.sex}`), said.caller].filter((part) => part !== undefined).join(" · "),
+  }),
+  case_note: (said) => said.text,
+  case_closed: (said) => [word("outcome", said.outcome), said.text].filter(Boolean).join(": "),
+  unit_assigned: (said) => t("line.unit_assigned", { unit: said.unit }),
+  unit_released: (said) => t("line.unit_released", { unit: said.unit }),
+  hospital_chosen: (said) => t("line.hospital_chosen", { hospital: said.name }),
+  hospital_stood_down: (said) => t("line.hospital_stood_down", { hospital: said.hospital }),
+  run_started: (said) => t("line.run_started", { crew: said.crew ?? "" }),
+  run_ended: (said) => t("line.run_ended", { reason: said.reason }),
+  milestone: (said) => word("stage", said.stage),
+  pre_alert: (said) => [t("line.pre_alert"), severityWord(said.severity), word("pathway", said.pathway),
+    sexAndAge({ sex: "unknown", age_years: null, age_is_estimate: true, ...said }), said.text]
+    .filter(Boolean).join(" · "),
+  device_event: (said) => [said.event, said.text].filter(Boolean).join(": "),
+  sensor_state: (said) => t(`line.sensor_${said.state}`, { sensor: said.sensor, reason: said.reason ?? "" }),
+  media_state: (said) => t(`line.media_${said.state}`, { stream: said.stream }),
+  ecg_started: (said) => t(`line.ecg_${said.purpose ?? "rhythm"}`, { leads: said.leads, device: said.device }),
+  ecg_ended: () => t("line.ecg_ended"),
+  acknowledged: (said) => t("line.acknowledged", { role: roleWord(said.role), hospital: said.hospital }),
+};
+
+/** @param {Line} line @returns {import("../shared/timeline.js").Entry} */
+export function entryOf(line) {
+  const words = WORDS[line.kind];
+  return {
+    id: line.id,
+    atMs: line.at_ms,
+    notedAtMs: line.noted_ms,
+    text: words ? words(line.said) : line.kind,
+    who: line.source === "hub" ? t("who.hub") : line.source,
+    level: line.kind === "pre_alert" ? levelOf(line.said.severity) : undefined,
+    synthetic: line.origin === "synthetic",
+  };
+}
