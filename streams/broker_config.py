@@ -28,6 +28,12 @@ OLDEST = (2, 14, 3)
 MAX_PAYLOAD = LARGEST_BYTES + 64 * 1024
 """Room for headers; the table's own limit is checked before sending and after receiving."""
 
+_NOBODY = "nobody."
+"""Cannot be the name of a credential or of a region."""
+
+_NO_PASSWORD = "$2a$04$" + 53 * "."
+_NO_RIGHTS = {"permissions": {"publish": {"deny": [">"]}, "subscribe": {"deny": [">"]}}}
+
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 
 
@@ -119,8 +125,8 @@ def _accounts(entries: Mapping[str, Entry]) -> dict[str, Any]:
                 },
             }
         )
-    # An account with nobody in it: without any account the server would let everybody in.
-    accounts.setdefault("nobody", {"users": []})
+    # Without any user the server would ask nobody for a password: seen when tried.
+    accounts[_NOBODY] = {"users": [{"user": _NOBODY, "password": _NO_PASSWORD, **_NO_RIGHTS}]}
     return accounts
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass
 
 import nats.errors
@@ -189,7 +189,7 @@ async def read_batches(
     durable: str,
     batch: int,
     refused: Callable[[str], bool],
-) -> AsyncIterator[list[Stored]]:
+) -> AsyncGenerator[list[Stored], None]:
     """Yield what a consumer has, as soon as it has something, until the connection is lost.
 
     nats-py's own ``fetch`` waits until a batch is full or time is up; this gives the first

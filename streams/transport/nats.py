@@ -12,7 +12,7 @@ import re
 import ssl
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
 import nats.errors
 import nats.js.errors
@@ -34,6 +34,7 @@ from streams.transport.subscriptions import (
     Subscription,
     check_size,
     check_topic,
+    matches,
 )
 
 __all__ = ["NatsTransport", "Stored", "ensure_streams"]
@@ -176,7 +177,7 @@ class NatsTransport(ConnectedTransport):
 
     async def pull(
         self, stream: str, durable: str, *, batch: int = BATCH
-    ) -> AsyncIterator[list[Stored]]:
+    ) -> AsyncGenerator[list[Stored], None]:
         """Yield batches from a consumer as facts come, over lost connections too.
 
         Close it with ``contextlib.aclosing`` if the loop can end before the program does.
@@ -198,7 +199,7 @@ class NatsTransport(ConnectedTransport):
                     reading = jetstream.read_batches(
                         client, stream, durable, batch, lambda s: self._was_refused("publish", s)
                     )
-                    async with contextlib.aclosing(reading):  # type: ignore[type-var]
+                    async with contextlib.aclosing(reading):
                         async for found in reading:
                             yield found
             except TransportError as error:
@@ -298,7 +299,14 @@ class NatsTransport(ConnectedTransport):
         name = subject(subscription.pattern)
 
         async def take(message: Msg) -> None:
-            subscription.put(topic(message.subject), message.data)
+            # The reader of a consumer names the subject to which the server delivers, with no
+            # check of rights: a gateway could send its own facts to another's subscription.
+            # They still bear their first subject, so what does not belong here is seen.
+            found = topic(message.subject)
+            if matches(subscription.pattern, found):
+                subscription.put(found, message.data)
+            else:
+                await self._note_error(_MisdirectedError(f"{found} came to {name}"))
 
         self._refused.pop(("subscription", name.lower()), None)
         with self._errors_translated() as client:
@@ -314,6 +322,10 @@ class NatsTransport(ConnectedTransport):
         if at_server is not None:
             with self._errors_translated():
                 await at_server.unsubscribe()
+
+
+class _MisdirectedError(Exception):
+    """A message that somebody had delivered to a subject of ours."""
 
 
 async def _until(lost: asyncio.Event) -> None:
