@@ -21,12 +21,13 @@ from typing import Any
 import aiohttp
 import msgspec
 import numpy as np
+from aiortc.mediastreams import MediaStreamError
 from av import VideoFrame
 
 from streams import service
 from streams.authority import client_context
 from streams.ecg_block import EcgBlockError, EcgSetup, decode_frame
-from streams.errors import TransportError
+from streams.errors import CredentialError, TransportError
 from streams.timecode import read_time_code
 from streams.webrtc import PeerConnection, PeerSettings, Signalling, close_peer, connect_peer
 
@@ -95,7 +96,7 @@ class BoardViewer:
                 peer.addTransceiver("video", direction="recvonly")
                 await connect_peer(peer, signalling)
                 await self._read_video(peer.getTransceivers()[0].receiver.track)
-            except TransportError:
+            except (TransportError, CredentialError, MediaStreamError):
                 await asyncio.sleep(AGAIN_S)
             finally:
                 await close_peer(peer)

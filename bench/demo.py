@@ -72,7 +72,8 @@ async def _run(stage: Stage, options: argparse.Namespace, console: Console) -> i
     report: dict[str, Any] = {}
     async with running(stage) as city:
         console.print(f"Everything serves after {time.monotonic() - started:.1f} s.")
-        _print_pages(city, console)
+        if not options.headless:
+            _print_pages(city, console)
         browser = None if options.no_browser else find_browser()
         async with _progress(city, console) as progress:
             await _play_calls(city, options, browser, stop)
@@ -137,6 +138,7 @@ def _conclude(report: dict[str, Any], path: Path | None, console: Console) -> in
             (not facts["made"], "no fact was made"),
             (not report["drained"], "facts still waited at the end"),
             (facts["lost"], f"{facts['lost']} facts lost"),
+            (facts["waiting"], f"{facts['waiting']} facts still in an outbox"),
             (facts["refused"], f"{facts['refused']} facts refused"),
             (facts["duplicated"], f"{facts['duplicated']} facts duplicated"),
             (facts["misrouted"], f"{facts['misrouted']} facts misrouted"),
@@ -171,7 +173,7 @@ def _print_pages(city: RunningCity, console: Console) -> None:
 
 def _words(city: City) -> str:
     return (
-        f"broker, hub, {len(city.hospitals)} hospitals and {len(city.units)} vehicles, "
+        f"broker, hub, {len(city.hospitals)} hospital(s) and {len(city.units)} vehicle(s), "
         "each a process of its own"
     )
 

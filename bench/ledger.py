@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from bench.city import HUB
+from bench.running_city import facts_waiting
 from streams.clock import SystemClock
 from streams.codec import open_body
 from streams.ecg_leads import Samples
@@ -35,7 +36,8 @@ class FactLedger:
         made: Facts that vehicles, gateways and the hub wrote into their outbox or journal.
         journaled: Of these, in the hub's journal.
         refused: Of these, refused by the hub with a reason.
-        lost: Made and neither journaled nor refused, or due at a hospital and not there.
+        waiting: Of these, still in the outbox of their maker, on disk.
+        lost: Made and nowhere, or due at a hospital and not there.
         duplicated: Facts that stand twice in a journal.
         misrouted: Facts at a hospital to which they were not due.
         due_at_hospitals: Facts that hospitals were to get.
@@ -45,6 +47,7 @@ class FactLedger:
     made: int = 0
     journaled: int = 0
     refused: int = 0
+    waiting: int = 0
     lost: int = 0
     duplicated: int = 0
     misrouted: int = 0
@@ -68,7 +71,11 @@ class EcgLedger:
     samples_received: int = 0
     samples_differing: int = 0
     recordings: int = 0
-    compared_with: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    compared_with: dict[str, int] = field(default_factory=dict)
+
+    def count(self, compared_with: str) -> None:
+        """Note what one recording was compared with."""
+        self.compared_with[compared_with] = self.compared_with.get(compared_with, 0) + 1
 
 
 async def account_facts(
@@ -89,10 +96,11 @@ async def account_facts(
     for fact in facts:
         by_source[fact.envelope.source] += 1
     made = {name: _made(path, name) for name, path in outboxes.items()}
+    ledger.waiting = sum(facts_waiting(path) for path in outboxes.values())
     ledger.journaled = len(facts)
     ledger.made = sum(made.values()) + by_source[HUB]
     missing = sum(max(0, count - by_source[name]) for name, count in made.items())
-    ledger.lost = max(0, missing - ledger.refused)
+    ledger.lost = max(0, missing - ledger.refused - ledger.waiting)
     ledger.duplicated = _duplicates(facts)
     due = due_at_hospitals(facts)
     for name, url in hospitals.items():
@@ -161,9 +169,9 @@ def _compare(ledger: EcgLedger, recording: Recording, record: Path | None) -> No
     ledger.samples_source += (recording.expected or recording.length) * leads
     source = _source_of(recording, record)
     if source is None:
-        ledger.compared_with["nothing: synthetic or a device's own export"] += 1
+        ledger.count("nothing: synthetic or a device's own export")
         return
-    ledger.compared_with[record.name if record else ""] += 1
+    ledger.count(record.name if record else "")
     for first, frame in recording.frames.items():
         played = source[first : first + len(frame.samples)]
         same = np.count_nonzero(played == frame.samples[: len(played)])
@@ -205,7 +213,4 @@ def _duplicates(facts: list[Stored]) -> int:
 
 def as_report(facts: FactLedger, ecg: EcgLedger) -> dict[str, Any]:
     """Return both as they stand in the demonstration's report."""
-    return {
-        "facts": asdict(facts),
-        "ecg": {**asdict(ecg), "compared_with": dict(ecg.compared_with)},
-    }
+    return {"facts": asdict(facts), "ecg": asdict(ecg)}
