@@ -40,6 +40,10 @@ from streams.transport.subscriptions import (
 KEEPALIVE_S = 10
 """A dead connection is noticed after at most twice this."""
 
+SLOWEST_BYTES_PER_S = 16_000
+"""A proxy on the way may hold bytes that look delivered: they get this rate on top of the
+patience with a path that shows no progress."""
+
 WEBSOCKET_PATH = "/mqtt"
 """Where NATS speaks MQTT on its WebSocket listener."""
 
@@ -91,7 +95,8 @@ class MqttTransport(ConnectedTransport):
         self._timeout_s = timeout_s
         self._client: aiomqtt.Client | None = None
         self._subscribing = asyncio.Lock()
-        self._publishing: set[asyncio.Timeout] = set()
+        self._publishing: dict[asyncio.Timeout, int] = {}
+        """What is being published, with its bytes."""
         self._answers = 0
         """Messages and acknowledgements that came: the sign that the path lives."""
 
@@ -113,7 +118,7 @@ class MqttTransport(ConnectedTransport):
             raise TransportError(f"no connection to {self._host}:{self._port}")
         row = TOPICS.get(topic.rpartition("/")[2])
         try:
-            with self._watched() as scope:
+            with self._watched(len(data)) as scope:
                 async with scope:
                     # The time limit is the watch's: no progress, not a slow link.
                     await client.publish(topic, data, row.qos if row else 0, timeout=math.inf)
@@ -124,13 +129,13 @@ class MqttTransport(ConnectedTransport):
             raise TransportError(f"{self._host}: {error}") from error
 
     @contextlib.contextmanager
-    def _watched(self) -> Iterator[asyncio.Timeout]:
+    def _watched(self, size: int) -> Iterator[asyncio.Timeout]:
         scope = asyncio.timeout(None)
-        self._publishing.add(scope)
+        self._publishing[scope] = size
         try:
             yield scope
         finally:
-            self._publishing.discard(scope)
+            del self._publishing[scope]
 
     @contextlib.asynccontextmanager
     async def _open(self) -> AsyncIterator[Callable[[], Awaitable[None]]]:
@@ -214,7 +219,7 @@ class MqttTransport(ConnectedTransport):
         a good but narrow link, and then send the same bytes again for ever.
         """
         seen, quiet_s, step_s = (-1, -1), 0.0, min(0.5, self._timeout_s / 4)
-        while quiet_s < self._timeout_s:
+        while quiet_s < self._timeout_s + sum(self._publishing.values()) / SLOWEST_BYTES_PER_S:
             await asyncio.sleep(step_s)
             now = (self._answers, _unacknowledged_bytes(client))
             if not self._publishing or now != seen:

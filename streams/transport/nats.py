@@ -130,13 +130,12 @@ class NatsTransport(ConnectedTransport):
         headers = {"Nats-Msg-Id": message_id} if message_id else None
         self._refused.pop(("publish", name.lower()), None)
         with self._errors_translated() as client:
+            context = client.jetstream(timeout=self._timeout_s)
             try:
-                answer = await client.jetstream(timeout=self._timeout_s).publish(
-                    name, data, headers=headers
-                )
+                answer = await context.publish(name, data, headers=headers)
             except nats.js.errors.NoStreamResponseError as error:
                 raise TransportError(f"no stream takes {topic}: start the hub first") from error
-            except nats.errors.TimeoutError as error:
+            except nats.errors.TimeoutError as error:  # a refusal is no answer
                 if self._was_refused("publish", name):
                     raise self._no_right("publish", name) from error
                 raise
