@@ -68,6 +68,7 @@ __all__ = [
     "decode_frame",
     "describe",
     "encode_frame",
+    "frame_span",
 ]
 
 VERSION = 1
@@ -154,6 +155,22 @@ def decode_frame(setup: EcgSetup, data: bytes | bytearray | memoryview) -> Frame
         counts = np.concatenate((counts, limb + derived if missing else limb)).take(order.back, 0)
     samples = np.ascontiguousarray(plan.from_units(plan.restore_units(counts, stepped)).T)
     return Frame(first_sample, samples, samples != plan.invalid)
+
+
+def frame_span(data: bytes) -> tuple[int, int]:
+    """Return the first sample and the samples of each lead that a frame says it has.
+
+    Only the header is read: whether the frame is whole shows when it is decoded.
+
+    Raises:
+        EcgBlockError: It is shorter than a header, or of another version.
+    """
+    if len(data) < _HEADER.size:
+        raise EcgBlockError(f"{len(data)} bytes: shorter than a header")
+    version, _, length, first_sample, _, _ = _HEADER.unpack_from(data)
+    if version != VERSION:
+        raise EcgBlockError(f"version {version} is not {VERSION}")
+    return first_sample, length
 
 
 def _as_rows(samples: npt.NDArray[np.integer], plan: LeadPlan) -> Samples:
@@ -274,11 +291,8 @@ def _restore_derived(
 
 def _check(plan: LeadPlan, data: bytes) -> tuple[int, int, int]:
     """Return flags, samples of each lead and first sample of a frame that is whole."""
-    if len(data) < _HEADER.size:
-        raise EcgBlockError(f"{len(data)} bytes: shorter than a header")
-    version, flags, length, first_sample, leads, checksum = _HEADER.unpack_from(data)
-    if version != VERSION:
-        raise EcgBlockError(f"version {version} is not {VERSION}")
+    first_sample, length = frame_span(data)
+    _, flags, _, _, leads, checksum = _HEADER.unpack_from(data)
     if leads != len(plan.baselines):
         raise EcgBlockError(f"{leads} leads: the setup has {len(plan.baselines)}")
     seed = zlib.crc32(data[:_CHECKSUM_AT], plan.fingerprint)
