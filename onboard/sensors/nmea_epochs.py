@@ -109,6 +109,9 @@ class NmeaEpochs:
         if len(line) > LONGEST_LINE:
             self.refused["long"] += 1
             return None
+        if b"*" not in line[start:]:  # pynmeagps passes over it as over an unknown sentence
+            self.refused["malformed"] += 1
+            return None
         try:
             return NMEAReader.parse(line[start:].rstrip() + b"\r\n")
         except Exception as error:  # on garbage pynmeagps raises more kinds than its own
