@@ -88,27 +88,27 @@ def read_wfdb(path: str | Path, *, physionet: str | None = None) -> WaveformReco
 
     Args:
         path: The record's path without suffix; one with ``.hea`` is taken too.
-        physionet: The PhysioNet database that has the record, fetched over the network; by
-            default the record is a local file.
+        physionet: A PhysioNet database such as "mitdb"; `path` is then the name of a record
+            there, which is fetched over the network.
 
     Raises:
-        WfdbError: There is no such record, or wfdb refuses it: the message says why.
+        WfdbError: There is no such record, or wfdb refuses it: the message says why. Where the
+            network failed, its cause is an OSError.
     """
-    path = Path(path)
-    path = path.with_suffix("") if path.suffix == ".hea" else path
-    if physionet is None and not Path(f"{path}.hea").is_file():
-        raise WfdbError(str(path), f"there is no file {path.name}.hea")
+    name = str(path).removesuffix(".hea")
+    if physionet is None and not Path(f"{name}.hea").is_file():
+        raise WfdbError(name, f"there is no file {Path(name).name}.hea")
     try:
-        record = wfdb.rdrecord(str(path), physical=False, smooth_frames=False, pn_dir=physionet)
+        record = wfdb.rdrecord(name, pn_dir=physionet, physical=False, smooth_frames=False)
         signals = [np.asarray(signal) for signal in record.e_d_signal or ()]
         if not signals or not min(map(len, signals)):
-            raise WfdbError(str(path), "it has no samples")
+            raise WfdbError(name, "it has no samples")
         return _from_wfdb(record, signals)
     except WfdbError:
         raise
     except Exception as error:  # wfdb raises whatever its parts raise on a malformed record
         reason = str(error) or type(error).__name__
-        raise WfdbError(str(path), f"wfdb refuses it: {reason}") from error
+        raise WfdbError(name, f"wfdb refuses it: {reason}") from error
 
 
 def _from_wfdb(record: Any, signals: list[npt.NDArray[np.integer]]) -> WaveformRecord:

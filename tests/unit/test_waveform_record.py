@@ -108,6 +108,34 @@ def test_absent_record_is_refused_with_the_file_that_is_not_there(tmp_path: Path
         read_wfdb(tmp_path / "nothing")
 
 
+def test_record_of_physionet_is_asked_for_by_database_and_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    part = part_of([Lead("MLII", 200.0)], [[1], [2], [3]])
+    write_wfdb(tmp_path, "100", part.setup, part.samples)
+    really_read = wfdb.rdrecord
+
+    def as_if_fetched(name: str, *, pn_dir: str, **options: Any) -> Any:
+        assert pn_dir == "mitdb"
+        return really_read(str(tmp_path / name), **options)
+
+    monkeypatch.setattr(wfdb, "rdrecord", as_if_fetched)
+    [found] = read_wfdb("100", physionet="mitdb").parts
+    assert np.array_equal(found.samples, part.samples)
+
+
+def test_record_of_physionet_without_network_is_refused_with_the_cause(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def without_network(_name: str, **_options: Any) -> Any:
+        raise ConnectionError("no route to host")
+
+    monkeypatch.setattr(wfdb, "rdrecord", without_network)
+    with pytest.raises(WfdbError, match="no route to host") as refusal:
+        read_wfdb("100", physionet="mitdb")
+    assert isinstance(refusal.value.__cause__, OSError)
+
+
 def test_record_whose_signal_file_is_cut_short_is_refused(tmp_path: Path) -> None:
     part = part_of([Lead("I", 200.0)], [[1], [2], [3], [4]])
     write_wfdb(tmp_path, "cut", part.setup, part.samples)
