@@ -130,7 +130,8 @@ class SyntheticEcg:
         self, beats: Beats, seed: int, elevation_mv: dict[str, float] | None = None
     ) -> None:
         self._beats = beats
-        self._random = np.random.default_rng(seed)
+        # Apart, so that the samples do not depend on how many are taken at a time.
+        self._random, self._noise = np.random.default_rng(seed).spawn(2)
         self._elevation = np.array([(elevation_mv or {}).get(name, 0.0) for name in _MEASURED])
         self._taken = 0
         self._next_peak = round(0.4 * beats.rate_hz)
@@ -151,7 +152,7 @@ class SyntheticEcg:
             self._next_peak += max(round(0.2 * rate_hz), round(interval_s * rate_hz))
         self._reach(count)
         signal, self._ahead = self._ahead[:count], self._ahead[count:]
-        signal = signal + _NOISE_MV * self._random.standard_normal(signal.shape)
+        signal = signal + _NOISE_MV * self._noise.standard_normal(signal.shape)
         self._taken += count
         return _to_twelve(signal)
 
