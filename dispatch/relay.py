@@ -85,6 +85,7 @@ class Relay:
         self.settings = settings or RelaySettings()
         self.refused: Counter[str] = Counter()
         self._on_message: OnMessage = on_message or (lambda _resource, _label, _data: None)
+        self._takers: dict[str, OnMessage] = {}
         self._resources: dict[str, Resource] = {}
         self._sessions: dict[str, Session] = {}
         self._opening: Counter[Role] = Counter()
@@ -133,7 +134,7 @@ class Relay:
                 identity,
                 peer,
                 tracks=at.tracks,
-                on_message=self._on_message,
+                on_message=self._take_message,
                 on_connected=self._take_over,
                 on_report=at.pass_on_report,
             )
@@ -199,6 +200,13 @@ class Relay:
         """
         at = self._resources.get(resource)
         return at is not None and at.source is not None and at.source.send(label, data)
+
+    def take_messages(self, label: str, taker: OnMessage) -> None:
+        """Let ``taker`` have the messages of one label, instead of ``on_message``."""
+        self._takers[label] = taker
+
+    def _take_message(self, resource: str, label: str, data: bytes) -> None:
+        self._takers.get(label, self._on_message)(resource, label, data)
 
     def snapshot(self) -> RelayStats:
         """Return what is counted, now."""

@@ -360,6 +360,8 @@ class ViewerSession(Session):
             tracks.setdefault(transceiver.kind, Track(transceiver.kind))
 
     def _media_may_flow(self) -> None:
+        if self.ended is not None:
+            return  # it left while its connection was being made
         found = _CNAME_LINE.search(self.answer)
         self._cname = found.group(1).encode() if found else b"forerun"
         for kind, leg in self.legs.items():

@@ -1,0 +1,174 @@
+"""The data uplink and the transport over it, against a real relay that comes and goes."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dispatch.relay_transport import RelayTransport
+from streams.errors import MalformedError, OversizedError, TopicError, TransportError
+from streams.transport.webrtc import (
+    LARGEST_MESSAGE_BYTES,
+    DataUplink,
+    WebRtcTransport,
+    pack_delivery,
+    unpack_delivery,
+)
+from streams.webrtc import PeerSettings
+
+LOOPBACK = PeerSettings(addresses=("127.0.0.1",))
+
+
+def resource_of(topic: str) -> str | None:
+    """`ems/north/unit-7/vitals` belongs to `unit-7/data`."""
+    tokens = topic.split("/")
+    return f"{tokens[2]}/data" if len(tokens) == 4 else None
+
+
+async def test_uplink_frames_reach_the_hub_and_answers_come_down(
+    serve_relay: Any, wait_for: Any
+) -> None:
+    down: list[bytes] = []
+    async with serve_relay() as site:
+        uplink = DataUplink(
+            site.whip("unit-7/data"), label="ecg", peer=LOOPBACK, on_message=down.append
+        )
+        async with uplink:
+            await uplink.wait_connected()
+            for index in range(50):
+                assert uplink.send(b"frame %d" % index)
+            await wait_for(lambda: len(site.messages) == 50, "all frames arrive")
+            assert site.messages[0] == ("unit-7/data", "ecg", b"frame 0")
+            assert site.relay.send("unit-7/data", "ecg", b"seen")
+            await wait_for(lambda: down == [b"seen"], "the answer comes, heartbeats do not show")
+            assert uplink.counts.sent == 50
+            assert uplink.counts.dropped == 0
+        await wait_for(lambda: not site.relay.snapshot().resources, "its end is told")
+        assert site.relay.snapshot().ended == {"ended by its peer": 1}
+
+
+async def test_uplink_without_a_path_keeps_the_newest_and_counts_the_dropped(
+    serve_relay: Any, wait_for: Any
+) -> None:
+    async with serve_relay() as site:
+        uplink = DataUplink(site.whip("unit-7/data"), label="ecg", peer=LOOPBACK, kept=4)
+        assert [uplink.send(bytes([n])) for n in range(1, 11)] == [False] * 10
+        assert uplink.counts.dropped == 6
+        async with uplink:
+            await wait_for(lambda: len(site.messages) == 4, "the newest arrive")
+            assert sorted(m[2] for m in site.messages) == [b"\x07", b"\x08", b"\x09", b"\x0a"]
+
+
+async def test_uplink_whose_path_goes_silent_is_built_anew(serve_relay: Any, wait_for: Any) -> None:
+    async with serve_relay() as site:
+        where = site.whip("unit-7/data")
+        async with DataUplink(where, label="ecg", peer=LOOPBACK, silence_s=1.0) as uplink:
+            await uplink.wait_connected()
+            (session,) = site.relay._sessions.values()
+            ice = session.peer.sctp.transport.transport._connection
+            for protocol in ice._protocols:
+                protocol.transport.abort()  # the hub's side vanishes without a word
+            await uplink.wait_disconnected(5.0)
+            await wait_for(lambda: uplink.counts.connections == 2, "a new path is built")
+            uplink.send(b"after")
+            await wait_for(
+                lambda: site.messages[-1:] == [("unit-7/data", "ecg", b"after")], "it works"
+            )
+
+
+async def test_uplink_stays_up_while_nothing_is_sent(serve_relay: Any, wait_for: Any) -> None:
+    async with serve_relay() as site:
+        where = site.whip("unit-7/data")
+        async with DataUplink(where, label="ecg", peer=LOOPBACK, silence_s=1.0) as uplink:
+            await uplink.wait_connected()
+            with pytest.raises(TransportError):
+                await uplink.wait_disconnected(2.5)  # two and a half times the silence
+            assert uplink.counts.connections == 1
+
+
+async def test_uplink_refuses_what_cannot_travel(serve_relay: Any) -> None:
+    async with serve_relay() as site:
+        uplink = DataUplink(site.whip("unit-7/data"), label="ecg", peer=LOOPBACK)
+        with pytest.raises(OversizedError):
+            uplink.send(bytes(LARGEST_MESSAGE_BYTES + 1))
+        with pytest.raises(ValueError, match="heartbeat"):
+            uplink.send(b"")
+
+
+async def test_transport_carries_topics_both_ways(serve_relay: Any) -> None:
+    async with serve_relay() as site:
+        hub = RelayTransport(site.relay, resource_of)
+        async with (
+            WebRtcTransport(site.whip("unit-7/data"), peer=LOOPBACK) as vehicle,
+            hub.subscribe("ems/north/+/ecg_live") as at_hub,
+            vehicle.subscribe("ems/north/unit-7/receipt_down") as on_board,
+        ):
+            await vehicle.wait_connected()
+            await vehicle.publish("ems/north/unit-7/other", b"not asked for")
+            await vehicle.publish("ems/north/unit-7/ecg_live", b"beat")
+            await hub.publish("ems/north/unit-7/receipt_down", b"got it")
+            async with asyncio.timeout(5):
+                up, down = await anext(at_hub), await anext(on_board)
+        assert (up.topic, up.data) == ("ems/north/unit-7/ecg_live", b"beat")
+        assert (down.topic, down.data) == ("ems/north/unit-7/receipt_down", b"got it")
+
+
+async def test_transport_of_one_vehicle_cannot_speak_for_another(
+    serve_relay: Any, wait_for: Any
+) -> None:
+    async with serve_relay() as site:
+        hub = RelayTransport(site.relay, resource_of)
+        async with (
+            WebRtcTransport(site.whip("unit-7/data"), peer=LOOPBACK) as vehicle,
+            hub.subscribe("ems/north/+/vitals") as at_hub,
+        ):
+            await vehicle.wait_connected()
+            await vehicle.publish("ems/north/unit-8/vitals", b"forged")
+            vehicle.send(b"\xff\xff no delivery")
+            await vehicle.publish("ems/north/unit-7/vitals", b"own")
+            async with asyncio.timeout(5):
+                assert (await anext(at_hub)).data == b"own"
+            await wait_for(lambda: (hub.foreign, hub.malformed) == (1, 1), "both are counted")
+            with pytest.raises(TransportError):
+                await hub.publish("ems/north/unit-8/receipt_down", b"nobody there")
+
+
+async def test_transport_without_a_path_raises(serve_relay: Any) -> None:
+    async with serve_relay() as site:
+        transport = WebRtcTransport(site.whip("unit-7/data", token="wrong"), peer=LOOPBACK)
+        async with transport:
+            with pytest.raises(TransportError):
+                await transport.publish("ems/north/unit-7/vitals", b"x")
+            with pytest.raises(TopicError):
+                await transport.publish("ems/north/+/vitals", b"x")
+
+
+names = st.text("abcdefghijklmnopqrstuvwxyz0123456789_-é急", min_size=1, max_size=20)
+
+
+@given(tokens=st.lists(names, min_size=1, max_size=6), data=st.binary(max_size=2000))
+def test_delivery_packed_is_unpacked_the_same(tokens: list[str], data: bytes) -> None:
+    delivery = unpack_delivery(pack_delivery("/".join(tokens), data))
+    assert (delivery.topic, delivery.data) == ("/".join(tokens), data)
+
+
+@given(garbage=st.binary(max_size=100))
+def test_delivery_of_garbage_is_malformed_or_has_a_topic(garbage: bytes) -> None:
+    try:
+        delivery = unpack_delivery(garbage)
+    except MalformedError:
+        return
+    assert delivery.topic.encode() + delivery.data == garbage[2:]
+
+
+def test_delivery_truncated_anywhere_before_its_data_is_malformed() -> None:
+    packed = pack_delivery("ems/north/unit-7/vitals", b"")
+    for end in range(1, len(packed)):
+        with pytest.raises(MalformedError):
+            unpack_delivery(packed[:end])
+    assert list(itertools.islice(packed, 2)) == [0, 23]
