@@ -28,8 +28,8 @@ from onboard.actions import Action
 from onboard.agent import Agent
 from onboard.ecg_path import OpenRecording
 from onboard.tablet_view import MS, TabletView
-from streams.errors import StorageError
-from streams.health import DROPPED, LATENCY, add_routes
+from streams.errors import ForerunError, StorageError
+from streams.health import DROPPED, LATENCY, REFUSED, add_routes
 from streams.web import (
     HOLDER,
     PageSocket,
@@ -157,14 +157,21 @@ class Tablet:
     async def _hear(self, page: PageSocket, message: dict[str, Any]) -> None:
         match message.pop("type", None):
             case "action":
-                request = message.pop("request", None)
-                answer = await self._act(message)
-                answer |= {"type": "answer", "request": request}
+                answer = await self._answer(message.pop("request", None), message)
                 page.send_state(msgspec.json.encode(answer).decode())
             case "drawn":
                 _count(message)
             case other:
                 raise RequestError(f"a page says action or drawn, not {other!r}")
+
+    async def _answer(self, request: object, message: dict[str, Any]) -> dict[str, Any]:
+        """Do an action of a page; what cannot be done is answered, so that its tap is told."""
+        head = {"type": "answer", "request": request}
+        try:
+            return head | {"ok": True} | await self._act(message)
+        except ForerunError as error:
+            REFUSED.labels("tablet", error.reason).inc()
+            return head | {"ok": False, "error": str(error), "retry": error.retry}
 
     async def _act(self, message: dict[str, Any]) -> dict[str, Any]:
         try:

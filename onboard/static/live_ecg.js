@@ -1,0 +1,68 @@
+/**
+ * Live ECG frames from the agent's socket to one strip: that of the newest rhythm recording.
+ *
+ * The layout of a frame stands in onboard/tablet.py. What a recording is (leads, scales) comes with
+ * the state; a frame of a recording that is not shown is left alone.
+ */
+import { signal } from "/static/shared/view.js";
+import { EcgFeed } from "/static/shared/ecg_feed.js";
+
+/** @typedef {import("./state.js").Recording} Recording */
+/** @typedef {import("/static/shared/ecg_strip.js").Drawn} Drawn */
+
+const VERSION = 1;
+const HEAD_BYTES = 37;
+const SETUP_LENGTH_AT = 36;
+const NEWEST_AT = 28;
+/** Where a coded frame says how many samples it has (streams/ecg_block.py). */
+const LENGTH_AT = 2;
+const REPORT_MS = 5000;
+const MOST_REPORTED = 200;
+
+export class LiveEcg {
+  /** @type {EcgFeed | null} */ #feed = null;
+  /** Each frame waits for the one before: decoding is asynchronous, drawing is in order. */
+  #queue = Promise.resolve();
+  /** @type {number[]} */ #latencies = [];
+
+  /** @param {(kind: string, latencies: number[]) => boolean} report */
+  constructor(report) {
+    /** The recording that is shown, with its strip. */
+    this.shown = signal(/** @type {{recording: Recording, feed: EcgFeed} | null} */ (null));
+    setInterval(() => {
+      if (this.#latencies.length && report("ecg", this.#latencies)) this.#latencies = [];
+    }, REPORT_MS);
+  }
+
+  /** @param {Recording[]} recordings those that run, oldest first */
+  know(recordings) {
+    const rhythms = recordings.filter((one) => one.purpose === "rhythm");
+    const newest = rhythms.findLast((one) => one.bound) ?? rhythms.at(-1);
+    const shown = this.shown.value;
+    if (!newest) return; // it ended: its last seconds stay, and say that they are not live
+    if (shown?.recording.setup.setup_id === newest.setup.setup_id) return;
+    const feed = new EcgFeed(newest.setup, { onDrawn: (drawn) => this.#drawn(drawn) });
+    this.#feed = feed;
+    this.shown.value = { recording: newest, feed };
+  }
+
+  /** @param {ArrayBuffer} buffer */
+  take(buffer) {
+    const feed = this.#feed;
+    const view = new DataView(buffer);
+    if (!feed || buffer.byteLength < HEAD_BYTES || view.getUint8(0) !== VERSION) return;
+    const nameLength = view.getUint8(SETUP_LENGTH_AT);
+    const name = new TextDecoder().decode(new Uint8Array(buffer, HEAD_BYTES, nameLength));
+    if (name !== feed.setup.setup_id) return;
+    const block = new Uint8Array(buffer, HEAD_BYTES + nameLength);
+    const length = view.getUint16(HEAD_BYTES + nameLength + LENGTH_AT, true);
+    const spanMs = ((length - 1) * 1000) / feed.setup.sampling_frequency_hz;
+    const firstMs = view.getFloat64(NEWEST_AT, true) - spanMs;
+    this.#queue = this.#queue.then(() => feed.take(block, firstMs));
+  }
+
+  /** @param {Drawn} drawn */
+  #drawn({ newestLatencyMs }) {
+    if (this.#latencies.length < MOST_REPORTED) this.#latencies.push(Math.round(newestLatencyMs));
+  }
+}

@@ -1,0 +1,48 @@
+/** The case's facts as a timeline in the crew's words. */
+import { html } from "/static/shared/view.js";
+import { hasText, t } from "/static/shared/i18n.js";
+import { Timeline } from "/static/shared/timeline.js";
+import { aboutAge } from "./words.js";
+
+/** @typedef {import("./state.js").Line} Line */
+
+/** @param {{open: import("./state.js").Case}} props */
+export function CaseTimeline({ open }) {
+  const entries = open.timeline.map((line) => ({
+    id: line.id,
+    atMs: line.at_ms,
+    text: words(line),
+    who: whoSaid(line, open),
+    notedAtMs: line.noted_ms,
+    delivery: line.own && line.delivery !== "refused" ? line.delivery : undefined,
+    seenBy: line.seen_by,
+    synthetic: line.origin === "synthetic",
+  }));
+  return html`<div class="scroll" tabindex="0"><${Timeline} entries=${entries} /></div>`;
+}
+
+/** @param {Line} line @param {import("./state.js").Case} open */
+function whoSaid({ own, source }, open) {
+  if (own) return t("who.crew");
+  if (source === "hub") return t("who.hub");
+  return source === open.hospital?.hospital ? open.hospital.name : source;
+}
+
+/** @param {Line} line */
+function words({ kind, body, delivery }) {
+  const refused = delivery === "refused" ? ` ✕ ${t("delivery.refused")}` : "";
+  switch (kind) {
+    case "case_note": return body.text + refused;
+    case "milestone": return t(body.corrects ? "line.corrected" : "line.stamped",
+      { stage: t(`stage.${body.stage}`) }) + refused;
+    case "pre_alert": return t("line.alert", { pathway: t(`pathway.${body.pathway}`),
+      who: aboutAge(body.sex, body.age_years, body.age_is_estimate ?? true) }) + refused;
+    case "hospital_chosen": return t("line.hospital", { name: body.name });
+    case "acknowledged": return t("line.seen", { role: body.role });
+    case "run_ended": {
+      const key = `ending.${body.reason}`;
+      return t("line.run_ended", { how: hasText(key) ? t(key) : body.reason });
+    }
+    default: return t(`line.${kind}`);
+  }
+}
