@@ -28,8 +28,8 @@ OLDEST = (2, 14, 3)
 MAX_PAYLOAD = LARGEST_BYTES + 64 * 1024
 """Room for headers; the table's own limit is checked before sending and after receiving."""
 
-_NOBODY = "nobody."
-"""Cannot be the name of a credential or of a region."""
+_NOBODY = "NOBODY"
+"""Upper case: cannot be the name of a credential or of a region."""
 
 _NO_PASSWORD = "$2a$04$" + 53 * "."
 _NO_RIGHTS = {"permissions": {"publish": {"deny": [">"]}, "subscribe": {"deny": [">"]}}}

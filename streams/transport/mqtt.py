@@ -175,6 +175,7 @@ class MqttTransport(ConnectedTransport):
         )
         # The blocking part of connecting runs in a thread that cannot be cancelled.
         client._client.connect_timeout = self._timeout_s
+        client.pending_calls_threshold = 1000  # below it, aiomqtt logs a line per publish
         return client
 
     def _new_handover(self, maxsize: int) -> _Handover:

@@ -147,7 +147,7 @@ def test_configuration_has_one_account_per_region_and_no_seat(tmp_path: Path) ->
         region: [user["user"] for user in account["users"]]
         for region, account in config["accounts"].items()
     }
-    assert users == {"north": ["unit-7"], "south": ["unit-9"], "nobody.": ["nobody."]}
+    assert users == {"north": ["unit-7"], "south": ["unit-9"], "NOBODY": ["NOBODY"]}
     unit = config["accounts"]["north"]["users"][0]
     rights = rights_of("unit", "north", "unit-7")
     assert unit["permissions"]["publish"]["allow"] == list(rights.publish)
