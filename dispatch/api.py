@@ -1,0 +1,129 @@
+"""The hub's HTTP API: cases, units and hospitals as JSON, for scripts, tests and integrators.
+
+    GET  /api/cases                     open and recently closed cases
+    GET  /api/cases/{case}              one case with its vital signs
+    GET  /api/cases/{case}/timeline     what happened, in the order of the journal
+    GET  /api/cases/{case}/suggestions  nearest free units and hospitals, with the reason
+    GET  /api/units, /api/hospitals
+    POST /api/action                    see ``dispatch.case_actions``
+
+Every read of a case goes to the audit log before it is answered.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from dispatch import case_pages
+from dispatch.actions import ActionDesk
+from dispatch.arrival import Travel
+from dispatch.case_pages import Reached
+from dispatch.case_record import CaseRecord
+from dispatch.cases import Case
+from dispatch.errors import UnknownError
+from dispatch.suggestion import suggest_hospitals, suggest_units
+from dispatch.timeline import entry_of
+from streams.clock import Clock
+from streams.journal import Journal
+from streams.web import HOLDER
+
+PAGE = 1000
+
+
+class Api:
+    """The handlers."""
+
+    def __init__(
+        self,
+        record: CaseRecord,
+        journal: Journal,
+        desk: ActionDesk,
+        *,
+        clock: Clock,
+        travel: Travel,
+        reached: Reached,
+    ) -> None:
+        """Prepare; ``add_routes`` puts them into an application."""
+        self._record = record
+        self._journal = journal
+        self._desk = desk
+        self._clock = clock
+        self._travel = travel
+        self._reached = reached
+
+    def add_routes(self, app: web.Application) -> None:
+        """Add the API to an application whose guard lets in seats only."""
+        app.router.add_get("/api/cases", self.cases)
+        app.router.add_get("/api/cases/{case}", self.case)
+        app.router.add_get("/api/cases/{case}/timeline", self.timeline)
+        app.router.add_get("/api/cases/{case}/suggestions", self.suggestions)
+        app.router.add_get("/api/units", self.units)
+        app.router.add_get("/api/hospitals", self.hospitals)
+        app.router.add_post("/api/action", self.action)
+
+    async def cases(self, request: web.Request) -> web.Response:
+        """Answer with the summary of each case."""
+        await self._note_read(request, None)
+        cases = self._record.book.recent()
+        return web.json_response([case_pages.summary(case, self._reached) for case in cases])
+
+    async def case(self, request: web.Request) -> web.Response:
+        """Answer with one case, its vital signs included."""
+        case = await self._find(request)
+        return web.json_response(
+            case_pages.summary(case, self._reached) | case_pages.detail(case, self._reached)
+        )
+
+    async def timeline(self, request: web.Request) -> web.Response:
+        """Answer with a case's timeline, read from the journal, closed long ago or not."""
+        case = await self._find(request)
+        entries: list[dict[str, Any]] = []
+        after = 0
+        while facts := await self._journal.facts(case=case.id, after=after, limit=PAGE):
+            after = facts[-1].position
+            found = [entry for entry in map(entry_of, facts) if entry is not None]
+            entries += [case_pages.entry(entry, case, self._reached) for entry in found]
+        return web.json_response(entries)
+
+    async def suggestions(self, request: web.Request) -> web.Response:
+        """Answer with the nearest free units and hospitals for a case."""
+        case = await self._find(request)
+        fleet, now_ns = self._record.fleet, self._clock.wall_ns()
+        units = suggest_units(case, fleet, self._record.book, self._travel, now_ns)
+        hospitals = suggest_hospitals(case, fleet, self._travel)
+        return web.json_response(
+            {
+                "units": [case_pages.suggestion(one, fleet) for one in units],
+                "hospitals": [case_pages.suggestion(one, fleet) for one in hospitals],
+            }
+        )
+
+    async def units(self, _: web.Request) -> web.Response:
+        """Answer with each unit, where it is and what it does."""
+        now_ns, record = self._clock.wall_ns(), self._record
+        units = record.fleet.units.values()
+        return web.json_response([case_pages.unit(unit, record.book, now_ns) for unit in units])
+
+    async def hospitals(self, _: web.Request) -> web.Response:
+        """Answer with each hospital."""
+        hospitals = self._record.fleet.hospitals.values()
+        return web.json_response([case_pages.hospital(hospital) for hospital in hospitals])
+
+    async def action(self, request: web.Request) -> web.Response:
+        """Do an action and answer with what happened."""
+        answer = await self._desk.act(await request.read(), request[HOLDER].name)
+        return web.json_response(answer)
+
+    async def _find(self, request: web.Request) -> Case:
+        name = request.match_info["case"]
+        case = self._record.book.get(name)
+        if case is None:
+            raise UnknownError("case", name)
+        await self._note_read(request, case.id)
+        return case
+
+    async def _note_read(self, request: web.Request, case: str | None) -> None:
+        who, now_ns = f"seat/{request[HOLDER].name}", self._clock.wall_ns()
+        await self._journal.note_read(who, f"GET {request.path}"[:200], case, now_ns)

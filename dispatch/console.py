@@ -1,0 +1,267 @@
+"""The console's sockets: a snapshot first, then what changes, built once for all pages.
+
+Changes are gathered and sent at most ten times a second, the first at once. What is pushed to a
+page was noted as read when the page came (the queue) or began to watch a case (all of it).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import structlog
+from aiohttp import web
+
+from dispatch import case_pages
+from dispatch.actions import ActionDesk
+from dispatch.arrival import Travel
+from dispatch.case_pages import Reached
+from dispatch.case_record import CaseRecord
+from dispatch.suggestion import suggest_hospitals, suggest_units
+from streams.clock import Clock
+from streams.errors import ForerunError
+from streams.health import LATENCY
+from streams.journal import Journal, Stored
+from streams.web import HOLDER, PageSocket, RequestError, serve_page
+
+PAUSE_S = 0.1
+"""Between two rounds of changes."""
+TICK_S = 1.5
+"""A page hears something at least so often, else it takes the link for dead."""
+SUGGEST_EVERY = 2
+"""Ticks between two suggestions for a watched case."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Watcher:
+    seat: str
+    case: str | None = None
+
+
+class Console:
+    """All open console pages of this hub."""
+
+    def __init__(
+        self,
+        record: CaseRecord,
+        journal: Journal,
+        desk: ActionDesk,
+        *,
+        clock: Clock,
+        travel: Travel,
+        reached: Reached,
+        media: Callable[[], dict[str, list[str]]],
+        about: dict[str, Any],
+    ) -> None:
+        """Prepare; ``run`` sends the changes.
+
+        Args:
+            record: The cases and units.
+            journal: Where reads are noted.
+            desk: Does the pages' actions.
+            clock: The hub's clocks.
+            travel: For suggestions.
+            reached: How far a fact has come.
+            media: Streams that are live now, by unit.
+            about: What the snapshot says of the hub itself.
+        """
+        self._record = record
+        self._journal = journal
+        self._desk = desk
+        self._clock = clock
+        self._travel = travel
+        self._reached = reached
+        self._media = media
+        self._about = about
+        self._pages: dict[PageSocket, _Watcher] = {}
+        self._cases: set[str] = set()
+        self._units: set[str] = set()
+        self._live: dict[str, list[str]] = {}
+        self._wake = asyncio.Event()
+
+    def fact_stored(self, fact: Stored) -> None:
+        """Note that a case has a new fact."""
+        if fact.envelope.case is not None:
+            self.case_changed(fact.envelope.case)
+        source = fact.envelope.source
+        if source in self._record.fleet.units:
+            self.unit_changed(source)
+        if fact.envelope.kind in ("unit_assigned", "unit_released", "case_closed"):
+            self._units.update(self._record.fleet.units)
+
+    def case_changed(self, case: str) -> None:
+        """Note that a case looks different now."""
+        self._cases.add(case)
+        self._wake.set()
+
+    def unit_changed(self, unit: str) -> None:
+        """Note that a unit looks different now."""
+        self._units.add(unit)
+        self._wake.set()
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """Serve one page's socket."""
+        seat = request[HOLDER].name
+        await self._note_read(seat, "console: queue", None)
+
+        def joined(page: PageSocket) -> None:
+            self._pages[page] = _Watcher(seat)
+            page.send_state(_encode(self._snapshot(seat)))
+
+        return await serve_page(request, joined, self._left, self._hear)
+
+    async def run(self) -> None:
+        """Send changes and ticks until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._send_changes(), name="console.changes")
+            group.create_task(self._tick(), name="console.ticks")
+
+    def _left(self, page: PageSocket) -> None:
+        self._pages.pop(page, None)
+
+    async def _hear(self, page: PageSocket, message: dict[str, Any]) -> None:
+        watcher = self._pages[page]
+        match message.get("type"):
+            case "watch":
+                await self._watch(page, watcher, message.get("case"))
+            case "action":
+                await self._act(page, watcher, message)
+            case "drawn":
+                _note_drawn(message)
+            case kind:
+                raise RequestError(f"a message of type {kind!r} is not understood")
+
+    async def _watch(self, page: PageSocket, watcher: _Watcher, case: object) -> None:
+        found = self._record.book.get(case) if isinstance(case, str) else None
+        if found is None:
+            watcher.case = None
+            return
+        await self._note_read(watcher.seat, "console: case", found.id)
+        watcher.case = found.id
+        page.send_state(self._detail(found.id))
+        page.send_state(self._suggestions(found.id))
+
+    async def _act(self, page: PageSocket, watcher: _Watcher, message: dict[str, Any]) -> None:
+        fields = {name: value for name, value in message.items() if name != "type"}
+        try:
+            answer = await self._desk.act(msgspec.json.encode(fields), watcher.seat)
+        except ForerunError as error:
+            answer = self._desk.describe(error)
+        answer |= {"type": "answer", "id": fields.get("id"), "action": fields.get("action")}
+        page.send_state(_encode(answer))
+
+    async def _send_changes(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            cases, self._cases = self._cases, set()
+            units, self._units = self._units, set()
+            if self._pages:
+                self._send_cases(cases)
+                self._send_units(units)
+            await asyncio.sleep(PAUSE_S)
+
+    async def _tick(self) -> None:
+        ticks = 0
+        while True:
+            await asyncio.sleep(TICK_S)
+            ticks += 1
+            self._send(_encode({"type": "tick", "now_ms": self._now_ms()}))
+            before, self._live = self._live, self._media()
+            if self._live != before:
+                self._send_units({*self._live, *before})
+            if ticks % SUGGEST_EVERY == 0:
+                self._send_units(self._record.fleet.units)
+                for case in {w.case for w in self._pages.values() if w.case is not None}:
+                    self._send(self._suggestions(case), watching=case)
+
+    def _send_cases(self, cases: Iterable[str]) -> None:
+        for case in cases:
+            found = self._record.book.get(case)
+            if found is None:
+                continue
+            whole = case_pages.summary(found, self._reached)
+            self._send(_encode({"type": "case", "now_ms": self._now_ms(), "case": whole}))
+            if any(watcher.case == case for watcher in self._pages.values()):
+                self._send(self._detail(case), watching=case)
+
+    def _send_units(self, units: Iterable[str]) -> None:
+        known = [self._unit(name) for name in units if name in self._record.fleet.units]
+        if known and self._pages:
+            self._send(_encode({"type": "units", "now_ms": self._now_ms(), "units": known}))
+
+    def _send(self, text: str, *, watching: str | None = None) -> None:
+        for page, watcher in self._pages.items():
+            if watching is None or watcher.case == watching:
+                page.send_state(text)
+
+    def _snapshot(self, seat: str) -> dict[str, Any]:
+        fleet = self._record.fleet
+        return {
+            "type": "snapshot",
+            "now_ms": self._now_ms(),
+            "seat": seat,
+            **self._about,
+            "cases": [case_pages.summary(c, self._reached) for c in self._record.book.recent()],
+            "units": [self._unit(name) for name in fleet.units],
+            "tracks": {unit.name: case_pages.track(unit) for unit in fleet.units.values()},
+            "hospitals": [case_pages.hospital(one) for one in fleet.hospitals.values()],
+        }
+
+    def _unit(self, name: str) -> dict[str, Any]:
+        unit = self._record.fleet.units[name]
+        shown = case_pages.unit(unit, self._record.book, self._clock.wall_ns())
+        return shown | {"streams": self._live.get(name, [])}
+
+    def _detail(self, case: str) -> str:
+        found = self._record.book.get(case)
+        assert found is not None
+        body = case_pages.detail(found, self._reached)
+        return _encode({"type": "detail", "now_ms": self._now_ms(), "case": case, **body})
+
+    def _suggestions(self, case: str) -> str:
+        found, record = self._record.book.get(case), self._record
+        assert found is not None
+        now_ns = self._clock.wall_ns()
+        units = suggest_units(found, record.fleet, record.book, self._travel, now_ns)
+        hospitals = suggest_hospitals(found, record.fleet, self._travel)
+        return _encode(
+            {
+                "type": "suggestions",
+                "case": case,
+                "units": [case_pages.suggestion(one, record.fleet) for one in units],
+                "hospitals": [case_pages.suggestion(one, record.fleet) for one in hospitals],
+            }
+        )
+
+    async def _note_read(self, seat: str, what: str, case: str | None) -> None:
+        await self._journal.note_read(f"seat/{seat}", what, case, self._clock.wall_ns())
+
+    def _now_ms(self) -> int:
+        return self._clock.wall_ns() // 1_000_000
+
+
+class _Drawn(msgspec.Struct):
+    kind: str
+    latencies_ms: list[float]
+
+
+def _note_drawn(message: dict[str, Any]) -> None:
+    """Keep what the page says about the time from the source to its screen."""
+    try:
+        drawn = msgspec.convert(message, _Drawn)
+    except msgspec.ValidationError as error:
+        raise RequestError(str(error)) from error
+    if drawn.kind not in ("fact", "video"):
+        raise RequestError(f"nothing of kind {drawn.kind!r} is drawn here")
+    for latency_ms in drawn.latencies_ms[:1000]:
+        LATENCY.labels(drawn.kind, "console").observe(max(0.0, latency_ms) / 1000)
+
+
+def _encode(message: dict[str, Any]) -> str:
+    return msgspec.json.encode(message).decode()

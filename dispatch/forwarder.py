@@ -1,0 +1,232 @@
+"""Facts of cases on their way to the units and hospitals concerned, and how far they came.
+
+What goes where is the router's (``dispatch.case_routing``); here it is written to the outbox
+together with the journal position that it covers, in one transaction, and sent by one task per
+destination until the other side says that it stored it. After a crash it goes on there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+
+from dispatch.case_routing import Forward, Router, draft_of, wants
+from streams import topics
+from streams.clock import Clock
+from streams.codec import decode, open_body
+from streams.delivery import Sender
+from streams.errors import StorageError
+from streams.health import WAITING
+from streams.journal import Journal, Stored
+from streams.messages import CaseFact, Envelope, Lane, Receipt
+from streams.outbox import Draft, Outbox
+from streams.topics import LANES, Scope
+
+MARK: Final = "forwarded"
+PAGE = 200
+"""Facts that are forwarded in one transaction."""
+KEPT = 2000
+"""Stored facts that wait in memory for forwarding; beyond, the journal is read again."""
+RETRY_S = 1.0
+
+Publish = Callable[[str, bytes], Awaitable[None]]
+"""Sends bytes to a topic; raises ``TransportError`` when there is no path."""
+
+Changed = Callable[[str], None]
+"""Is told a case of which something was delivered."""
+
+log = structlog.get_logger(__name__)
+
+
+class Forwarder:
+    """Routes stored facts into the outbox and keeps a sender for each destination.
+
+    Attributes:
+        senders: By destination.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        outbox: Outbox,
+        *,
+        region: str,
+        publish: Publish,
+        clock: Clock,
+        changed: Changed,
+    ) -> None:
+        """Prepare; ``run`` does the work.
+
+        Args:
+            journal: Where facts are read when memory does not hold them.
+            outbox: The hub's.
+            region: For the topics.
+            publish: Sends to the broker.
+            clock: The hub's clocks.
+            changed: Told after a receipt.
+        """
+        self.senders: dict[str, Sender] = {}
+        self._journal = journal
+        self._outbox = outbox
+        self._region = region
+        self._publish = publish
+        self._clock = clock
+        self._changed = changed
+        self._router = Router()
+        self._position = outbox.mark(MARK)
+        self._fresh: deque[Stored] = deque()
+        self._has_gap = False
+        self._wake = asyncio.Event()
+        self._on_way: dict[str, dict[Lane, deque[tuple[int, str, int]]]] = {}
+        self._missing: dict[tuple[str, str], set[int]] = defaultdict(set)
+
+    def take(self, fact: Stored) -> None:
+        """Take a stored fact, in the order of the journal; ``run`` forwards it."""
+        if fact.position <= self._position:
+            self._router.take(fact)  # was forwarded in an earlier life
+            return
+        if len(self._fresh) >= KEPT:
+            self._fresh.clear()
+            self._has_gap = True
+        if not self._has_gap:
+            self._fresh.append(fact)
+        self._wake.set()
+
+    def restore(self) -> None:
+        """Read from the outbox what is still on its way."""
+        for party in self._outbox.destinations():
+            for lane in LANES:
+                after = 0
+                while entries := self._outbox.waiting(party, lane, after, PAGE):
+                    for entry in entries:
+                        self._note_on_way(party, decode(entry.data))
+                    after = entries[-1].sequence
+
+    async def run(self, group: asyncio.TaskGroup) -> None:
+        """Forward until cancelled; senders become tasks of ``group``."""
+        for party in self._outbox.destinations():
+            self._start_sender(party, group)
+        while True:
+            self._wake.clear()
+            facts = await self._next()
+            if facts:
+                await self._forward(facts, group)
+            elif not self._has_gap and not self._fresh:
+                await self._wake.wait()
+
+    def take_receipt(self, party: str, receipt: Receipt) -> None:
+        """Take a receipt of a unit or hospital (``unit/<name>``, ``hospital/<name>``)."""
+        sender = self.senders.get(party)
+        if sender is None or receipt.epoch != self._outbox.epoch:
+            return
+        sender.take_receipt(receipt)
+        cases = set()
+        for lane, stored in receipt.stored.items():
+            line = self._on_way.get(party, {}).get(lane, deque())
+            while line and line[0][0] <= stored:
+                _, case, number = line.popleft()
+                self._missing[party, case].discard(number)
+                cases.add(case)
+        self._show_depth(party)
+        for case in cases:
+            self._changed(case)
+
+    def heard_again(self, party: str) -> None:
+        """Say that a destination is back after a silence: send now, not at the next repeat."""
+        if sender := self.senders.get(party):
+            sender.path_is_new()
+
+    def path_is_new(self) -> None:
+        """Say that the connection to the broker is a new one."""
+        for sender in self.senders.values():
+            sender.path_is_new()
+
+    def reached(self, party: str, case: str, case_sequence: int) -> bool | None:
+        """Whether a fact of a case is stored at a destination; None when it does not go there."""
+        if self._router.reached(party, case) < case_sequence:
+            return None
+        return case_sequence not in self._missing.get((party, case), ())
+
+    async def _next(self) -> list[Stored]:
+        """Return the facts after the last forwarded one: from memory when it has them all."""
+        if self._has_gap:
+            self._has_gap = False  # what is stored from here on is kept in memory again
+            page = await self._journal.facts(after=self._position, limit=PAGE)
+            if len(page) == PAGE:
+                self._has_gap = True
+                self._fresh.clear()
+            return page
+        while self._fresh and self._fresh[0].position <= self._position:
+            self._fresh.popleft()
+        return [self._fresh.popleft() for _ in range(min(PAGE, len(self._fresh)))]
+
+    async def _forward(self, facts: list[Stored], group: asyncio.TaskGroup) -> None:
+        drafts: list[tuple[str, Draft]] = []
+        for fact in facts:
+            for order in self._router.take(fact):
+                found = await self._facts_of(order, fact)
+                party = order.destination
+                drafts += [(party, draft_of(one)) for one in found if wants(party, one.envelope)]
+        position = facts[-1].position
+        made = await self._write(drafts, position)
+        self._position = position
+        cases = set()
+        for (party, _), envelope in zip(drafts, made, strict=True):
+            self._note_on_way(party, envelope)
+            cases.add(envelope.case)
+            self._start_sender(party, group)
+            self.senders[party].wake()
+        for party in {party for party, _ in drafts}:
+            self._show_depth(party)
+        for case in cases:
+            self._changed(case or "")
+
+    async def _write(self, drafts: list[tuple[str, Draft]], position: int) -> list[Envelope]:
+        while True:
+            try:
+                return self._outbox.add_all(drafts, mark=(MARK, position))
+            except StorageError as error:
+                log.exception("outbox refuses", error=str(error))
+                await asyncio.sleep(RETRY_S)
+
+    async def _facts_of(self, order: Forward, newest: Stored) -> list[Stored]:
+        if order.until == order.after + 1:
+            return [newest]
+        found: list[Stored] = []
+        after = 0
+        while page := await self._journal.facts(case=order.case, after=after, limit=PAGE):
+            after = page[-1].position
+            found += [f for f in page if order.after < (f.case_sequence or 0) <= order.until]
+            if (page[-1].case_sequence or 0) >= order.until:
+                break
+        return found
+
+    def _start_sender(self, party: str, group: asyncio.TaskGroup) -> None:
+        if party in self.senders:
+            return
+        scope, _, name = party.partition("/")
+        checked: Scope = "hospital" if scope == "hospital" else "unit"
+
+        async def publish(kind: str, data: bytes) -> None:
+            await self._publish(topics.path(checked, self._region, name, kind), data)
+
+        sender = Sender(self._outbox, party, publish, self._clock)
+        self.senders[party] = sender
+        group.create_task(sender.run(), name=f"hub.sender[{party}]")
+
+    def _note_on_way(self, party: str, envelope: Envelope) -> None:
+        if envelope.case is None or envelope.kind != "case_fact":
+            return
+        number = open_body(envelope, CaseFact).case_sequence
+        lanes = self._on_way.setdefault(party, {})
+        lanes.setdefault(envelope.lane, deque()).append((envelope.sequence, envelope.case, number))
+        self._missing[party, envelope.case].add(number)
+
+    def _show_depth(self, party: str) -> None:
+        for lane in LANES:
+            waiting = len(self._on_way.get(party, {}).get(lane, ()))
+            WAITING.labels(party, lane).set(waiting)

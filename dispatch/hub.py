@@ -1,0 +1,208 @@
+"""The hub as one service: journal, outbox, broker, relay, pages, and the tasks between them.
+
+``dispatch.server`` opens what it needs and runs it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from dispatch.actions import ActionDesk, tell_errors
+from dispatch.api import Api
+from dispatch.broker_link import BrokerLink
+from dispatch.case_record import CaseRecord
+from dispatch.console import Console
+from dispatch.forwarder import Forwarder
+from dispatch.ingest import Ingest
+from dispatch.live_streams import LiveStreams
+from dispatch.media_rights import DECIDING, MediaRights
+from dispatch.relay import Relay
+from dispatch.settings import Settings
+from dispatch.units import Fleet
+from dispatch.whip_whep import add_relay_routes
+from streams import health
+from streams import web as pages
+from streams.clock import Clock
+from streams.journal import Journal, Stored
+from streams.outbox import Outbox
+from streams.transport.nats import NatsTransport
+
+LIVE = "live"
+ECG_CHANNEL = "ecg"
+"""The relay's resource ``<unit>/live`` and its data channel, on which live ECG comes."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the hub is made of, opened."""
+
+    settings: Settings
+    journal: Journal
+    outbox: Outbox
+    transport: NatsTransport
+    clock: Clock
+    verify: pages.Verify
+
+
+class Hub:
+    """The running hub.
+
+    Attributes:
+        record: The cases, units and hospitals as the journal says.
+        relay: The media relay.
+        forwarder: What is on its way to units and hospitals.
+        port: Where the pages are served; 0 before.
+        link: The side of the broker; ``link.ready`` is set once facts can come.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        """Put the parts together; nothing runs yet."""
+        settings, clock = parts.settings, parts.clock
+        self._parts = parts
+        self.port = 0
+        self.relay = Relay(settings.relay(), on_message=self._take_message)
+        self.record = CaseRecord(
+            parts.journal, parts.outbox, Fleet(settings.units, settings.hospitals), clock
+        )
+        self.forwarder = Forwarder(
+            parts.journal,
+            parts.outbox,
+            region=settings.region,
+            publish=parts.transport.publish,
+            clock=clock,
+            changed=self._case_changed,
+        )
+        self.rights = MediaRights(self.record.book, self.relay, parts.verify, parts.journal, clock)
+        self.ingest = Ingest(
+            self.record,
+            parts.journal,
+            parts.outbox,
+            region=settings.region,
+            publish=parts.transport.publish,
+            clock=clock,
+        )
+        self._desk = ActionDesk(self.record, parts.journal, clock)
+        self.console = Console(
+            self.record,
+            parts.journal,
+            self._desk,
+            clock=clock,
+            travel=settings.travel_times(),
+            reached=self.forwarder.reached,
+            media=self._live_media,
+            about=self._about(),
+        )
+        self.live = LiveStreams(
+            self.record,
+            parts.outbox,
+            region=settings.region,
+            publish=parts.transport.publish,
+            clock=clock,
+            travel=settings.travel_times(),
+            take_receipt=self.forwarder.take_receipt,
+            heard_again=self.forwarder.heard_again,
+            unit_changed=self.console.unit_changed,
+        )
+        self.link = BrokerLink(
+            parts.transport,
+            name=settings.name,
+            region=settings.region,
+            hospitals=self.record.fleet.hospitals,
+            ingest=self.ingest,
+            live=self.live,
+            forwarder=self.forwarder,
+        )
+        self.record.follow(self.forwarder.take)
+
+    @property
+    def url(self) -> str:
+        """Where the console is."""
+        return f"https://{self._parts.settings.listen.host}:{self.port}"
+
+    async def restore(self) -> None:
+        """Build the views from the journal; from then on facts also reach pages and rights."""
+        count = await self.record.restore()
+        self.forwarder.restore()
+        self.record.follow(self.console.fact_stored)
+        self.record.follow(self._check_views)
+        log.info("journal read", facts=count, open=len(self.record.book.open()))
+
+    async def work(self) -> None:
+        """Run all tasks until cancelled; one that fails ends them all."""
+        async with asyncio.TaskGroup() as group:
+            self.link.start(group)
+            group.create_task(self.forwarder.run(group), name="hub.forwarder")
+            group.create_task(self.live.send_ecg(), name="hub.ecg")
+            group.create_task(self.console.run(), name="hub.console")
+
+    def application(self) -> web.Application:
+        """Return the web application: console, API, WHIP and WHEP, health."""
+        parts = self._parts
+        app = web.Application(
+            middlewares=[
+                pages.secure_headers,
+                pages.guard(parts.verify, ["seat"], ["/whip/", "/whep/"]),
+                pages.answer_errors,
+                tell_errors,
+            ],
+            client_max_size=256 * 1024,
+        )
+        pages.add_pages(app, "dispatch", {"/": "console.html"})
+        app.router.add_get("/ws", self.console.serve)
+        Api(
+            self.record,
+            parts.journal,
+            self._desk,
+            clock=parts.clock,
+            travel=parts.settings.travel_times(),
+            reached=self.forwarder.reached,
+        ).add_routes(app)
+        add_relay_routes(app, self.relay, self.rights.authorise)
+        health.add_routes(app, self.checks)
+        return app
+
+    def checks(self) -> dict[str, health.Check]:
+        """Return the state of each part."""
+        connected = self._parts.transport.connected
+        stored = self.record.works and all(self.ingest.working.values())
+        sources = sum(r.source is not None for r in self.relay.snapshot().resources.values())
+        return {
+            "broker": {"ok": connected, "text": "connected" if connected else "no connection"},
+            "journal": {
+                "ok": stored,
+                "text": f"at fact {self.record.position}" if stored else "refuses to store",
+            },
+            "relay": {"ok": True, "text": f"sources: {sources}"},
+        }
+
+    def _take_message(self, resource: str, label: str, data: bytes) -> None:
+        unit, _, stream = resource.partition("/")
+        if stream == LIVE and label == ECG_CHANNEL:
+            self.live.take_ecg(unit, data)
+
+    def _case_changed(self, case: str) -> None:
+        self.console.case_changed(case)
+
+    def _check_views(self, fact: Stored) -> None:
+        if fact.envelope.kind in DECIDING:
+            self.rights.end_lost_views()
+
+    def _live_media(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for name, resource in self.relay.snapshot().resources.items():
+            unit, _, stream = name.partition("/")
+            if resource.live and stream != LIVE:
+                found.setdefault(unit, []).append(stream)
+        return found
+
+    def _about(self) -> dict[str, Any]:
+        settings = self._parts.settings
+        tiles = {"url": settings.map.tiles, "attribution": settings.map.attribution}
+        return {"hub": settings.name, "region": settings.region, "tiles": tiles}

@@ -1,0 +1,133 @@
+"""The hub's settings, as ``dispatch.toml`` documents them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from dispatch.arrival import Travel
+from dispatch.relay import RelaySettings
+from dispatch.units import HospitalSettings, UnitSettings
+from streams.errors import ConfigError
+from streams.messages import Name
+from streams.webrtc import IceServer, PeerSettings
+
+Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+
+
+class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the file."""
+
+
+class Listen(_Table, frozen=True, kw_only=True):
+    """Where pages, API and WHIP/WHEP are served."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8440
+
+
+class BrokerSettings(_Table, frozen=True, kw_only=True):
+    """The broker."""
+
+    url: str
+
+
+class Tls(_Table, frozen=True, kw_only=True):
+    """The server's certificate: from the local authority in a directory, or one's own."""
+
+    authority: str = ""
+    addresses: tuple[str, ...] = ()
+    certificate: str = ""
+    key: str = ""
+
+
+class Ice(_Table, frozen=True, kw_only=True):
+    """A STUN or TURN server."""
+
+    url: str
+    username: str = ""
+    credential: str = ""
+
+
+class Media(_Table, frozen=True, kw_only=True):
+    """The media relay."""
+
+    addresses: tuple[str, ...] = ()
+    max_sources: Annotated[int, msgspec.Meta(ge=1)] = 64
+    max_viewers: Annotated[int, msgspec.Meta(ge=1)] = 256
+    max_bitrate_bps: Annotated[int, msgspec.Meta(ge=50_000)] = 1_500_000
+    ice_servers: tuple[Ice, ...] = ()
+
+
+class TravelSettings(_Table, frozen=True, kw_only=True):
+    """How fast units get through the town, until there is road time."""
+
+    speed_kmh: Positive = 40.0
+    detour: Annotated[float, msgspec.Meta(ge=1)] = 1.3
+    on_scene_minutes: Annotated[float, msgspec.Meta(ge=0)] = 15.0
+
+
+class MapSettings(_Table, frozen=True, kw_only=True):
+    """The console's map; it works without tiles."""
+
+    tiles: str = ""
+    attribution: str = ""
+
+
+class Settings(_Table, frozen=True, kw_only=True):
+    """All settings of a hub."""
+
+    name: Name = "hub"
+    region: Name
+    state: str
+    credential: str
+    roster: str
+    authority: str = ""
+    journal: str = ""
+    broker: BrokerSettings
+    tls: Tls
+    listen: Listen = Listen()
+    media: Media = Media()
+    travel: TravelSettings = TravelSettings()
+    map: MapSettings = MapSettings()
+    units: Annotated[tuple[UnitSettings, ...], msgspec.Meta(min_length=1)]
+    hospitals: Annotated[tuple[HospitalSettings, ...], msgspec.Meta(min_length=1)]
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be.
+
+        Raises:
+            ConfigError: A name occurs twice, or there is no certificate.
+        """
+        names = [self.name, *(u.name for u in self.units), *(h.name for h in self.hospitals)]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ConfigError(f"names must differ: {', '.join(twice)} is there twice")
+        if not self.tls.authority and not (self.tls.certificate and self.tls.key):
+            raise ConfigError("[tls] wants `authority`, or `certificate` and `key`")
+
+    @property
+    def journal_url(self) -> str:
+        """Database URL of the journal."""
+        return self.journal or f"sqlite:///{Path(self.state).resolve() / 'journal.sqlite'}"
+
+    def travel_times(self) -> Travel:
+        """Return the travel settings in SI units."""
+        return Travel(
+            speed_mps=self.travel.speed_kmh / 3.6,
+            detour=self.travel.detour,
+            on_scene_s=self.travel.on_scene_minutes * 60,
+        )
+
+    def relay(self) -> RelaySettings:
+        """Return the media relay's settings."""
+        servers = tuple(IceServer(s.url, s.username, s.credential) for s in self.media.ice_servers)
+        return RelaySettings(
+            peer=PeerSettings(addresses=self.media.addresses, ice_servers=servers),
+            max_sources=self.media.max_sources,
+            max_viewers=self.media.max_viewers,
+            max_bitrate_bps=self.media.max_bitrate_bps,
+        )
