@@ -109,6 +109,8 @@ class Repairs:
         return self._due(now)
 
     def _due(self, now: float) -> list[int]:
+        while len(self._missing) > self.limit:
+            self._missing.pop(next(iter(self._missing)))  # the oldest
         asked = []
         for sequence, (attempt, due) in list(self._missing.items()):
             if now < due:
@@ -118,8 +120,6 @@ class Repairs:
                 continue
             self._missing[sequence] = (attempt + 1, now + self.interval_s)
             asked.append(sequence)
-        while len(self._missing) > self.limit:
-            self._missing.pop(next(iter(self._missing)))
         return asked
 
 

@@ -7,7 +7,7 @@ import itertools
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dispatch.relay_transport import RelayTransport
@@ -20,6 +20,9 @@ from streams.transport.webrtc import (
     unpack_delivery,
 )
 from streams.webrtc import PeerSettings
+
+unhurried = settings(deadline=None)
+"""A busy machine is no failure."""
 
 LOOPBACK = PeerSettings(addresses=("127.0.0.1",))
 
@@ -151,12 +154,14 @@ async def test_transport_without_a_path_raises(serve_relay: Any) -> None:
 names = st.text("abcdefghijklmnopqrstuvwxyz0123456789_-é急", min_size=1, max_size=20)
 
 
+@unhurried
 @given(tokens=st.lists(names, min_size=1, max_size=6), data=st.binary(max_size=2000))
 def test_delivery_packed_is_unpacked_the_same(tokens: list[str], data: bytes) -> None:
     delivery = unpack_delivery(pack_delivery("/".join(tokens), data))
     assert (delivery.topic, delivery.data) == ("/".join(tokens), data)
 
 
+@unhurried
 @given(garbage=st.binary(max_size=100))
 def test_delivery_of_garbage_is_malformed_or_has_a_topic(garbage: bytes) -> None:
     try:

@@ -10,7 +10,7 @@ from typing import Any
 from aiortc.codecs.vpx import VpxPayloadDescriptor
 from aiortc.rtcrtpparameters import RTCRtpHeaderExtensionParameters, RTCRtpParameters
 from aiortc.rtp import HeaderExtensions, HeaderExtensionsMap, RtpPacket
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dispatch.forwarding import HISTORY_PACKETS, Codec, Inbound, Leg, Track
@@ -35,6 +35,9 @@ from dispatch.rtp import (
     starts_key_frame,
 )
 
+unhurried = settings(deadline=None)
+"""A busy machine is no failure."""
+
 VP8 = Codec("VP8", "", 90_000)
 uint16 = st.integers(0, 0xFFFF)
 uint32 = st.integers(0, 0xFFFFFFFF)
@@ -55,6 +58,7 @@ def extensions_map() -> HeaderExtensionsMap:
     return found
 
 
+@unhurried
 @given(
     sequence=uint16, timestamp=uint32, ssrc=uint32, payload=st.binary(max_size=60),
     padding=st.integers(0, 9), marker=st.booleans(), ticks=st.none() | st.integers(0, 0xFFFFFF),
@@ -80,6 +84,7 @@ def test_packet_of_aiortc_is_read_with_all_its_parts(**parts: Any) -> None:
     assert read_send_time(data, 5) is None
 
 
+@unhurried
 @given(garbage=st.binary(max_size=80), codec=st.sampled_from(["VP8", "H264"]))
 def test_packet_of_garbage_never_raises(garbage: bytes, codec: str) -> None:
     packet = read_packet(garbage)
@@ -89,6 +94,7 @@ def test_packet_of_garbage_never_raises(garbage: bytes, codec: str) -> None:
         assert packet.payload_at + packet.padding <= len(garbage)
 
 
+@unhurried
 @given(sequence=uint16, timestamp=uint32, ssrc=uint32, ticks=st.integers(0, 0xFFFFFF))
 def test_header_built_is_understood_by_aiortc(
     sequence: int, timestamp: int, ssrc: int, ticks: int
@@ -108,6 +114,7 @@ def test_send_time_counts_in_18_bits_of_a_second_modulo_64() -> None:
     assert send_time(1_795_000_000.0) == send_time(1_795_000_064.0)
 
 
+@unhurried
 @given(
     picture_id=st.none() | st.integers(0, 0x7FFF), tl0=st.none() | st.integers(0, 255),
     tid=st.none() | st.just((1, 0)), keyidx=st.none() | st.integers(0, 31),
@@ -140,11 +147,13 @@ def test_h264_key_frame_is_recognised_in_each_packing() -> None:
     assert starts_key_frame("opus", b"x", 0)
 
 
+@unhurried
 @given(a=uint16, step=st.integers(-32768, 32767))
 def test_sequence_distance_is_the_step_across_the_wrap(a: int, step: int) -> None:
     assert sequence_distance(a + step & 0xFFFF, a) == step
 
 
+@unhurried
 @given(first=uint16, lost=st.sets(st.integers(1, 198), max_size=60))
 def test_reception_counts_losses_across_the_wrap(first: int, lost: set[int]) -> None:
     reception = Reception(90_000)
@@ -169,6 +178,7 @@ def test_repairs_ask_at_once_again_later_and_not_for_ever() -> None:
     assert repairs.take(18, 9.0) == []
 
 
+@unhurried
 @given(steps=st.lists(st.integers(-40, 400), max_size=200))
 def test_repairs_of_any_order_stay_bounded(steps: list[int]) -> None:
     repairs, at = Repairs(limit=64), 0
@@ -264,6 +274,7 @@ class Rig:
         return [packet for packet in found if packet is not None]
 
 
+@unhurried
 @given(
     starts=st.lists(st.tuples(uint16, uint32), min_size=2, max_size=4),
     counts=st.lists(st.integers(1, 30), min_size=4, max_size=4),
@@ -320,6 +331,7 @@ def test_viewer_that_asks_again_gets_what_the_history_has_and_no_more_than_its_b
     assert leg.repaired < 60
 
 
+@unhurried
 @given(seed=st.integers(0, 2**32 - 1))
 def test_packets_out_of_order_keep_their_own_numbers(seed: int) -> None:
     rig, order = Rig(), list(range(1, 60))
