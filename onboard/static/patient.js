@@ -21,8 +21,8 @@ export function PatientView({ state }) {
     <div class="column">
       <section class="card"><h2>${t("patient.unknown")}</h2>
         <p class="patient-words">${patientWords(open)}</p></section>
-      <${Devices} state=${state} />
-      <${CameraCard} state=${state} /></div>
+      <${CameraCard} state=${state} />
+      <${Devices} state=${state} /></div>
     <div class="column wide"><${NoteCard} state=${state} />
       <section class="card fill"><h2>${t("call.timeline")}</h2><${CaseTimeline} open=${open} /></section></div>
   </div>`;

@@ -32,10 +32,9 @@ export function Strip({ state }) {
 /** @param {{link: Link | null}} props */
 function LinkWords({ link }) {
   if (!link) return html`<div class="strip-part"></div>`;
-  const lasting = durationInWords(now.value - link.since_ms);
   const head = link.connected
-    ? t("strip.connected", { lasting })
-    : t("strip.not_connected", { time: timeOfDay(link.since_ms), lasting });
+    ? t("strip.connected", { lasting: durationInWords(now.value - link.since_ms) })
+    : t("strip.not_connected", { time: timeOfDay(link.since_ms) });
   return html`<div class="strip-part live ${link.connected ? "" : "lost"}" role="status">
     <svg viewBox="0 0 10 10" aria-hidden="true"><path d=${SIGNS[link.connected ? "ok" : "off"]} /></svg>
     <div><strong>${link.refused ? t("strip.refused") : head}</strong>
