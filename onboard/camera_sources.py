@@ -121,7 +121,12 @@ def read_source(
             if not container.streams.video:
                 raise CameraError(f"camera {source.shown}: no video in it", lasting=True)
             frames = _decode(container)
-            yield from _pace(frames, stop) if source.kind == "file" else _until(frames, stop)
+            if source.kind == "file":
+                yield from _pace(frames, stop)
+            else:
+                yield from _until(frames, stop)
+                if not stop.is_set():
+                    raise CameraError(f"camera {source.shown}: the stream ended")
     except (av.FFmpegError, OSError) as error:
         raise CameraError(f"camera {source.shown}: {_PASSWORD.sub('', str(error))}") from error
 
@@ -135,7 +140,8 @@ def _open(source: CameraSource, width: int, height: int, fps: float) -> InputCon
             # Not all devices have the wanted size; their own will be scaled.
             return av.open(source.location, format="video4linux2")
     if source.kind == "rtsp":
-        options = {"rtsp_transport": "tcp", "fflags": "nobuffer"}
+        # Not "nobuffer": it would throw away the key frame that opening has read.
+        options = {"rtsp_transport": "tcp", "analyzeduration": "1000000"}
         return av.open(source.location, options=options, timeout=(_OPEN_TIMEOUT_S, _READ_TIMEOUT_S))
     return av.open(source.location)
 
@@ -158,7 +164,6 @@ def _until(
         if stop.is_set():
             return
         yield frame
-    raise CameraError("camera: the stream ended")
 
 
 def _pace(

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import re
+import struct
 from contextlib import AsyncExitStack
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -216,6 +220,101 @@ async def test_publication_without_a_relay_says_why_and_connects_when_it_comes(
         await wait_for(
             lambda: site.relay.snapshot().ended.get("ended by its peer") == 1, "its end is told"
         )
+
+
+class RtspServer:
+    """An RTSP server (RFC 2326) of one VP8 picture, interleaved on TCP; it can drop its clients."""
+
+    def __init__(self) -> None:
+        self.clients: list[asyncio.StreamWriter] = []
+        self.plays = 0
+        self.url = ""
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> RtspServer:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        port = self._server.sockets[0].getsockname()[1]
+        self.url = f"rtsp://crew:secret@127.0.0.1:{port}/cabin"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.drop()
+        self._server.close()
+        await self._server.wait_closed()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=5)
+
+    def drop(self) -> None:
+        for writer in self.clients:
+            writer.close()
+        self.clients.clear()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.clients.append(writer)
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            while request := await reader.readuntil(b"\r\n\r\n"):
+                method = request.split()[0].decode()
+                answer, body = self._answer(method)
+                number = re.search(rb"CSeq: *(\d+)", request)
+                assert number is not None
+                head = f"RTSP/1.0 200 OK\r\nCSeq: {number.group(1).decode()}\r\n{answer}"
+                writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+                if method == "PLAY":
+                    self.plays += 1
+                    await self._play(writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return
+        finally:
+            self._tasks.discard(task)
+            writer.close()
+
+    @staticmethod
+    def _answer(method: str) -> tuple[str, str]:
+        if method == "OPTIONS":
+            return "Public: DESCRIBE, SETUP, PLAY, TEARDOWN\r\n", ""
+        if method == "DESCRIBE":
+            sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=cabin\r\nt=0 0\r\nm=video 0 RTP/AVP 96\r\n"
+            control = "a=rtpmap:96 VP8/90000\r\na=control:video\r\n"
+            return "Content-Type: application/sdp\r\n", sdp + control
+        transport = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n"
+        return "Session: 1\r\n" + (transport if method == "SETUP" else ""), ""
+
+    async def _play(self, writer: asyncio.StreamWriter) -> None:
+        encoder, sequence = vpx.Vp8Encoder(), 0
+        for index in itertools.count():
+            if writer.is_closing():
+                return
+            image = np.full((360, 320), 128, dtype=np.uint8)
+            image[:240, index * 8 % 300 :][:, :16] = 230
+            frame = av.VideoFrame.from_ndarray(image, format="yuv420p")
+            frame.pts, frame.time_base = index * 3600, Fraction(1, 90_000)
+            payloads, timestamp = encoder.encode(frame, force_keyframe=index == 0)
+            for place, payload in enumerate(payloads):
+                marker = 0x80 if place == len(payloads) - 1 else 0
+                packet = struct.pack("!BBHII", 0x80, marker | 96, sequence, timestamp, 7) + payload
+                writer.write(struct.pack("!BBH", 0x24, 0, len(packet)) + packet)
+                sequence = sequence + 1 & 0xFFFF
+            await writer.drain()
+            await asyncio.sleep(0.04)
+
+
+async def test_camera_on_rtsp_comes_back_after_the_line_dropped(wait_for: Any) -> None:
+    async with RtspServer() as server:
+        settings = CameraSettings(source=server.url, width=320, height=240)
+        async with Camera(settings) as camera:
+            (track, *_) = camera.open_tracks()
+            frames = await fetch(track, 10)
+            assert luma_of(frames[-1]).max() > 200
+            server.drop()
+            await wait_for(lambda: not camera.state.running, "it notices")
+            assert "127.0.0.1" in camera.state.error
+            assert "secret" not in camera.state.error
+            assert len(await fetch(track, 10)) == 10
+            assert camera.state.running
+            assert server.plays == 2
 
 
 def test_video_bitrate_range_is_taken_by_new_encoders() -> None:
