@@ -179,12 +179,16 @@ class SyntheticPatientSettings(SensorTable, frozen=True, kw_only=True, tag="synt
         duration_s: Length after which it ends; None goes on.
         sampling_frequency_hz: Rate of the ECG.
         frame_ms: Length of a chunk.
+        ecg: Whether it gives an ECG; a recording may take its place.
+        vitals: Whether it gives vitals; a recording may take its place.
         seed: The same seed gives the same patient.
         speed: 1 is real time, N is N times faster, 0 is as fast as the agent takes it.
     """
 
     scenario: Literal["stable", "stemi", "stroke", "sepsis", "bleeding"] = "stable"
     duration_s: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    ecg: bool = True
+    vitals: bool = True
     sampling_frequency_hz: Annotated[int, msgspec.Meta(ge=100, le=1000)] = 500
     frame_ms: Annotated[int, msgspec.Meta(ge=100, le=500)] = 100
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**31)] = 1

@@ -90,7 +90,7 @@ def model_beats(neurokit: Any, rate_hz: int, seed: int) -> Beats:
             for height, width in zip(heights, _MODEL_WIDTHS, strict=True)
         ]
         lead = neurokit.ecg_simulate(
-            duration=_SETTLING_S + 8,
+            duration=_SETTLING_S + 6,
             sampling_rate=rate_hz,
             heart_rate=_RATE_OF_MODEL,
             method="ecgsyn",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
@@ -13,7 +12,8 @@ from onboard.errors import SensorError
 from onboard.sensors.pace import NS, Pace, Sleep
 from onboard.sensors.readings import EcgBegan, EcgChunk, EcgFinished, Ended, Reading
 from onboard.sensors.settings import SyntheticPatientSettings
-from onboard.sensors.synthetic_ecg import SyntheticEcg, leads, model_beats
+from onboard.sensors.synthetic_beats import make_beats
+from onboard.sensors.synthetic_ecg import SyntheticEcg, leads
 from streams.clock import Clock
 from streams.ecg_block import EcgSetup
 from streams.identity import new_id
@@ -92,11 +92,11 @@ class SyntheticPatient:
         """Give the ECG in chunks, and vitals every five seconds.
 
         Raises:
-            SensorError: neurokit2 is not installed.
+            SensorError: neurokit2 is not installed or fails.
         """
         settings = self.settings
         rate_hz = settings.sampling_frequency_hz
-        ecg = await asyncio.to_thread(self._prepare)
+        ecg = await self._prepare()
         setup = EcgSetup(new_id(), float(rate_hz), leads())
         yield EcgBegan(setup, self._pace.start(), DEVICE)
         total = (
@@ -118,14 +118,14 @@ class SyntheticPatient:
         yield EcgFinished(setup.setup_id, first)
         yield Ended(f"end of the scenario {settings.scenario} after {settings.duration_s:g} s")
 
-    def _prepare(self) -> SyntheticEcg:
-        try:
-            neurokit = importlib.import_module("neurokit2")
-        except ImportError as error:
-            text = "neurokit2 is not installed: pip install 'forerun[demo]'"
-            raise SensorError(self.name, text) from error
+    async def _prepare(self) -> SyntheticEcg:
         settings = self.settings
-        beats = model_beats(neurokit, settings.sampling_frequency_hz, settings.seed)
+        try:
+            beats = await make_beats(settings.sampling_frequency_hz, settings.seed)
+        except TimeoutError as error:
+            raise SensorError(self.name, "neurokit2 does not finish") from error
+        except (OSError, ValueError) as error:
+            raise SensorError(self.name, str(error)) from error
         return SyntheticEcg(beats, settings.seed, _ELEVATION.get(settings.scenario))
 
     def _heart_rate_at(self, at_s: float) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING
 
 from onboard.errors import SensorError, SensorUnreachableError
 from onboard.sensors.pace import Pace, Sleep
@@ -12,8 +13,11 @@ from onboard.sensors.readings import Ended, Reading
 from onboard.sensors.settings import WfdbReplaySettings
 from onboard.sensors.timeline import Waveform, in_order, play, stream
 from streams.clock import Clock
+from streams.errors import ForerunError
 from streams.messages import Origin, SensorState
-from streams.waveform_record import WaveformRecord, WfdbError, read_wfdb
+
+if TYPE_CHECKING:
+    from streams.waveform_record import WaveformRecord
 
 PHYSIONET = "physionet:"
 FETCH_S = 120.0
@@ -88,9 +92,11 @@ class WfdbReplay:
     async def _read(self, path: str) -> WaveformRecord:
         try:
             if not path.startswith(PHYSIONET):
-                return await asyncio.to_thread(read_wfdb, path)
+                return await asyncio.to_thread(_read_wfdb, path, None)
             return await self._fetch(path.removeprefix(PHYSIONET))
-        except (WfdbError, ValueError) as error:  # ValueError: a NUL in the path
+        except SensorError:
+            raise
+        except (ForerunError, ValueError) as error:  # ValueError: a NUL in the path
             raise SensorError(self.name, str(error)) from error
 
     async def _fetch(self, name: str) -> WaveformRecord:
@@ -99,11 +105,11 @@ class WfdbReplay:
             raise SensorError(self.name, f"{name!r} is not database/record, such as mitdb/100")
         try:
             async with asyncio.timeout(FETCH_S):
-                return await asyncio.to_thread(read_wfdb, record, physionet=database)
+                return await asyncio.to_thread(_read_wfdb, record, database)
         except TimeoutError as error:
             text = f"PhysioNet record {name}: no answer within {FETCH_S:g} s"
             raise SensorUnreachableError(self.name, text) from error
-        except WfdbError as error:
+        except ForerunError as error:
             if not _is_network(error):
                 raise
             text = (
@@ -111,6 +117,13 @@ class WfdbReplay:
                 f" to this machine and give its path ({error.__cause__})"
             )
             raise SensorUnreachableError(self.name, text[:2000]) from error
+
+
+def _read_wfdb(path: str, physionet: str | None) -> WaveformRecord:
+    """Read a record; in a thread, which also loads wfdb: that takes a second or more."""
+    from streams.waveform_record import read_wfdb  # noqa: PLC0415
+
+    return read_wfdb(path, physionet=physionet)
 
 
 def _is_network(error: BaseException) -> bool:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import wfdb
-
 from onboard.errors import SensorError
 from onboard.sensors.settings import WfdbVitalsSettings
 from onboard.sensors.vitals_columns import find_columns
@@ -50,6 +48,8 @@ def read_record(name: str, path: str) -> Any:
         is_there = False
     if not is_there:
         raise SensorError(name, f"{path}.hea: no such file; give the record without suffix")
+    import wfdb  # noqa: PLC0415  (in the thread that reads: loading it takes a second or more)
+
     try:
         record = wfdb.rdrecord(path)
         if record.p_signal is None or record.p_signal.size == 0:

@@ -1,6 +1,5 @@
 """The synthetic patient: marked as such, repeatable, and what its scenario says."""
 
-import importlib
 import importlib.util
 from itertools import pairwise
 
@@ -9,7 +8,7 @@ import numpy.typing as npt
 import pytest
 
 from onboard.errors import SensorError
-from onboard.sensors import Ended, open_sensor
+from onboard.sensors import Ended, open_sensor, synthetic_beats, synthetic_patient
 from onboard.sensors.settings import SyntheticPatientSettings
 from onboard.sensors.synthetic_ecg import Beats, SyntheticEcg, leads, model_beats
 from onboard.sensors.synthetic_patient import SCENARIOS, state_at
@@ -23,6 +22,16 @@ needs_neurokit = pytest.mark.skipif(
     importlib.util.find_spec("neurokit2") is None,
     reason="neurokit2 is not installed (extra demo)",
 )
+
+
+@pytest.fixture
+def known_beats(beats: Beats, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the sensor the model's beats at once; that they come from there is tested apart."""
+
+    async def give(_rate_hz: int, _seed: int) -> Beats:
+        return beats
+
+    monkeypatch.setattr(synthetic_patient, "make_beats", give)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +51,7 @@ def beat_times_s(lead: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
     return np.array([group.mean() for group in groups]) / RATE_HZ
 
 
-@needs_neurokit
+@pytest.mark.usefixtures("known_beats")
 async def test_patient_gives_twelve_leads_and_vitals_in_real_time_marked_synthetic() -> None:
     time = FakeTime()
     readings = await play(settings(), time=time)
@@ -58,7 +67,7 @@ async def test_patient_gives_twelve_leads_and_vitals_in_real_time_marked_synthet
     assert time.slept_s == pytest.approx(10, abs=0.01)
 
 
-@needs_neurokit
+@pytest.mark.usefixtures("known_beats")
 async def test_same_seed_gives_the_same_patient_and_another_seed_another() -> None:
     first, same, other = [
         recordings(await play(settings(seed=seed, speed=0)))[0].samples for seed in (3, 3, 4)
@@ -68,13 +77,21 @@ async def test_same_seed_gives_the_same_patient_and_another_seed_another() -> No
 
 
 async def test_without_neurokit2_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(name: str) -> None:
-        raise ImportError(name)
-
-    sensor = open_sensor(settings())
-    monkeypatch.setattr(importlib, "import_module", missing)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(SensorError, match=r"forerun\[demo\]"):
-        await anext(sensor.readings().__aiter__())
+        await play(settings())
+
+
+@needs_neurokit
+async def test_process_that_fails_is_an_error_with_its_words() -> None:
+    with pytest.raises(ValueError, match=r"neurokit2 fails: .*invalid literal"):
+        await synthetic_beats.make_beats("fast", 1)  # type: ignore[arg-type]
+
+
+@needs_neurokit
+async def test_beats_of_the_other_process_are_those_of_the_model(beats: Beats) -> None:
+    made = await synthetic_beats.make_beats(RATE_HZ, 1)
+    assert np.array_equal(made.shapes, beats.shapes)
 
 
 def test_limb_leads_obey_einthoven_and_travel_in_few_bits(beats: Beats) -> None:
@@ -134,7 +151,7 @@ def test_stemi_and_bleeding_get_worse_in_the_numbers() -> None:
         assert last.systolic < first.systolic - 30
 
 
-@needs_neurokit
+@pytest.mark.usefixtures("known_beats")
 async def test_cuff_pressure_of_the_patient_keeps_its_time() -> None:
     readings = await play(settings(duration_s=31, scenario="stemi"))
     vitals = [reading for reading in readings if isinstance(reading, Vitals)]

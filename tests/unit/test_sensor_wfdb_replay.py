@@ -1,7 +1,10 @@
 """WFDB replay: sample for sample, chunk after chunk, at the recorded times."""
 
+import functools
 import itertools
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -140,6 +143,47 @@ async def test_signals_of_different_rates_are_recordings_side_by_side(shared_dat
 async def test_physionet_name_without_database_or_record_is_refused(name: str) -> None:
     with pytest.raises(SensorError, match="database/record"):
         await play(WfdbReplaySettings(name="ecg", paths=(name,)))
+
+
+@pytest.fixture
+def physionet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A PhysioNet of one database on this machine, laid out as the real one; gives its folder."""
+    database = tmp_path / "files" / "mitdb" / "1.0.0"
+    database.mkdir(parents=True)
+    (tmp_path / "content" / "mitdb").mkdir(parents=True)
+    (tmp_path / "content" / "mitdb" / "index.html").write_text("<p>\nVersion: 1.0.0\n</p>")
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Quiet, directory=str(tmp_path))
+    )
+    address = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setattr(wfdb.io.download, "PN_CONTENT_URL", f"{address}/content/")
+    monkeypatch.setattr(wfdb.io.download.config, "db_index_url", f"{address}/files/")
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    yield database
+    server.shutdown()
+    server.server_close()
+    thread.join(10)
+
+
+async def test_physionet_record_is_fetched_and_played_sample_for_sample(physionet: Path) -> None:
+    samples = some_samples(500)
+    write_record(physionet, "100", samples)
+    readings = await play(WfdbReplaySettings(name="ecg", paths=("physionet:mitdb/100",), speed=0))
+    (recording,) = recordings(readings)
+    assert np.array_equal(recording.samples, samples)
+
+
+async def test_record_that_physionet_does_not_have_is_refused_for_good(physionet: Path) -> None:
+    assert physionet.is_dir()  # noqa: ASYNC240 (nothing else runs)
+    with pytest.raises(SensorError, match="nowhere") as raised:
+        await play(WfdbReplaySettings(name="ecg", paths=("physionet:mitdb/nowhere",)))
+    assert not raised.value.retry
 
 
 async def test_physionet_that_cannot_be_reached_is_said_and_may_be_retried(
