@@ -68,6 +68,7 @@ class Unit:
         vitals: CSV or WFDB numerics for its vitals; None is synthetic.
         track: CSV of a recorded drive; None is a drawn route.
         video: Video file of its camera; None is a drawn picture.
+        sensors: Sensor tables of its own, in place of what the fields above give.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Unit:
     vitals: Path | None
     track: Path | None
     video: Path | None
+    sensors: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

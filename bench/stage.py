@@ -113,7 +113,7 @@ class Stage:
                 "hub": hub_url,
                 "broker": {"host": mqtt[0], "port": mqtt[1]},
                 "listen": {"port": 0},
-                "always": ["gps"],
+                "always": [] if unit.sensors else ["gps"],
                 "media": {"addresses": self._media()},
                 "camera": {
                     "source": str(unit.video) if unit.video else "synthetic",
@@ -132,7 +132,7 @@ class Stage:
                     }
                     for hospital in self.city.hospitals
                 ],
-                "sensor": sensors(unit, call, self.city.hospitals[0]),
+                "sensor": list(unit.sensors) or sensors(unit, call, self.city.hospitals[0]),
             },
         )
 
