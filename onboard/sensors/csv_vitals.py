@@ -12,6 +12,7 @@ from onboard.sensors.track import read_bytes
 from onboard.sensors.vitals_columns import find_columns
 from onboard.sensors.vitals_replay import VitalsRecording, VitalsReplay, measured_columns
 
+LONGEST_GAP_S = 24 * 3600.0
 _TIME_UNITS_S = {"t_s": 1.0, "t_ms": 0.001, "minute": 60.0}
 
 
@@ -43,8 +44,9 @@ class CsvVitals(VitalsReplay[CsvVitalsSettings]):
         for cells in lines:
             row = [_number(cell) for cell in cells] + [math.nan] * (len(names) - len(cells))
             at_s = row[0] * unit_s if row else math.nan
-            if not math.isfinite(at_s) or (offsets_s and at_s < offsets_s[-1]):
-                raise ValueError(f"row {len(rows) + 2}: the time is missing or goes back")
+            before_s = offsets_s[-1] if offsets_s else at_s
+            if not 0 <= at_s - before_s <= LONGEST_GAP_S:  # also refuses NaN and infinity
+                raise ValueError(f"row {len(rows) + 2}: the time is missing, goes back or leaps")
             if offsets_s and at_s - offsets_s[-1] < self.settings.every_s:
                 continue
             offsets_s.append(at_s)

@@ -6,7 +6,7 @@ import gpxpy
 from gpxpy.gpx import GPXException
 
 from onboard.errors import SensorError
-from onboard.sensors.safe_xml import refuse_declarations
+from onboard.sensors import safe_xml
 from onboard.sensors.settings import GpxReplaySettings
 from onboard.sensors.track import (
     Track,
@@ -34,7 +34,7 @@ class GpxReplay(TrackReplay[GpxReplaySettings]):
         path = self.settings.path
         data = read_bytes(self.name, path)
         try:
-            refuse_declarations(data)
+            safe_xml.check(data)
             document = gpxpy.parse(data)
         except (GPXException, ValueError, LookupError, AttributeError, TypeError) as error:
             raise SensorError(self.name, f"{path}: not valid GPX: {error}") from error

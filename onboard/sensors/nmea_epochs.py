@@ -7,6 +7,7 @@ distance between two epochs follows from it across midnight.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date, time, timedelta
@@ -146,7 +147,7 @@ def _seconds(at: object) -> float | None:
 
 
 def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 def _place(epoch: Epoch, message: NMEAMessage) -> None:

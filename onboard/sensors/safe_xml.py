@@ -11,18 +11,36 @@ from collections.abc import Iterator
 from xml.etree import ElementTree
 
 
-def refuse_declarations(data: bytes) -> None:
-    """Check that these bytes are well-formed XML without a document type declaration.
+DEEPEST = 64
+"""Elements within each other; no format read here has more than ten."""
+
+
+def check(data: bytes) -> None:
+    """Check that these bytes are well-formed XML that can do no harm.
 
     Raises:
-        ValueError: They are not; the text says where.
+        ValueError: They are not well-formed, have a document type declaration, or are nested
+            deeper than `DEEPEST`; the text says which.
     """
     parser = xml.parsers.expat.ParserCreate()
+    depth = 0
 
     def refuse(name: str, *_: object) -> None:
         raise ValueError(f"document type declaration {name!r} is not taken")
 
+    def enter(*_: object) -> None:
+        nonlocal depth
+        depth += 1
+        if depth > DEEPEST:
+            raise ValueError(f"more than {DEEPEST} elements within each other")
+
+    def leave(_: object) -> None:
+        nonlocal depth
+        depth -= 1
+
     parser.StartDoctypeDeclHandler = refuse
+    parser.StartElementHandler = enter
+    parser.EndElementHandler = leave
     try:
         parser.Parse(data, True)
     except (xml.parsers.expat.ExpatError, LookupError) as error:  # LookupError: encoding
@@ -33,11 +51,11 @@ def parse(data: bytes) -> ElementTree.Element:
     """Return the root element of an XML document in any encoding that it declares.
 
     Raises:
-        ValueError: It is not well-formed, or has a document type declaration.
+        ValueError: It is not well-formed, or `check` refuses it.
     """
-    refuse_declarations(data)
+    check(data)
     try:
-        return ElementTree.fromstring(data)  # noqa: S314  (declarations are refused above)
+        return ElementTree.fromstring(data)  # noqa: S314  (checked above)
     except (ElementTree.ParseError, LookupError) as error:
         raise ValueError(f"not well-formed XML: {error}") from error
 

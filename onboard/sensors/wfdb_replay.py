@@ -52,6 +52,7 @@ class WfdbReplay:
             SensorError: Not one of the records can be read; the text has the last one's reason.
         """
         played = 0
+        told: set[str] = set()
         while True:
             refusal: SensorError | None = None
             played_before = played
@@ -60,7 +61,8 @@ class WfdbReplay:
                     record = await self._read(path)
                 except SensorError as error:
                     refusal = error
-                    if len(self.settings.paths) > 1:
+                    if len(self.settings.paths) > 1 and path not in told:
+                        told.add(path)
                         yield SensorState(sensor=self.name, state="running", reason=error.text)
                     continue
                 async with contextlib.aclosing(self._play(record)) as readings:

@@ -162,6 +162,10 @@ async def test_trend_values_keep_the_device_s_states(export: Path) -> None:
     ("damage", "told"),
     [
         (lambda f: (f / "EVENTS.XML").write_text(EVENTS[:200]), "events.xml: not well-formed"),
+        (
+            lambda f: (f / "WAVELIST.XML").write_text("<a>" * 5000 + "</a>" * 5000),
+            "wavelist.xml: more than 64 elements within each other",
+        ),
         (lambda f: (f / "EVENTS.XML").unlink(), "events.xml: the file is missing"),
         (lambda f: (f / "INDEX.XML").unlink(), "index.xml: the file is missing"),
         (lambda f: (f / "TREND" / "TREND00.XML").write_bytes(b"\0\1"), "trend00.xml: not well-fo"),

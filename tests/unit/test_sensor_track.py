@@ -336,7 +336,9 @@ class TestBadFiles:
 
 FIELDS = st.lists(
     st.one_of(
-        st.sampled_from(["A", "V", "N", "S", "E", "W", "", "1", "101010.00", "3114.877"]),
+        st.sampled_from(
+            ["nan", "inf", "A", "V", "N", "S", "E", "W", "", "1", "101010.00", "3114.877"]
+        ),
         st.text(
             st.characters(min_codepoint=32, max_codepoint=126, exclude_characters="$*,"), max_size=8
         ),

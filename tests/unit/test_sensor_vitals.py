@@ -193,6 +193,8 @@ async def test_vitals_record_that_is_missing_is_an_error_with_its_name(tmp_path:
         ("t_s,colour\n0,3\n", "no column is a vital sign"),
         ("t_s,HR\n5,60\n1,61\n", "goes back"),
         ("t_s,HR\nsoon,60\n", "row 2"),
+        ("t_s,HR\n0,60\n1e300,60\n", "leaps"),
+        ("t_s,HR\ninf,60\n", "row 2"),
     ],
 )
 async def test_csv_that_is_no_vitals_is_refused_with_the_reason(

@@ -97,6 +97,14 @@ async def test_loop_begins_a_new_recording_each_round(tmp_path: Path) -> None:
     assert second.began.start_ns > first.began.start_ns
 
 
+async def test_refused_record_in_a_loop_is_told_once(tmp_path: Path) -> None:
+    good = write_record(tmp_path, "good", some_samples(50))
+    paths = (good, str(tmp_path / "missing"))
+    readings = await play(WfdbReplaySettings(name="ecg", paths=paths, loop=True), at_most=20)
+    assert sum(isinstance(reading, SensorState) for reading in readings) == 1
+    assert len(recordings(readings)) > 2
+
+
 async def test_several_records_play_one_after_the_other_past_a_refused_one(
     tmp_path: Path,
 ) -> None:
