@@ -10,7 +10,6 @@ import xml.parsers.expat
 from collections.abc import Iterator
 from xml.etree import ElementTree
 
-
 DEEPEST = 64
 """Elements within each other; no format read here has more than ten."""
 
