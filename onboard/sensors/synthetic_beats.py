@@ -2,7 +2,8 @@
 
 neurokit2 brings half of scientific Python with it: seconds of import and 200 MiB that the
 agent beside a patient should neither wait for nor carry. The process writes the beats as a NumPy
-file to its standard output and ends.
+file to its standard output and ends. They are kept in the user's cache folder, since they are
+the same the next time.
 """
 
 from __future__ import annotations
@@ -10,13 +11,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+import importlib.metadata
 import importlib.util
 import io
+import os
 import sys
+from pathlib import Path
 
 import numpy as np
 
 from onboard.sensors.synthetic_ecg import Beats, model_beats
+from streams.errors import StorageError
+from streams.private_files import write_private
 
 LIMIT_S = 180.0
 """Seconds on an idle machine, half a minute on a busy one; after this something is wrong."""
@@ -35,6 +41,29 @@ async def make_beats(rate_hz: int, seed: int) -> Beats:
     """
     if importlib.util.find_spec("neurokit2") is None:
         raise ValueError("neurokit2 is not installed: pip install 'forerun[demo]'")
+    kept = _kept_beats(rate_hz, seed)
+    with contextlib.suppress(OSError, ValueError):
+        return Beats(rate_hz, np.load(kept, allow_pickle=False))
+    data = await _run_model(rate_hz, seed)
+    _keep(kept, data)
+    return Beats(rate_hz, np.load(io.BytesIO(data), allow_pickle=False))
+
+
+def _kept_beats(rate_hz: int, seed: int) -> Path:
+    """Return the file for these beats in the user's cache (XDG Base Directory Specification)."""
+    folder = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    version = importlib.metadata.version("neurokit2")
+    return Path(folder) / "forerun" / f"beats-{version}-{rate_hz}-{seed}.npy"
+
+
+def _keep(path: Path, data: bytes) -> None:
+    """Write whole or not at all; without a cache folder the model runs again the next time."""
+    with contextlib.suppress(OSError, StorageError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_private(path, data)
+
+
+async def _run_model(rate_hz: int, seed: int) -> bytes:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", __name__, str(rate_hz), str(seed)),
         stdout=asyncio.subprocess.PIPE,
@@ -50,7 +79,7 @@ async def make_beats(rate_hz: int, seed: int) -> Beats:
     if process.returncode:
         last = complaints.decode(errors="replace").strip().rpartition("\n")[2]
         raise ValueError(f"neurokit2 fails: {last[:500]}")
-    return Beats(rate_hz, np.load(io.BytesIO(data), allow_pickle=False))
+    return data
 
 
 def main() -> None:

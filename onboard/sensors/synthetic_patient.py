@@ -96,9 +96,11 @@ class SyntheticPatient:
         """
         settings = self.settings
         rate_hz = settings.sampling_frequency_hz
-        ecg = await self._prepare()
+        ecg = await self._prepare() if settings.ecg else None
         setup = EcgSetup(new_id(), float(rate_hz), leads())
-        yield EcgBegan(setup, self._pace.start(), DEVICE)
+        start_ns = self._pace.start()
+        if ecg:
+            yield EcgBegan(setup, start_ns, DEVICE)
         total = (
             None if settings.duration_s is None else max(1, round(settings.duration_s * rate_hz))
         )
@@ -107,15 +109,17 @@ class SyntheticPatient:
             frame += 1
             end = round(frame * settings.frame_ms * rate_hz / 1000)
             end = end if total is None else min(end, total)
-            samples = ecg.take(end - first, self._heart_rate_at)
             newest_s = (end - 1) / rate_hz
+            samples = ecg.take(end - first, self._heart_rate_at) if ecg else None
             at_ns = await self._pace.reach(round(newest_s * NS))
-            yield EcgChunk(setup, first, samples, at_ns)
+            if samples is not None:
+                yield EcgChunk(setup, first, samples, at_ns)
             first = end
-            if newest_s >= next_vitals_s:
+            if settings.vitals and newest_s >= next_vitals_s:
                 next_vitals_s += VITALS_EVERY_S
                 yield self._vitals(newest_s, at_ns)
-        yield EcgFinished(setup.setup_id, first)
+        if ecg:
+            yield EcgFinished(setup.setup_id, first)
         yield Ended(f"end of the scenario {settings.scenario} after {settings.duration_s:g} s")
 
     async def _prepare(self) -> SyntheticEcg:

@@ -1,7 +1,9 @@
 """The synthetic patient: marked as such, repeatable, and what its scenario says."""
 
 import importlib.util
+import io
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +24,12 @@ needs_neurokit = pytest.mark.skipif(
     importlib.util.find_spec("neurokit2") is None,
     reason="neurokit2 is not installed (extra demo)",
 )
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the user's cache, which may have beats already, out of the tests."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
 
 @pytest.fixture
@@ -92,6 +100,37 @@ async def test_process_that_fails_is_an_error_with_its_words() -> None:
 async def test_beats_of_the_other_process_are_those_of_the_model(beats: Beats) -> None:
     made = await synthetic_beats.make_beats(RATE_HZ, 1)
     assert np.array_equal(made.shapes, beats.shapes)
+
+
+@needs_neurokit
+async def test_beats_are_kept_for_the_next_time_and_a_torn_file_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beats: Beats
+) -> None:
+    runs = []
+
+    async def count(rate_hz: int, seed: int) -> bytes:
+        runs.append((rate_hz, seed))
+        data = io.BytesIO()
+        np.save(data, beats.shapes)
+        return data.getvalue()
+
+    monkeypatch.setattr(synthetic_beats, "_run_model", count)
+    for _ in range(2):
+        made = await synthetic_beats.make_beats(RATE_HZ, 1)
+        assert np.array_equal(made.shapes, beats.shapes)
+    assert len(runs) == 1
+    (kept,) = (tmp_path / "forerun").iterdir()
+    kept.write_bytes(kept.read_bytes()[:100])
+    await synthetic_beats.make_beats(RATE_HZ, 1)
+    assert len(runs) == 2
+
+
+@pytest.mark.usefixtures("known_beats")
+@pytest.mark.parametrize(("ecg", "vitals"), [(True, False), (False, True)])
+async def test_patient_gives_only_what_a_recording_does_not(ecg: bool, vitals: bool) -> None:
+    readings = await play(settings(ecg=ecg, vitals=vitals), time=FakeTime())
+    assert len(recordings(readings)) == int(ecg)
+    assert any(isinstance(one, Vitals) for one in readings) is vitals
 
 
 def test_limb_leads_obey_einthoven_and_travel_in_few_bits(beats: Beats) -> None:
