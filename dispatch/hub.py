@@ -130,6 +130,7 @@ class Hub:
         """Build the views from the journal; from then on facts also reach pages and rights."""
         count = await self.record.restore()
         self.forwarder.restore()
+        self.record.follow(self.live.fact_stored)
         self.record.follow(self.console.fact_stored)
         self.record.follow(self._check_views)
         log.info("journal read", facts=count, open=len(self.record.book.open()))
@@ -154,7 +155,7 @@ class Hub:
             ],
             client_max_size=256 * 1024,
         )
-        pages.add_pages(app, "dispatch", {"/": "console.html"})
+        pages.add_pages(app, "dispatch", {"/": "index.html"})
         app.router.add_get("/ws", self.console.serve)
         Api(
             self.record,

@@ -21,6 +21,7 @@ from streams.codec import decode, encode, open_body
 from streams.delivery import Examined, examine
 from streams.errors import ForerunError, MalformedError, TransportError
 from streams.health import DROPPED, REFUSED
+from streams.journal import Stored
 from streams.messages import Arrival, Envelope, Position, Receipt, TimeReply, TimeRequest
 from streams.outbox import Draft, Outbox
 from streams.topics import Party, Scope
@@ -80,6 +81,12 @@ class LiveStreams:
         self._heard_ns: dict[str, int] = {}
         self._told_ns: dict[str, int] = {}
         self._ecg: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue(ECG_WAITING)
+
+    def fact_stored(self, fact: Stored) -> None:
+        """Note that a stage or a hospital is new: the next position gives a new estimate."""
+        case = self._record.book.get(fact.envelope.case)
+        if fact.envelope.kind in ("milestone", "hospital_chosen") and case and case.unit:
+            self._told_ns.pop(case.unit, None)
 
     async def take(self, delivery: Delivery, maker: Party) -> None:
         """Take one stream message of a unit or hospital; what is wrong with it is counted."""

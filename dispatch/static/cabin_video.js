@@ -1,0 +1,34 @@
+/** The cabin's picture, only when asked for: nobody is made to watch; one key stops it. */
+import { html, useEffect, useRef, useState } from "../shared/view.js";
+import { t } from "../shared/i18n.js";
+import { subscribe } from "../shared/whep.js";
+
+/** @param {{state: import("./state.js").ConsoleState, unit: string | null}} props */
+export function CabinVideo({ state, unit }) {
+  const isOn = unit !== null && state.videoOf.value === unit;
+  const streams = unit ? state.units.value.get(unit)?.streams ?? [] : [];
+  if (!unit) return null;
+  const toggle = () => { state.videoOf.value = isOn ? null : unit; };
+  return html`<section class="video">
+    <button data-key="video" aria-pressed=${isOn} onClick=${toggle}>${t(isOn ? "video.stop" : "video.start")} <kbd>V</kbd></button>
+    <span class="muted small">${t(streams.includes("cabin") ? "video.there" : "video.not_there")}</span>
+    ${isOn && html`<${Picture} unit=${unit} key=${unit} />`}
+  </section>`;
+}
+
+/** @param {{unit: string}} props */
+function Picture({ unit }) {
+  const video = useRef(/** @type {HTMLVideoElement | null} */ (null));
+  const [phase, setPhase] = useState("connecting");
+  const [blurred, setBlurred] = useState(false);
+  useEffect(() => {
+    const element = /** @type {HTMLVideoElement} */ (video.current);
+    const view = subscribe(`/whep/${unit}/cabin`, "", element, { onchange: (now) => setPhase(now.phase) });
+    return () => view.close();
+  }, [unit]);
+  return html`<figure class="cabin" data-phase=${phase}>
+    <video ref=${video} muted playsinline class=${blurred ? "blurred" : ""} aria-label=${t("video.label")}></video>
+    ${phase !== "live" && html`<p class="cabin-message">${t(`video.${phase}`)}</p>`}
+    <figcaption><button aria-pressed=${blurred} onClick=${() => setBlurred(!blurred)}>${t("video.blur")}</button></figcaption>
+  </figure>`;
+}

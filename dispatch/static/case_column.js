@@ -1,0 +1,172 @@
+/** The case: who, where, what; its unit and hospital; vital signs, video, timeline and notes. */
+import { html } from "../shared/view.js";
+import { ageInWords, countdown, now, timeOfDay } from "../shared/clock.js";
+import { Delivery } from "../shared/delivery.js";
+import { t } from "../shared/i18n.js";
+import { Severity, levelClass } from "../shared/severity.js";
+import { Timeline } from "../shared/timeline.js";
+import { band } from "../shared/value_tile.js";
+import { CabinVideo } from "./cabin_video.js";
+import { EditCase, formOf } from "./case_form.js";
+import { Problem, QuestionBox } from "./questions.js";
+import { VitalSigns } from "./vital_signs.js";
+import { distance, entryWords, levelOf, methodWords, reasonOf, sexAndAge, word } from "./words.js";
+
+/** @typedef {import("./state.js").ConsoleState} ConsoleState */
+/** @typedef {import("./state.js").Case} Case */
+
+/** @param {{state: ConsoleState}} props */
+export function CaseColumn({ state }) {
+  const one = state.case.value;
+  if (!one) {
+    return html`<section class="case-column nothing-shown" aria-label=${t("case.label")}>
+      <p>${t(state.about.value.known ? "case.none" : "link.connecting")}</p>
+      ${state.about.value.known && html`<p class="muted">${t("case.none_hint")} <kbd>N</kbd></p>`}</section>`;
+  }
+  return html`<section class="case-column live" aria-label=${t("case.label")} key=${one.id}>
+    <${Head} one=${one} state=${state} />
+    <${Problem} state=${state} />
+    <${QuestionBox} state=${state} />
+    <div class="parties">
+      <${UnitParty} one=${one} state=${state} />
+      <${HospitalParty} one=${one} state=${state} />
+    </div>
+    <${VitalSigns} state=${state} />
+    <${CabinVideo} state=${state} unit=${one.unit} />
+    <${Story} one=${one} state=${state} />
+  </section>`;
+}
+
+/** @param {{one: Case, state: ConsoleState}} props */
+function Head({ one, state }) {
+  const { class: bandClass, word: bandWord } = band(one);
+  const edit = () => {
+    state.edits.value = formOf(one);
+    state.editing.value = one.id;
+  };
+  const close = () => {
+    state.reason.value = "";
+    state.question.value = { kind: "close", name: one.id };
+  };
+  if (state.editing.value === one.id) {
+    return html`<header class="case-head card"><${EditCase} state=${state} id=${one.id} /></header>`;
+  }
+  const facts = [sexAndAge(one), `“${one.alias}”`, one.caller && t("case.caller", { caller: one.caller }),
+    one.pathway && word("pathway", one.pathway),
+    one.severity !== "unknown" && t("case.severity_by", { who: who(state, one.severity_by) })].filter(Boolean);
+  return html`<header class="case-head card ${levelClass(levelOf(one.severity))} ${bandClass}" data-band=${bandWord}>
+    <div class="head-line"><${Severity} level=${levelOf(one.severity)} word=${t(`severity.${one.severity}`)}
+        title=${t("case.severity_by", { who: who(state, one.severity_by) })} />
+      <span class="muted small number grow">${t("case.opened", { time: timeOfDay(one.opened_ms) })}</span>
+      ${one.closed_ms ? html`<strong>${t("case.closed", { time: timeOfDay(one.closed_ms), outcome: word("outcome", one.outcome ?? "") })}</strong>`
+        : html`<button data-key="edit" onClick=${edit}>${t("form.edit")} <kbd>E</kbd></button>
+          <button onClick=${close}>${t("ask.close_title")}</button>`}</div>
+    <h2 class="address">${one.address}</h2>
+    <p class="complaint">${one.complaint || html`<span class="muted">${t("case.no_complaint")}</span>`}</p>
+    <p class="facts muted">${facts.join(" · ")}</p>
+  </header>`;
+}
+
+/** @param {{one: Case, state: ConsoleState}} props */
+function UnitParty({ one, state }) {
+  const unit = one.unit ? state.units.value.get(one.unit) : null;
+  const sending = state.isSending("assign_unit", one.id);
+  const mark = sending ? { state: /** @type {const} */ ("made") } : one.unit_mark;
+  const lost = one.unit && unit && !unit.in_reach;
+  return html`<div class="party card" data-party="unit">
+    <h3 class="muted">${t("party.unit")}</h3>
+    ${one.unit ? html`<p class="party-name"><strong class="clip">${unit?.label ?? one.unit}</strong>
+        ${mark && html`<${Delivery} state=${mark.state} role=${mark.role && word("role", mark.role)} />`}</p>
+      <p>${one.run_ended_ms ? t("party.run_ended") : one.stage ? word("stage", one.stage) : t("party.sent")}</p>
+      ${lost && html`<p class="warn">${unit.heard_ms
+        ? t("party.silent", { age: ageInWords(now.value - unit.heard_ms) }) : t("party.never_heard")}</p>`}`
+      : html`<p class="party-name"><strong>${t("party.no_unit")}</strong></p>`}
+    ${!one.closed_ms && html`<${Choices} state=${state} kind="unit" current=${one.unit} keyName="U" />`}
+  </div>`;
+}
+
+/** @param {{one: Case, state: ConsoleState}} props */
+function HospitalParty({ one, state }) {
+  const unit = one.unit ? state.units.value.get(one.unit) : null;
+  const eta = unit?.case === one.id ? unit.arrival : null;
+  const sending = state.isSending("choose_hospital", one.id);
+  const mark = sending ? { state: /** @type {const} */ ("made") } : one.hospital_mark;
+  return html`<div class="party card" data-party="hospital">
+    <h3 class="muted">${t("party.hospital")}</h3>
+    ${one.hospital ? html`<p class="party-name"><strong class="clip">${one.hospital_name}</strong>
+        ${mark && html`<${Delivery} state=${mark.state} role=${mark.role && word("role", mark.role)} />`}</p>
+      <p>${one.stage === "arrived" ? word("stage", "arrived") : eta
+        ? html`${t("party.eta")} <strong class="number">${countdown(Math.max(0, eta.at_ms - now.value))}</strong>
+          <span class="muted small"> ${distance(eta.distance_m)} · ${ageInWords(now.value - eta.position_ms)} · ${methodWords(eta.method)}</span>`
+        : html`<span class="muted">${t("party.no_eta")}</span>`}</p>`
+      : html`<p class="party-name"><strong>${t("party.no_hospital")}</strong></p>`}
+    ${!one.closed_ms && html`<${Choices} state=${state} kind="hospital" current=${one.hospital} keyName="H" />`}
+  </div>`;
+}
+
+/**
+ * The recommended one and the next two, each with its reason in a line; behind "other", all.
+ * @param {{state: ConsoleState, kind: "unit" | "hospital", current: string | null, keyName: string}} props
+ */
+function Choices({ state, kind, current, keyName }) {
+  const found = state.suggestions.value?.[kind === "unit" ? "units" : "hospitals"] ?? [];
+  const all = kind === "unit" ? [...state.units.value.values()] : state.hospitals.value;
+  const rest = all.filter((one) => one.name !== current);
+  /** @param {string} name */
+  const ask = (name) => {
+    state.reason.value = "";
+    state.question.value = { kind, name };
+  };
+  const shown = found.filter((one) => one.name !== current);
+  const chosen = state.question.value?.kind === kind ? state.question.value.name : null;
+  return html`<details class="choices" open=${!current || chosen !== null}>
+    <summary>${t(current ? `party.change_${kind}` : `party.choose_${kind}`)} ${!current && html`<kbd>${keyName}</kbd>`}</summary>
+    ${shown.length === 0 && kind === "unit" && html`<p class="muted">${t("party.none_free")}</p>`}
+    <ol>${shown.map((one, index) => html`<li key=${one.name}><button class="choice ${index === 0 ? "first" : ""}"
+        aria-pressed=${chosen === one.name} onClick=${() => ask(one.name)}>
+      <kbd>${found.indexOf(one) + 1}</kbd><span class="choice-words"><span class="clip">${one.label}</span>
+        <span class="small muted">${reasonOf(one)}</span></span></button></li>`)}</ol>
+    <label class="small muted other">${t(`party.other_${kind}`)}
+      <select value="" onChange=${(/** @type {any} */ event) => event.target.value && ask(event.target.value)}>
+        <option value="">…</option>
+        ${rest.map((one) => html`<option value=${one.name}>${one.label}${busyWords(state, one)}</option>`)}
+      </select></label>
+  </details>`;
+}
+
+/** @param {ConsoleState} state @param {any} one a unit or a hospital */
+function busyWords(state, one) {
+  const busy = one.case ? state.cases.value.get(one.case) : null;
+  return busy ? ` (${t("units.on", { address: busy.address })})` : "";
+}
+
+/** The timeline, and the note that is being written. @param {{one: Case, state: ConsoleState}} props */
+function Story({ one, state }) {
+  const detail = state.detail.value;
+  const note = state.notes.value[one.id] ?? "";
+  const entries = (detail?.entries ?? []).map((entry) => ({
+    id: entry.id, atMs: entry.at_ms, notedAtMs: entry.noted_ms, who: who(state, entry.source),
+    text: entryWords(entry, (name) => who(state, name)), synthetic: entry.origin === "synthetic",
+    delivery: entry.mark?.state, seenBy: entry.mark?.role && word("role", entry.mark.role),
+    level: entry.kind === "pre_alert" ? levelOf(entry.data.severity) : undefined,
+  }));
+  const send = () => note.trim() && state.act({ action: "note", case: one.id, text: note.trim() });
+  const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
+    if (event.key === "Enter" && !event.isComposing) send();
+  };
+  return html`<section class="story">
+    <h3>${t("timeline.label")}</h3>
+    <label class="note"><span class="visually-hidden">${t("note.label")}</span>
+      <input data-key="note" name="note" maxlength="4000" autocomplete="off" placeholder=${t("note.hint")} value=${note} onKeyDown=${onKeyDown}
+        onInput=${(/** @type {any} */ event) => { state.notes.value = { ...state.notes.value, [one.id]: event.target.value }; }} />
+      <button disabled=${!note.trim() || state.isSending("note", one.id)} onClick=${send}>${t("note.add")}</button></label>
+    <${Timeline} entries=${entries} />
+  </section>`;
+}
+
+/** @param {ConsoleState} state @param {string} name of a unit, a hospital or the hub */
+function who(state, name) {
+  return state.units.value.get(name)?.label
+    ?? state.hospitals.value.find((one) => one.name === name)?.label
+    ?? (name === "hub" || !name ? t("who.dispatch") : name);
+}

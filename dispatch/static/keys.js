@@ -1,0 +1,90 @@
+/** The keyboard: one key for each thing that is done often; typing in a field is never disturbed. */
+
+/** @typedef {import("./state.js").ConsoleState} ConsoleState */
+
+/** @param {ConsoleState} state */
+export function listenToKeys(state) {
+  addEventListener("keydown", (event) => {
+    if (event.key === "Escape") return back(state);
+    if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+    const done = handle(state, event.key);
+    if (done) event.preventDefault();
+  });
+}
+
+/** @param {ConsoleState} state @param {string} key @returns {boolean} whether the key meant something */
+function handle(state, key) {
+  switch (key.toLowerCase()) {
+    case "n": state.isOpening.value = true; return true;
+    case "arrowdown": case "j": return move(state, 1);
+    case "arrowup": case "k": return move(state, -1);
+    case "u": return ask(state, "unit", 0);
+    case "h": return ask(state, "hospital", 0);
+    case "1": case "2": case "3": return pick(state, Number(key) - 1);
+    case "enter": return press("[data-confirm]");
+    case "e": return press("[data-key=edit]");
+    case "t": return focus("[data-key=note]");
+    case "v": return press("[data-key=video]");
+    default: return false;
+  }
+}
+
+/** Closes what is open, one thing at a time; what was typed stays. @param {ConsoleState} state */
+function back(state) {
+  if (document.activeElement instanceof HTMLElement) document.activeElement.blur();
+  if (state.question.value) state.question.value = null;
+  else if (state.editing.value) state.editing.value = null;
+  else if (state.isOpening.value) state.isOpening.value = false;
+  else state.problem.value = null;
+}
+
+/** @param {ConsoleState} state @param {number} by */
+function move(state, by) {
+  const queue = state.queue.value;
+  const at = queue.findIndex((one) => one.id === state.selected.value);
+  const next = queue[Math.min(queue.length - 1, Math.max(0, at + by))];
+  if (next) {
+    state.isOpening.value = false;
+    state.select(next.id);
+  }
+  return true;
+}
+
+/**
+ * Asks whether to send a unit or choose a hospital: the recommended one, or another of the list.
+ * @param {ConsoleState} state @param {"unit" | "hospital"} kind @param {number} index
+ */
+export function ask(state, kind, index) {
+  const found = state.suggestions.value?.[kind === "unit" ? "units" : "hospitals"][index];
+  if (found && state.case.value && !state.case.value.closed_ms && !state.isOpening.value) {
+    state.question.value = { kind, name: found.name };
+  }
+  return true;
+}
+
+/** @param {ConsoleState} state @param {number} index */
+function pick(state, index) {
+  const one = state.case.value;
+  const kind = state.question.value?.kind ?? (one && one.unit ? "hospital" : "unit");
+  return kind === "close" ? false : ask(state, kind, index);
+}
+
+/** @param {EventTarget | null} target */
+function isTyping(target) {
+  return target instanceof Element && target.closest("input, textarea, select, button, [contenteditable]") !== null
+    && !(target instanceof HTMLButtonElement && target.closest(".queue"));
+}
+
+/** @param {string} selector */
+function press(selector) {
+  const found = /** @type {HTMLElement | null} */ (document.querySelector(selector));
+  found?.click();
+  return found !== null;
+}
+
+/** @param {string} selector */
+function focus(selector) {
+  const found = /** @type {HTMLElement | null} */ (document.querySelector(selector));
+  found?.focus();
+  return found !== null;
+}

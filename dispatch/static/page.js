@@ -1,0 +1,51 @@
+/** The dispatcher's console: queue, case, map and units; everything by keyboard. */
+import { html, render } from "../shared/view.js";
+import { now, timeOfDay } from "../shared/clock.js";
+import { loadMessages, t } from "../shared/i18n.js";
+import { LinkBar, LinkWord } from "../shared/status_bar.js";
+import { Preferences } from "../shared/theme.js";
+import { CaseColumn } from "./case_column.js";
+import { NewCase } from "./case_form.js";
+import { listenToKeys } from "./keys.js";
+import { Queue } from "./queue.js";
+import { ConsoleState } from "./state.js";
+import { TownMap } from "./town_map.js";
+import { Units } from "./units.js";
+
+await loadMessages("/static/page/messages/");
+const state = new ConsoleState();
+listenToKeys(state);
+
+function Page() {
+  const { region, seat, known } = state.about.value;
+  const waiting = state.queue.value.filter((one) => !one.unit).length;
+  document.title = `${waiting ? `(${waiting}) ` : ""}${t("console.title")}`;
+  return html`<div class="dispatch">
+    <${LinkBar} socket=${state.socket} />
+    <header class="status-bar">
+      <h1 class="clip grow">${t("console.title")}${known && html` <span class="muted">${region} · ${seat}</span>`}</h1>
+      <span class="clip" role="status">${t("console.counts", { open: state.queue.value.length, waiting })}</span>
+      <time class="number clock">${timeOfDay(now.value)}</time>
+      <${LinkWord} socket=${state.socket} />
+      <${Preferences} />
+    </header>
+    <main class="columns">
+      <${Queue} state=${state} />
+      ${state.isOpening.value ? html`<${NewCase} state=${state} />` : html`<${CaseColumn} state=${state} />`}
+      <aside class="town live" aria-label=${t("map.label")}>
+        <${TownMap} state=${state} />
+        <${Units} state=${state} />
+      </aside>
+    </main>
+    <${Keys} />
+  </div>`;
+}
+
+function Keys() {
+  const keys = [["N", "new"], ["↑↓", "move"], ["U", "unit"], ["H", "hospital"], ["1–3", "pick"],
+    ["⏎", "confirm"], ["E", "edit"], ["T", "note"], ["V", "video"], ["Esc", "back"]];
+  return html`<footer class="keys small muted">${keys.map(([key, name]) => html`<span><kbd>${key}</kbd>
+    ${t(`key.${name}`)}</span>`)}</footer>`;
+}
+
+render(html`<${Page} />`, /** @type {HTMLElement} */ (document.getElementById("page")));

@@ -1,0 +1,113 @@
+/**
+ * What leaves the building is asked once, with the consequence in words: send a unit, choose or change
+ * the hospital, end a case. In the case's column, not over it: nothing is hidden while it is asked.
+ */
+import { html, useEffect, useRef } from "../shared/view.js";
+import { t } from "../shared/i18n.js";
+import { reasonOf, word } from "./words.js";
+
+/** @typedef {import("./state.js").ConsoleState} ConsoleState */
+/** @typedef {import("./state.js").Case} Case */
+const OUTCOMES = ["handed_over", "treated", "refused", "not_found", "died", "cancelled"];
+
+/** @param {{state: ConsoleState}} props */
+export function QuestionBox({ state }) {
+  const question = state.question.value;
+  const one = state.case.value;
+  const box = useRef(/** @type {HTMLElement | null} */ (null));
+  useEffect(() => box.current?.scrollIntoView({ block: "nearest" }), [question]);
+  if (!question || !one) return null;
+  const asked = { unit: askUnit, hospital: askHospital, close: askClose }[question.kind](state, one, question.name);
+  const confirm = () => asked.ready && state.act(asked.action);
+  const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
+    if (event.key === "Enter" && !event.isComposing && event.target instanceof HTMLInputElement) confirm();
+  };
+  return html`<div class="question card" role="group" aria-label=${asked.title} ref=${box} onKeyDown=${onKeyDown}>
+    <h3>${asked.title}</h3>
+    <p>${asked.consequence}</p>
+    ${asked.why && html`<p class="muted small">${asked.why}</p>`}
+    ${asked.extra}
+    <div class="actions">
+      <button class="main" data-confirm disabled=${!asked.ready} onClick=${confirm}>${asked.button} <kbd>⏎</kbd></button>
+      <button onClick=${() => { state.question.value = null; }}>${t("form.cancel")} <kbd>Esc</kbd></button>
+    </div>
+  </div>`;
+}
+
+/** @param {ConsoleState} state @param {Case} one @param {string} name */
+function askUnit(state, one, name) {
+  const unit = state.units.value.get(name);
+  const label = unit?.label ?? name;
+  const other = unit?.case && unit.case !== one.id ? state.cases.value.get(unit.case) : null;
+  const replaced = one.unit && one.unit !== name && !one.run_ended_ms ? one.unit : null;
+  const reason = state.reason.value.trim();
+  const parts = [t("ask.unit", { unit: label, address: one.address })];
+  if (replaced) parts.push(t("ask.unit_replaces", { unit: state.units.value.get(replaced)?.label ?? replaced }));
+  if (other) parts.push(t("ask.unit_busy", { unit: label, address: other.address }));
+  const found = state.suggestions.value?.units.find((suggestion) => suggestion.name === name);
+  return {
+    title: t("ask.unit_title", { unit: label }),
+    consequence: parts.join(" "),
+    why: found ? reasonOf(found) : null,
+    extra: other ? html`<${Reason} state=${state} label=${t("ask.why_override")} />` : null,
+    ready: (!other || reason !== "") && !state.isSending("assign_unit", one.id),
+    button: t("ask.unit_do", { unit: label }),
+    action: {
+      action: "assign_unit", case: one.id, unit: name,
+      ...(replaced && { replaces: replaced }), ...(other && { override: true }), ...(reason && { reason }),
+    },
+  };
+}
+
+/** @param {ConsoleState} state @param {Case} one @param {string} name */
+function askHospital(state, one, name) {
+  const label = state.hospitals.value.find((hospital) => hospital.name === name)?.label ?? name;
+  const reason = state.reason.value.trim();
+  const consequence = one.hospital
+    ? t("ask.hospital_change", { hospital: label, previous: one.hospital_name })
+    : t("ask.hospital", { hospital: label });
+  const found = state.suggestions.value?.hospitals.find((suggestion) => suggestion.name === name);
+  return {
+    title: t(one.hospital ? "ask.hospital_change_title" : "ask.hospital_title", { hospital: label }),
+    consequence,
+    why: found ? reasonOf(found) : null,
+    extra: one.hospital ? html`<${Reason} state=${state} label=${t("ask.why")} />` : null,
+    ready: !state.isSending("choose_hospital", one.id),
+    button: t("ask.hospital_do", { hospital: label }),
+    action: {
+      action: "choose_hospital", case: one.id, hospital: name, previous: one.hospital ?? "", ...(reason && { reason }),
+    },
+  };
+}
+
+/** @param {ConsoleState} state @param {Case} one */
+function askClose(state, one) {
+  const text = state.reason.value.trim();
+  return {
+    title: t("ask.close_title"),
+    consequence: one.unit && !one.run_ended_ms
+      ? t("ask.close_with_unit", { unit: state.units.value.get(one.unit)?.label ?? one.unit }) : t("ask.close"),
+    why: null,
+    extra: html`<div class="fields"><label>${t("ask.outcome")}<select name="outcome" value=${state.outcome.value}
+        onChange=${(/** @type {any} */ event) => { state.outcome.value = event.target.value; }}>
+      ${OUTCOMES.map((outcome) => html`<option value=${outcome}>${word("outcome", outcome)}</option>`)}</select></label>
+      <${Reason} state=${state} label=${t("ask.close_text")} /></div>`,
+    ready: !state.isSending("close_case", one.id),
+    button: t("ask.close_do"),
+    action: { action: "close_case", case: one.id, outcome: state.outcome.value, ...(text && { text }) },
+  };
+}
+
+/** @param {{state: ConsoleState, label: string}} props */
+function Reason({ state, label }) {
+  return html`<label class="reason">${label}<input name="reason" maxlength="4000" autocomplete="off"
+    value=${state.reason.value} onInput=${(/** @type {any} */ event) => { state.reason.value = event.target.value; }} /></label>`;
+}
+
+/** What the hub did not do, and why. @param {{state: ConsoleState}} props */
+export function Problem({ state }) {
+  const problem = state.problem.value;
+  if (!problem) return null;
+  return html`<div class="problem" role="alert"><span class="grow">${problem.text}</span>
+    <button onClick=${() => { state.problem.value = null; }}>${t("problem.seen")}</button></div>`;
+}

@@ -1,0 +1,69 @@
+/** The queue: open cases, most urgent first, with the time that each has waited. */
+import { html, useRef } from "../shared/view.js";
+import { countdown, now } from "../shared/clock.js";
+import { t } from "../shared/i18n.js";
+import { Severity, levelClass } from "../shared/severity.js";
+import { band } from "../shared/value_tile.js";
+import { levelOf, word } from "./words.js";
+
+/** @typedef {import("./state.js").ConsoleState} ConsoleState */
+/** @typedef {import("./state.js").Case} Case */
+/** Closed cases that are listed. */
+const CLOSED = 30;
+
+/** @param {{state: ConsoleState}} props */
+export function Queue({ state }) {
+  const held = useRef(/** @type {string[] | null} */ (null));
+  const sorted = state.queue.value;
+  const rows = held.current ? inOrder(sorted, held.current) : sorted;
+  const closed = state.closed.value.slice(0, CLOSED);
+  return html`<nav class="queue live" aria-label=${t("queue.label")}
+      onPointerEnter=${() => { held.current = sorted.map((one) => one.id); }}
+      onPointerLeave=${() => { held.current = null; }}>
+    <button class="main new-case" onClick=${() => { state.isOpening.value = true; }}>
+      ${t("case.new")} <kbd>N</kbd></button>
+    ${rows.length === 0 && html`<p class="nothing muted">${t("queue.empty")}</p>`}
+    <ol>${rows.map((one) => html`<${Row} key=${one.id} one=${one} state=${state} />`)}</ol>
+    ${closed.length > 0 && html`<details class="closed"><summary>${t("queue.closed", { count: closed.length })}</summary>
+      <ol>${closed.map((one) => html`<${Row} key=${one.id} one=${one} state=${state} />`)}</ol></details>`}
+  </nav>`;
+}
+
+/**
+ * The rows in the order that was there when the pointer came; new ones last: nothing moves under it.
+ * @param {Case[]} rows @param {string[]} ids
+ */
+function inOrder(rows, ids) {
+  const place = new Map(ids.map((id, index) => [id, index]));
+  return [...rows].sort((a, b) => (place.get(a.id) ?? ids.length) - (place.get(b.id) ?? ids.length));
+}
+
+/** @param {{one: Case, state: ConsoleState}} props */
+function Row({ one, state }) {
+  const { word: bandWord, class: bandClass } = band(one);
+  const isShown = state.selected.value === one.id && !state.isOpening.value;
+  const unit = one.unit ? state.units.value.get(one.unit)?.label ?? one.unit : null;
+  const choose = () => {
+    state.isOpening.value = false;
+    state.select(one.id);
+  };
+  return html`<li><button class="row ${levelClass(levelOf(one.severity))} ${bandClass}" data-band=${bandWord}
+      data-case=${one.id} aria-current=${isShown ? "true" : undefined} onClick=${choose}>
+    <span class="row-top"><${Severity} level=${levelOf(one.severity)} word=${t(`severity.${one.severity}`)} />
+      <span class="grow"></span><${Waiting} one=${one} /></span>
+    <span class="row-address">${one.address}</span>
+    ${one.complaint && html`<span class="row-complaint clip">${one.complaint}</span>`}
+    <span class="row-who muted small clip">${unit
+      ? [unit, one.stage && word("stage", one.stage), one.hospital_name].filter(Boolean).join(" · ")
+      : `“${one.alias}”`}</span>
+  </button></li>`;
+}
+
+/** @param {{one: Case}} props */
+function Waiting({ one }) {
+  if (one.closed_ms) return html`<span class="muted small">${word("outcome", one.outcome ?? "")}</span>`;
+  const age = countdown(now.value - one.opened_ms);
+  if (one.unit) return html`<time class="number muted" title=${t("queue.open_for")}>${age}</time>`;
+  return html`<strong class="waiting"><span class="small">${t("queue.no_unit")}</span>
+    <time class="number">${age}</time></strong>`;
+}

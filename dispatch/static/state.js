@@ -1,0 +1,241 @@
+/**
+ * What the console knows: cases, units, hospitals, the case that is looked at, and what a person has
+ * begun to write. Text that was typed is never lost: it lives here until it is sent.
+ *
+ *     state.act({ action: "assign_unit", case: id, unit: "unit-1" });
+ */
+import { batch, computed, signal } from "../shared/view.js";
+import { serverNow } from "../shared/clock.js";
+import { t } from "../shared/i18n.js";
+import { PageSocket } from "../shared/socket.js";
+
+/** @typedef {{state: "made" | "delivered" | "seen", role?: string}} Mark */
+/** @typedef {{latitude_deg: number, longitude_deg: number, radius_m?: number | null, at_ms?: number,
+ *   source?: string, heading_deg?: number | null}} Place */
+
+/**
+ * @typedef {object} Case
+ * @property {string} id @property {string} alias @property {string} address @property {string} complaint
+ * @property {"red" | "yellow" | "green" | "unknown"} severity @property {string} severity_by
+ * @property {number | null} age_years @property {boolean} age_is_estimate @property {string} sex
+ * @property {string | null} caller @property {Place | null} position
+ * @property {number} opened_ms @property {number | null} closed_ms @property {string | null} outcome
+ * @property {string | null} unit @property {Mark | null} unit_mark
+ * @property {string | null} hospital @property {string} hospital_name @property {Mark | null} hospital_mark
+ * @property {string | null} stage @property {number | null} run_ended_ms @property {string | null} pathway
+ * @property {number} facts @property {boolean} synthetic @property {boolean} replayed @property {boolean} drill
+ */
+/**
+ * @typedef {object} Unit
+ * @property {string} name @property {string} label @property {string | null} case
+ * @property {string | null} stage @property {Place | null} position @property {number} position_stale_after_s
+ * @property {number | null} heard_ms @property {boolean} in_reach @property {string[]} streams
+ * @property {Record<string, {state: string, reason: string | null}>} sensors
+ * @property {{at_ms: number, position_ms: number, distance_m: number, method: string} | null} arrival
+ */
+/** @typedef {{name: string, label: string, latitude_deg: number, longitude_deg: number}} Hospital */
+/** @typedef {{name: string, label: string, distance_m: number | null, drive_s: number | null, why: string[]}} Suggestion */
+/** @typedef {{id: string, sequence: number, kind: string, at_ms: number, noted_ms: number, source: string,
+ *   origin: string, data: any, mark: Mark | null}} Entry */
+/** @typedef {{value: number | null, at_ms: number, validity: any, reason: string | null, origin: any,
+ *   history: [number, number | null][]}} Sign */
+/**
+ * @typedef {object} Detail
+ * @property {string} case @property {Record<string, number>} stages
+ * @property {{patient: string | null, signs: Record<string, Sign>}[]} patients
+ * @property {number} vitals_stale_after_s @property {Record<string, string>} media @property {Entry[]} entries
+ */
+/** @typedef {{address: string, complaint: string, severity: string, age: string, sex: string,
+ *   caller: string, position: Place | null}} Form */
+/** @typedef {{kind: "unit" | "hospital" | "close", name: string}} Question */
+
+const ENCODING = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+/** Positions of a unit's way that are kept. */
+const TRACK = 600;
+
+/** @returns {Form} */
+export const emptyForm = () => ({
+  address: "", complaint: "", severity: "unknown", age: "", sex: "unknown", caller: "", position: null,
+});
+
+/** @returns {string} a ULID: an action that is sent twice is done once */
+export function newId() {
+  let time = Date.now();
+  let text = "";
+  for (let place = 0; place < 10; place++, time = Math.floor(time / 32)) text = ENCODING[time % 32] + text;
+  for (const byte of crypto.getRandomValues(new Uint8Array(16))) text += ENCODING[byte % 32];
+  return text;
+}
+
+export class ConsoleState {
+  cases = signal(/** @type {Map<string, Case>} */ (new Map()));
+  units = signal(/** @type {Map<string, Unit>} */ (new Map()));
+  hospitals = signal(/** @type {Hospital[]} */ ([]));
+  tracks = signal(/** @type {Map<string, [number, number, number][]>} */ (new Map()));
+  about = signal({ region: "", seat: "", tiles: { url: "", attribution: "" }, known: false });
+  selected = signal(/** @type {string | null} */ (null));
+  detail = signal(/** @type {Detail | null} */ (null));
+  suggestions = signal(/** @type {{case: string, units: Suggestion[], hospitals: Suggestion[]} | null} */ (null));
+  /** The form of a new case, open or not; what is in it stays. */
+  isOpening = signal(false);
+  form = signal(emptyForm());
+  /** Corrections to the case that is shown, by case. */
+  editing = signal(/** @type {string | null} */ (null));
+  edits = signal(/** @type {Form} */ (emptyForm()));
+  notes = signal(/** @type {Record<string, string>} */ ({}));
+  /** What is asked before something leaves the building. */
+  question = signal(/** @type {Question | null} */ (null));
+  reason = signal("");
+  outcome = signal("handed_over");
+  /** Actions that were sent and not yet answered, by id. */
+  sent = signal(/** @type {Map<string, any>} */ (new Map()));
+  problem = signal(/** @type {{text: string, conflict?: any} | null} */ (null));
+  videoOf = signal(/** @type {string | null} */ (null));
+  #drawn = new Map();
+
+  constructor() {
+    this.socket = new PageSocket("/ws", {
+      onState: (message) => batch(() => this.#take(message)),
+      onLive: () => { this.sent.value = new Map(); },
+    });
+    this.case = computed(() => this.cases.value.get(this.selected.value ?? "") ?? null);
+    /** Most urgent first, then who has no unit, then newest. */
+    this.queue = computed(() => [...this.cases.value.values()].filter((c) => !c.closed_ms).sort(order));
+    this.closed = computed(() => [...this.cases.value.values()].filter((c) => c.closed_ms)
+      .sort((a, b) => Number(b.closed_ms) - Number(a.closed_ms)));
+  }
+
+  /** @param {string | null} id the case to look at */
+  select(id) {
+    if (id === this.selected.value) return;
+    batch(() => {
+      this.selected.value = id;
+      this.detail.value = null;
+      this.suggestions.value = null;
+      this.question.value = this.problem.value = this.editing.value = this.videoOf.value = null;
+    });
+    this.socket.send({ type: "watch", case: id });
+  }
+
+  /**
+   * Asks the hub for something; at once shown as made, and its answer when it comes.
+   * @param {Record<string, any>} action
+   * @returns {boolean} false, and nothing sent, while the link is down
+   */
+  act(action) {
+    const id = newId();
+    if (!this.socket.send({ type: "action", id, ...action })) {
+      this.problem.value = { text: t("console.not_sent") };
+      return false;
+    }
+    batch(() => {
+      this.problem.value = null;
+      this.sent.value = new Map(this.sent.value).set(id, action);
+    });
+    return true;
+  }
+
+  /** @param {string} action @param {string} [of] a case @returns {boolean} whether one is under way */
+  isSending(action, of) {
+    return [...this.sent.value.values()].some((one) => one.action === action && (!of || one.case === of));
+  }
+
+  /** @param {any} message */
+  #take(message) {
+    switch (message.type) {
+      case "snapshot": return this.#snapshot(message);
+      case "case": {
+        this.cases.value = new Map(this.cases.value).set(message.case.id, message.case);
+        return undefined;
+      }
+      case "units": return this.#takeUnits(message.units);
+      case "detail": return this.#takeDetail(message);
+      case "suggestions": {
+        if (message.case === this.selected.value) this.suggestions.value = message;
+        return undefined;
+      }
+      case "answer": return this.#answered(message);
+      case "error": {
+        this.problem.value = { text: message.error };
+        return undefined;
+      }
+      default: return undefined;
+    }
+  }
+
+  /** @param {any} message */
+  #snapshot(message) {
+    const { region, seat, tiles } = message;
+    this.about.value = { region, seat, tiles, known: true };
+    this.cases.value = new Map(message.cases.map((/** @type {Case} */ one) => [one.id, one]));
+    this.units.value = new Map(message.units.map((/** @type {Unit} */ one) => [one.name, one]));
+    this.hospitals.value = message.hospitals;
+    this.tracks.value = new Map(Object.entries(message.tracks));
+    if (this.selected.value) this.socket.send({ type: "watch", case: this.selected.value });
+    else if (this.queue.value.length) this.select(this.queue.value[0].id);
+  }
+
+  /** @param {Unit[]} units */
+  #takeUnits(units) {
+    const all = new Map(this.units.value);
+    const tracks = new Map(this.tracks.value);
+    for (const unit of units) {
+      all.set(unit.name, unit);
+      const way = tracks.get(unit.name) ?? [];
+      const at = unit.position;
+      if (at?.at_ms && at.at_ms > (way.at(-1)?.[2] ?? 0)) {
+        tracks.set(unit.name, [...way.slice(-TRACK), [at.latitude_deg, at.longitude_deg, at.at_ms]]);
+      }
+    }
+    this.units.value = all;
+    this.tracks.value = tracks;
+  }
+
+  /** @param {any} message */
+  #takeDetail(message) {
+    if (message.case !== this.selected.value) return;
+    const isFirst = this.detail.value === null;
+    const last = this.#drawn.get(message.case) ?? 0;
+    const fresh = message.entries.filter((/** @type {Entry} */ one) => one.sequence > last);
+    this.#drawn.set(message.case, Math.max(last, ...fresh.map((/** @type {Entry} */ one) => one.sequence)));
+    this.detail.value = message;
+    if (!isFirst && fresh.length) requestAnimationFrame(() => this.#reportDrawn(fresh));
+  }
+
+  /** @param {Entry[]} entries */
+  #reportDrawn(entries) {
+    const latencies = entries.map((one) => serverNow() - one.noted_ms);
+    this.socket.send({ type: "drawn", kind: "fact", latencies_ms: latencies });
+  }
+
+  /** @param {any} message */
+  #answered(message) {
+    const sent = new Map(this.sent.value);
+    const action = sent.get(message.id);
+    sent.delete(message.id);
+    this.sent.value = sent;
+    if (!message.ok) {
+      this.problem.value = { text: message.error, conflict: message.conflict };
+      return;
+    }
+    if (message.action === "open_case") {
+      this.form.value = emptyForm();
+      this.isOpening.value = false;
+      this.select(message.case);
+    } else if (message.action === "note" && this.notes.value[message.case] === action?.text) {
+      this.notes.value = { ...this.notes.value, [message.case]: "" };
+    } else if (message.action === "amend_case") {
+      this.editing.value = null;
+    } else if (["assign_unit", "choose_hospital", "close_case"].includes(message.action)) {
+      this.question.value = null;
+      this.reason.value = "";
+    }
+  }
+}
+
+const RANK = { red: 0, yellow: 1, unknown: 2, green: 3 };
+
+/** @param {Case} a @param {Case} b */
+function order(a, b) {
+  return RANK[a.severity] - RANK[b.severity] || Number(!!a.unit) - Number(!!b.unit) || b.opened_ms - a.opened_ms;
+}

@@ -1,0 +1,89 @@
+/** Words for what comes as codes: severity, sex and age, stages, distances, the lines of the timeline. */
+import { hasText, t } from "../shared/i18n.js";
+
+/** @typedef {import("./state.js").Case} Case */
+/** @typedef {import("./state.js").Entry} Entry */
+/** @typedef {import("../shared/severity.js").Level} Level */
+
+/** @param {string} severity @returns {Level} green and unknown are no alarm */
+export function levelOf(severity) {
+  return severity === "red" ? "high" : severity === "yellow" ? "medium" : "none";
+}
+
+/** @param {string} prefix @param {string} code @returns {string} the code itself where it is new */
+export function word(prefix, code) {
+  return hasText(`${prefix}.${code}`) ? t(`${prefix}.${code}`) : code;
+}
+
+/** @param {Case} of @returns {string} "M ~60" */
+export function sexAndAge({ sex, age_years: age, age_is_estimate: estimate }) {
+  const sexWord = sex === "unknown" ? "" : t(`sex.short.${sex}`);
+  const ageWord = age == null ? "" : `${estimate ? "~" : ""}${age}`;
+  return [sexWord, ageWord].filter(Boolean).join(" ") || t("sex.short.unknown");
+}
+
+/** @param {number | null} metres */
+export function distance(metres) {
+  if (metres === null) return "";
+  return metres < 1000 ? `${Math.round(metres / 10) * 10} m` : `${(metres / 1000).toFixed(1)} km`;
+}
+
+/** @param {import("./state.js").Suggestion} one @returns {string} the reason, in one line */
+export function reasonOf(one) {
+  const why = one.why.map((code) => word("why", code));
+  if (one.drive_s === null) return why.join(" · ");
+  const minutes = Math.max(1, Math.round(one.drive_s / 60));
+  return [...why, t("why.way", { distance: distance(one.distance_m), minutes })].join(" · ");
+}
+
+/**
+ * How an arrival was estimated, in the page's language; the hub's own words where they are new.
+ * @param {string} method such as "straight line x 1.3 at 40 km/h, by the scene"
+ */
+export function methodWords(method) {
+  const found = /^straight line x ([\d.]+) at (\d+) km\/h(?:, (by|from) the scene)?$/.exec(method);
+  if (!found) return method;
+  const [, detour, speed, scene] = found;
+  return t("eta.straight", { detour, speed }) + (scene ? t(`eta.${scene}_scene`) : "");
+}
+
+/** @param {Entry} entry @param {(name: string) => string} label name for people of a unit or hospital */
+export function entryWords({ kind, data, source }, label) {
+  const because = data.reason ? t("entry.because", { reason: data.reason }) : "";
+  switch (kind) {
+    case "case_opened": return t("entry.case_opened", { what: data.complaint || t("case.no_complaint") });
+    case "case_amended": return t("entry.case_amended", { what: amended(data) });
+    case "unit_assigned": return t("entry.unit_assigned", { unit: label(data.unit) }) + because;
+    case "unit_released": return t("entry.unit_released", { unit: label(data.unit) }) + because;
+    case "hospital_chosen": return t("entry.hospital_chosen", { hospital: data.name }) + because;
+    case "hospital_stood_down": return t("entry.hospital_stood_down", { hospital: label(data.hospital) }) + because;
+    case "case_closed": return t("entry.case_closed", { outcome: word("outcome", data.outcome) })
+      + (data.text ? `: ${data.text}` : "");
+    case "case_note": return data.text;
+    case "milestone": return word("stage", data.stage);
+    case "pre_alert": return t("entry.pre_alert", {
+      pathway: word("pathway", data.pathway), severity: word("severity", data.severity) });
+    case "acknowledged": return t("entry.acknowledged", { role: word("role", data.role), hospital: label(data.hospital) });
+    case "run_started": return t("entry.run_started", { unit: label(source) });
+    case "run_ended": return t("entry.run_ended", { unit: label(source) });
+    case "ecg_started": return t("entry.ecg_started", { leads: data.leads.length });
+    case "ecg_ended": return t("entry.ecg_ended", { samples: data.samples });
+    case "device_event": return `${data.event}: ${data.text}`;
+    case "sensor_state": return t("entry.sensor", { sensor: data.sensor, state: word("sensor", data.state) })
+      + (data.reason ? ` (${data.reason})` : "");
+    case "media_state": return t(`entry.media_${data.state}`, { stream: word("stream", data.stream) });
+    default: return kind;
+  }
+}
+
+/** @param {any} data */
+function amended(data) {
+  const words = [];
+  if (data.severity) words.push(word("severity", data.severity));
+  if (data.age_years != null || data.sex) {
+    words.push([data.sex && word("sex", data.sex), data.age_years].filter(Boolean).join(" "));
+  }
+  for (const field of ["address", "complaint", "caller"]) if (data[field]) words.push(data[field]);
+  if (data.position) words.push(t("case.position"));
+  return words.join(", ");
+}
