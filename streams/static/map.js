@@ -142,7 +142,9 @@ export class CaseMap {
     if (!this.#map || !this.#leaflet || this.#movedByPerson || !this.#markers.size) return;
     const bounds = this.#leaflet.latLngBounds([...this.#markers.values()].map(at));
     this.#moving = true;
-    this.#map.fitBounds(bounds.pad(0.15), { maxZoom: 15, animate: false, padding: [30, 30] });
+    this.#map.fitBounds(bounds.pad(0.15), {
+      maxZoom: 15, animate: false, paddingTopLeft: [30, 40], paddingBottomRight: [140, 40], // labels stand right
+    });
     this.#moving = false;
   }
 
