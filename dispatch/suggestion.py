@@ -6,7 +6,7 @@ comes later, so each reason says "straight line". A suggestion decides nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from dispatch.arrival import Place, Travel, drive_s, road_m
@@ -15,6 +15,15 @@ from dispatch.units import Fleet, Unit
 
 MOST = 3
 """The recommended one and the next two."""
+
+
+Why = Literal[
+    "nearest", "farther", "no_case_position", "no_position", "old_position",
+    "out_of_reach", "takes_pathway", "not_for_pathway",
+]  # fmt: skip
+"""What speaks for or against; each has its words in the page's catalogue."""
+
+UNABLE: frozenset[Why] = frozenset({"out_of_reach", "not_for_pathway"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +40,7 @@ class Suggestion:
     name: str
     distance_m: float | None
     drive_s: float | None
-    why: tuple[
-        Literal[
-            "nearest", "farther", "no_case_position", "no_position", "old_position",
-            "out_of_reach", "takes_pathway", "not_for_pathway",
-        ], ...,
-    ]  # fmt: skip
+    why: tuple[Why, ...]
 
 
 def suggest_units(
@@ -55,7 +59,7 @@ def suggest_hospitals(case: Case, fleet: Fleet, travel: Travel) -> list[Suggesti
     pathway = case.pre_alert.pathway if case.pre_alert else None
     found: list[tuple[tuple[bool, float, str], Suggestion]] = []
     for hospital in fleet.hospitals.values():
-        why: list[str] = []
+        why: list[Why] = []
         takes = True
         if pathway is not None and hospital.abilities:
             takes = pathway in hospital.abilities
@@ -64,7 +68,7 @@ def suggest_hospitals(case: Case, fleet: Fleet, travel: Travel) -> list[Suggesti
         if way is None:
             why.append("no_case_position")
         metres, seconds = way or (None, None)
-        suggestion = Suggestion(hospital.name, metres, seconds, tuple(why))  # type: ignore[arg-type]
+        suggestion = Suggestion(hospital.name, metres, seconds, tuple(why))
         found.append(((not takes, seconds or 0.0, hospital.name), suggestion))
     found.sort(key=lambda pair: pair[0])
     return _name_nearest([suggestion for _, suggestion in found[:MOST]])
@@ -75,7 +79,7 @@ def _rank(
 ) -> tuple[tuple[int, float, str], Suggestion]:
     in_reach, fresh = unit.is_in_reach(now_ns), unit.has_fresh_position(now_ns)
     way = _way(scene, unit.place, travel) if unit.place else None
-    why: list[str] = []
+    why: list[Why] = []
     if scene is None:
         why.append("no_case_position")
     if not in_reach:
@@ -86,7 +90,7 @@ def _rank(
         why.append("old_position")
     metres, seconds = way or (None, None)
     worse = (not in_reach) * 4 + (unit.place is None) * 2 + (not fresh)
-    suggestion = Suggestion(unit.name, metres, seconds, tuple(why))  # type: ignore[arg-type]
+    suggestion = Suggestion(unit.name, metres, seconds, tuple(why))
     return (worse, seconds or 0.0, unit.name), suggestion
 
 
@@ -97,17 +101,11 @@ def _way(scene: Place | None, other: Place | None, travel: Travel) -> tuple[floa
 
 
 def _name_nearest(ranked: list[Suggestion]) -> list[Suggestion]:
-    """Say of each whether it is the nearest or farther than the one that is."""
-    known = [one.drive_s for one in ranked if one.drive_s is not None]
-    if not known:
-        return ranked
-    nearest = min(known)
-    return [
-        one
-        if one.drive_s is None
-        else Suggestion(
-            one.name, one.distance_m, one.drive_s,
-            ("nearest" if one.drive_s == nearest else "farther", *one.why),
-        )
-        for one in ranked
-    ]  # fmt: skip
+    """Say of each that can go whether it is the nearest of them or farther."""
+    able = [one for one in ranked if one.drive_s is not None and not UNABLE & set(one.why)]
+    nearest = min((one.drive_s or 0.0 for one in able), default=None)
+    named = []
+    for one in ranked:
+        word: Why = "nearest" if one.drive_s == nearest else "farther"
+        named.append(replace(one, why=(word, *one.why)) if one in able else one)
+    return named

@@ -13,7 +13,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from streams import topics
-from streams.codec import encode, open_body
+from streams.codec import encode, encode_body, open_body
 from streams.identity import new_id
 from streams.messages import (
     Acknowledged,
@@ -154,7 +154,9 @@ async def test_garbage_on_a_fact_topic_is_refused_counted_and_stops_nothing(
         good = encode(unit.outbox.envelope(vitals(case, 70), "vitals", 1))
         topic = topics.path("unit", REGION, "unit-1", "vitals")
         newer = msgspec.structs.replace(unit.outbox.envelope(vitals(case, 70)), version=2)
-        large = msgspec.structs.replace(newer, version=1, body=msgspec.Raw(bytes(40_000)))
+        large = msgspec.structs.replace(
+            newer, version=1, body=encode_body(EcgRecord(setup_id="a", frames=[bytes(40_000)]))
+        )
         strange = [msgspec.msgpack.encode(envelope) for envelope in (newer, large)]
         for data in (b"", b"\xc1", good[:-3], *strange):
             await unit.transport.publish(topic, data)
