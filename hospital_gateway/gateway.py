@@ -144,7 +144,7 @@ class Gateway:
         while True:
             batches = self.transport.pull(stream, self.settings.name)
             try:
-                async with contextlib.aclosing(batches):  # type: ignore[type-var]
+                async with contextlib.aclosing(batches):
                     await self.inbound.run(batches)  # type: ignore[arg-type]
             except CredentialError as error:
                 log.error("no right to read facts", error=str(error))  # noqa: TRY400

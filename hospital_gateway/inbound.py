@@ -23,6 +23,7 @@ from hospital_gateway.cards import lane_place
 from hospital_gateway.errors import CarriedFactError
 from hospital_gateway.latency import Latencies
 from hospital_gateway.replica_chain import Link
+from streams.cancellation import heed_cancellation
 from streams.codec import any_body, decode, encode, open_body
 from streams.delivery import Examined, examine
 from streams.errors import ForerunError, StorageError, TransportError
@@ -162,6 +163,7 @@ class Inbound:
     async def run(self, batches: AsyncIterator[list[Message]]) -> None:
         """Take batches until cancelled."""
         async for batch in batches:
+            heed_cancellation()
             while not await self._took(batch):  # noqa: ASYNC110 - nobody tells of room on a disk
                 await asyncio.sleep(RETRY_S)
 

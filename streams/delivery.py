@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from streams.cancellation import heed_cancellation
 from streams.clock import Clock
 from streams.codec import any_body, decode
 from streams.errors import ForerunError, MalformedError, TransportError
@@ -158,6 +159,7 @@ class Sender:
     async def run(self) -> None:
         """Send until cancelled."""
         while True:
+            heed_cancellation()
             self._wake.clear()
             entries = self.plan.next(self._outbox, self._destination, self._clock.monotonic_ns())
             if not await self._send(entries):

@@ -46,13 +46,13 @@ export function ArrivalCard({ row, state, number }) {
       <${LeadStrip} row=${row} state=${state} />
     </div>
     <footer class="arrival-foot">
+      <kbd aria-hidden="true">${number}</kbd>
       <${ChainWarning} card=${card} />
       ${needs.length > 0 && html`<span class="needs"><span class="muted">${t("card.needs")}</span>
         ${needs.map((need) => html`<span class="need">${needWord(need)}</span>`)}</span>`}
       <span class="grow"></span>
       <${SeenBy} card=${card} />
       <${AcknowledgeButton} card=${card} state=${state} />
-      <kbd aria-hidden="true">${number}</kbd>
     </footer></article>`;
 }
 
@@ -81,8 +81,8 @@ export function EtaBlock({ row, state }) {
     <span class="eta-label">${t("eta.label")}</span>
     <output class="eta-figure number">${etaFigure(eta, at)}</output>
     <span class="eta-note">${eta
-      ? html`${distance(eta.distance_m)} · ${stale ? html`<strong>${t("eta.position", { age: ageInWords(ageMs) })}</strong>`
-        : t("eta.position", { age: ageInWords(ageMs) })}`
+      ? (stale ? html`<strong>${t("eta.position", { age: ageInWords(ageMs) })}</strong>`
+        : html`<span title=${t("eta.position", { age: ageInWords(ageMs) })}>${distance(eta.distance_m)} · ${ageInWords(ageMs)}</span>`)
       : t("eta.none")}</span></div>`;
 }
 

@@ -37,7 +37,7 @@ export function Board({ state }) {
     return () => removeEventListener("keydown", press);
   });
   const label = state.hospital.value?.label ?? "";
-  return html`<div class="board ${aside.length ? "with-aside" : ""}">
+  return html`<div class="arrival-board ${aside.length ? "with-aside" : ""}">
     <${StatusBar} socket=${state.socket} title=${t("board.receiving", { label })}>
       <span class="inbound-count">${t("board.inbound", { count: coming.rows.length })}</span>
       <${AlarmSound} rows=${coming.rows} />

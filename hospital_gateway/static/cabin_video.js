@@ -27,7 +27,7 @@ export function CabinVideo({ caseId, unit, on, state }) {
   }, [caseId, unit, on]);
   const phase = on && unit ? view?.phase ?? "connecting" : "off";
   const words = phase === "live" ? "" : t(`video.${phase}`);
-  return html`<figure class="cabin ${phase} live">
+  return html`<figure class="cabin live" data-phase=${phase}>
     <div class="cabin-picture"><video ref=${video} muted=${muted} playsinline aria-label=${t("video.label")}></video>
       ${words && html`<p class="cabin-message">${words}
         ${phase === "stalled" && view?.lastFrameAt ? ` ${timeOfDay(view.lastFrameAt + serverNow() - Date.now())}` : ""}

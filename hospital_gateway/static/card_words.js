@@ -10,7 +10,8 @@ import { countdown } from "../shared/clock.js";
 /** @typedef {import("../shared/severity.js").Level} Level */
 
 /** @type {Record<string, Level>} */
-const LEVELS = { red: "high", yellow: "medium", green: "low", unknown: "none" };
+// Green is no alarm: cyan would say "be aware" (IEC 60601-1-8), and green has no meaning there.
+const LEVELS = { red: "high", yellow: "medium", green: "none", unknown: "none" };
 const RANK = { red: 0, yellow: 1, green: 2, unknown: 3 };
 /** Vital signs on a card, in this order. Pairs and stand-ins are made in vital_tiles.js. */
 const STAGES = ["arrived", "departed", "patient_contact", "on_scene", "en_route"];

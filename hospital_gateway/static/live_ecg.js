@@ -4,7 +4,8 @@
  * The layout of a frame stands in hospital_gateway/live.py. A frame names its recording; what the
  * recording is (leads, scales) came with the case. A frame is decoded only when a strip shows it.
  */
-import { EcgFeed } from "../shared/ecg_feed.js";
+import { EcgBlockError, decodeFrame } from "../shared/ecg_block.js";
+import { EcgFeed, inMillivolts } from "../shared/ecg_feed.js";
 import { EcgStrip } from "../shared/ecg_strip.js";
 
 /** @typedef {import("./state.js").Card} Card */
@@ -75,9 +76,27 @@ export class EcgView {
 
   /** @param {NonNullable<ReturnType<typeof readFrame>>} frame */
   take(frame) {
+    const { setup } = this.feed;
+    const firstMs = frame.newestMs - ((frame.length - 1) * 1000) / setup.sampling_frequency_hz;
     if (!frame.past) this.liveFrom = Math.min(this.liveFrom, frame.first);
-    const firstMs = frame.newestMs - ((frame.length - 1) * 1000) / this.feed.setup.sampling_frequency_hz;
-    this.queue = this.queue.then(() => this.feed.take(frame.block, firstMs));
+    this.queue = this.queue.then(() => (frame.past ? this.#remember(frame, firstMs)
+      : this.feed.take(frame.block, firstMs)));
+  }
+
+  /**
+   * Puts a frame of the past where it belongs, without its lateness delaying what is live.
+   * @param {NonNullable<ReturnType<typeof readFrame>>} frame @param {number} firstMs
+   */
+  async #remember(frame, firstMs) {
+    const { setup, columns, strip } = this.feed;
+    try {
+      const { leads, valid, firstSample } = await decodeFrame(setup, frame.block);
+      strip.buffer.write(firstSample, firstMs, columns.map((n) =>
+        inMillivolts(setup.leads[n], leads[n], valid[n])));
+    } catch (error) {
+      if (!(error instanceof EcgBlockError)) throw error;
+      this.feed.refused += 1;
+    }
   }
 }
 

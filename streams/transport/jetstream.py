@@ -36,6 +36,7 @@ from nats.js.api import (
 from prometheus_client import Counter, Gauge
 
 from streams.broker_rights import FLOWS, Flow, flow_kinds, flow_subjects, stream_name, topic
+from streams.cancellation import heed_cancellation
 from streams.errors import CredentialError, StorageError, TransportError
 from streams.topics import LARGEST_BYTES, Retention, find
 
@@ -211,6 +212,7 @@ async def read_batches(
     try:
         due, asked_before = 0, False
         while True:
+            heed_cancellation()
             if due <= 0:
                 await _request(client, request_subject, inbox.subject, batch)
                 if not asked_before:
