@@ -48,6 +48,7 @@ async def city(tmp_path: Path) -> AsyncIterator[RunningCity]:
 
 async def open_case_by_keyboard(console: Page) -> str:
     """Open a case as a dispatcher does; return its id."""
+    await expect(console.locator(".case-column")).to_contain_text("No case is open")
     await console.keyboard.press("n")
     await expect(console.locator("[name=address]")).to_be_focused()
     await console.keyboard.type("88 Garden Road, gate 3")
