@@ -59,7 +59,7 @@ async def open_case_by_keyboard(console: Page) -> str:
 
 
 async def send_unit_by_keyboard(console: Page) -> None:
-    await console.locator("[data-party=unit]").get_by_role("button").first.wait_for()
+    await console.locator("[data-party=unit] .choice.first").wait_for()
     await console.keyboard.press("u")
     await console.locator("[data-confirm]").wait_for()
     await console.keyboard.press("Enter")
@@ -77,6 +77,7 @@ async def test_case_opened_in_the_console_is_on_the_right_board_within_a_second_
     await console.evaluate(NOTE_THE_LAST_KEY)
     case = await open_case_by_keyboard(console)
     await send_unit_by_keyboard(console)
+    await console.locator("[data-party=hospital] .choice.first").wait_for()
     await console.keyboard.press("h")
     await console.locator("[data-confirm]").wait_for()
     await console.keyboard.press("Enter")
