@@ -85,7 +85,7 @@ class Relay:
         self.settings = settings or RelaySettings()
         self.refused: Counter[str] = Counter()
         self._on_message: OnMessage = on_message or (lambda _resource, _label, _data: None)
-        self._takers: dict[str, OnMessage] = {}
+        self._takers: dict[str, list[OnMessage]] = {}
         self._resources: dict[str, Resource] = {}
         self._sessions: dict[str, Session] = {}
         self._opening: Counter[Role] = Counter()
@@ -202,11 +202,21 @@ class Relay:
         return at is not None and at.source is not None and at.source.send(label, data)
 
     def take_messages(self, label: str, taker: OnMessage) -> None:
-        """Let ``taker`` have the messages of one label, instead of ``on_message``."""
-        self._takers[label] = taker
+        """Let ``taker`` have the messages of one label, instead of ``on_message``.
+
+        Several takers of one label each get all of them.
+        """
+        self._takers.setdefault(label, []).append(taker)
+
+    def leave_messages(self, label: str, taker: OnMessage) -> None:
+        """Undo ``take_messages``; with its last taker a label is ``on_message``'s again."""
+        self._takers[label].remove(taker)
+        if not self._takers[label]:
+            del self._takers[label]
 
     def _take_message(self, resource: str, label: str, data: bytes) -> None:
-        self._takers.get(label, self._on_message)(resource, label, data)
+        for taker in tuple(self._takers.get(label, (self._on_message,))):
+            taker(resource, label, data)
 
     def snapshot(self) -> RelayStats:
         """Return what is counted, now."""

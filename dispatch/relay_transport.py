@@ -1,7 +1,8 @@
 """The hub's side of ``streams.transport.webrtc``: topics over the vehicles' data channels.
 
-A vehicle may publish only what belongs to its own resource, and gets only that: which resource
-a topic belongs to is said by the caller, once, for both directions.
+There is no broker between that would know rights, so this side keeps them: a vehicle may publish
+only what belongs to its own resource and only kinds that vehicles make, and gets only what
+belongs to its resource. Which one that is is said by the caller, once, for both directions.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from typing import Self
 
 from dispatch.relay import Relay
-from streams.errors import MalformedError, TransportError
+from streams import topics
+from streams.errors import ForerunError, MalformedError, TransportError
 from streams.transport import Delivery
 from streams.transport.subscriptions import (
     QUEUE_MESSAGES,
@@ -26,9 +29,12 @@ from streams.transport.webrtc import TRANSPORT_LABEL, pack_delivery, unpack_deli
 class RelayTransport:
     """All vehicles that have a transport channel at a relay, as one transport.
 
+    Use it with ``async with``; it takes messages while it is entered. It lives through an end
+    and a new beginning of the relay.
+
     Attributes:
         malformed: Messages that were no deliveries.
-        foreign: Messages of a topic that is not the sender's own.
+        foreign: Messages of a topic that is not the sender's own, or not of its making.
     """
 
     def __init__(
@@ -38,7 +44,7 @@ class RelayTransport:
         *,
         queue_limit: int = QUEUE_MESSAGES,
     ) -> None:
-        """Take over the relay's messages labelled ``TRANSPORT_LABEL``.
+        """Prepare; entered, it takes the relay's messages labelled ``TRANSPORT_LABEL``.
 
         Args:
             relay: The relay.
@@ -52,7 +58,17 @@ class RelayTransport:
         self._queue_limit = queue_limit
         self._drops = DropCount("relay")
         self._subscriptions: list[Subscription] = []
-        relay.take_messages(TRANSPORT_LABEL, self._take)
+
+    async def __aenter__(self) -> Self:
+        """Begin to take messages."""
+        self._relay.take_messages(TRANSPORT_LABEL, self._take)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Take no more, and end all subscriptions."""
+        self._relay.leave_messages(TRANSPORT_LABEL, self._take)
+        for subscription in self._subscriptions:
+            subscription.end()
 
     @property
     def dropped(self) -> int:
@@ -94,9 +110,17 @@ class RelayTransport:
         except MalformedError:
             self.malformed += 1
             return
-        if self._resource_of(delivery.topic) != resource:
+        if self._resource_of(delivery.topic) != resource or not _is_made_by_units(delivery.topic):
             self.foreign += 1
             return
         for subscription in self._subscriptions:
             if matches(subscription.pattern, delivery.topic):
                 subscription.put(delivery.topic, delivery.data)
+
+
+def _is_made_by_units(topic: str) -> bool:
+    try:
+        address = topics.parse(topic)
+    except ForerunError:
+        return False
+    return address.scope == "unit" and "unit" in address.topic.makers

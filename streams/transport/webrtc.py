@@ -21,7 +21,7 @@ from typing import Any
 
 from aiortc import RTCDataChannel
 
-from streams.errors import MalformedError, OversizedError, TransportError
+from streams.errors import MalformedError, OversizedError, TopicError, TransportError
 from streams.transport import Delivery
 from streams.transport.connection import ConnectedTransport
 from streams.transport.subscriptions import QUEUE_MESSAGES, Subscription, check_topic, matches
@@ -270,7 +270,8 @@ def unpack_delivery(message: bytes) -> Delivery:
     """Read a message of ``pack_delivery``.
 
     Raises:
-        MalformedError: It is shorter than it says, or its topic is no UTF-8.
+        MalformedError: It is shorter than it says, or its topic is no UTF-8 or none that can be
+            published to, such as one with a wildcard.
     """
     length = int.from_bytes(message[:_TOPIC_LENGTH_BYTES], "big")
     end = _TOPIC_LENGTH_BYTES + length
@@ -278,6 +279,9 @@ def unpack_delivery(message: bytes) -> Delivery:
         raise MalformedError("a data-channel message is shorter than its topic")
     try:
         topic = message[_TOPIC_LENGTH_BYTES:end].decode()
+        check_topic(topic)
     except UnicodeDecodeError as error:
         raise MalformedError("the topic of a data-channel message is no UTF-8") from error
+    except TopicError as error:
+        raise MalformedError(f"a data-channel message is to no topic: {error}") from error
     return Delivery(topic, message[end:])

@@ -14,6 +14,7 @@ from dispatch.relay_transport import RelayTransport
 from streams.errors import MalformedError, OversizedError, TopicError, TransportError
 from streams.transport.webrtc import (
     LARGEST_MESSAGE_BYTES,
+    TRANSPORT_LABEL,
     DataUplink,
     WebRtcTransport,
     pack_delivery,
@@ -105,14 +106,14 @@ async def test_uplink_refuses_what_cannot_travel(serve_relay: Any) -> None:
 
 async def test_transport_carries_topics_both_ways(serve_relay: Any) -> None:
     async with serve_relay() as site:
-        hub = RelayTransport(site.relay, resource_of)
         async with (
+            RelayTransport(site.relay, resource_of) as hub,
             WebRtcTransport(site.whip("unit-7/data"), peer=LOOPBACK) as vehicle,
             hub.subscribe("ems/north/+/ecg_live") as at_hub,
             vehicle.subscribe("ems/north/unit-7/receipt_down") as on_board,
         ):
             await vehicle.wait_connected()
-            await vehicle.publish("ems/north/unit-7/other", b"not asked for")
+            await vehicle.publish("ems/north/unit-7/vitals", b"not asked for")
             await vehicle.publish("ems/north/unit-7/ecg_live", b"beat")
             await hub.publish("ems/north/unit-7/receipt_down", b"got it")
             async with asyncio.timeout(5):
@@ -124,21 +125,53 @@ async def test_transport_carries_topics_both_ways(serve_relay: Any) -> None:
 async def test_transport_of_one_vehicle_cannot_speak_for_another(
     serve_relay: Any, wait_for: Any
 ) -> None:
+    async with (
+        serve_relay() as site,
+        RelayTransport(site.relay, resource_of) as hub,
+        WebRtcTransport(site.whip("unit-7/data"), peer=LOOPBACK) as vehicle,
+        hub.subscribe("ems/north/+/vitals") as at_hub,
+    ):
+        await vehicle.wait_connected()
+        await vehicle.publish("ems/north/unit-8/vitals", b"another's")
+        await vehicle.publish("ems/north/unit-7/receipt_down", b"the hub's to make")
+        await vehicle.publish("ems/north/unit-7/no_kind", b"nobody's")
+        vehicle.send(b"\xff\xff no delivery")
+        vehicle.send(b"\x00\x12ems/north/+/vitals no topic")
+        await vehicle.publish("ems/north/unit-7/vitals", b"own")
+        async with asyncio.timeout(5):
+            assert (await anext(at_hub)).data == b"own"
+        await wait_for(lambda: (hub.foreign, hub.malformed) == (3, 2), "all are counted")
+        with pytest.raises(TransportError):
+            await hub.publish("ems/north/unit-8/receipt_down", b"nobody there")
+
+
+async def test_hub_transports_of_one_relay_each_get_all_and_a_closed_one_leaves(
+    serve_relay: Any, wait_for: Any
+) -> None:
+    topic, label = "ems/north/unit-7/vitals", TRANSPORT_LABEL
     async with serve_relay() as site:
-        hub = RelayTransport(site.relay, resource_of)
         async with (
+            RelayTransport(site.relay, resource_of) as one,
             WebRtcTransport(site.whip("unit-7/data"), peer=LOOPBACK) as vehicle,
-            hub.subscribe("ems/north/+/vitals") as at_hub,
+            one.subscribe(topic) as at_one,
         ):
             await vehicle.wait_connected()
-            await vehicle.publish("ems/north/unit-8/vitals", b"forged")
-            vehicle.send(b"\xff\xff no delivery")
-            await vehicle.publish("ems/north/unit-7/vitals", b"own")
+            async with (
+                RelayTransport(site.relay, resource_of) as two,
+                two.subscribe(topic) as at_two,
+            ):
+                await vehicle.publish(topic, b"1")
+                async with asyncio.timeout(5):
+                    assert (await anext(at_one)).data == (await anext(at_two)).data == b"1"
+            await vehicle.publish(topic, b"2")
             async with asyncio.timeout(5):
-                assert (await anext(at_hub)).data == b"own"
-            await wait_for(lambda: (hub.foreign, hub.malformed) == (1, 1), "both are counted")
-            with pytest.raises(TransportError):
-                await hub.publish("ems/north/unit-8/receipt_down", b"nobody there")
+                assert (await anext(at_one)).data == b"2"
+        async with WebRtcTransport(site.whip("unit-7/data"), peer=LOOPBACK) as vehicle:
+            await vehicle.wait_connected()
+            assert site.messages == []
+            await vehicle.publish(topic, b"3")
+            await wait_for(lambda: site.messages, "nobody takes the label: it is the site's again")
+            assert site.messages == [("unit-7/data", label, pack_delivery(topic, b"3"))]
 
 
 async def test_transport_without_a_path_raises(serve_relay: Any) -> None:
