@@ -212,7 +212,6 @@ async def read_batches(
     try:
         due, asked_before = 0, False
         while True:
-            heed_cancellation()
             if due <= 0:
                 await _request(client, request_subject, inbox.subject, batch)
                 if not asked_before:
@@ -221,6 +220,7 @@ async def read_batches(
                 due = batch
             if refused(request_subject):
                 raise CredentialError(f"no right to read {stream} as {durable}")
+            heed_cancellation()  # before the long wait: what was awaited above may swallow it
             messages = await _next(inbox, batch)
             found = [_stored(message) for message in messages if not _status(message)]
             if found:
