@@ -18,6 +18,8 @@ from typing import Self
 
 import structlog
 
+from streams.cancellation import heed_cancellation
+from streams.cancellation import heed_cancellation
 from streams.errors import CredentialError, ForerunError, TransportError
 from streams.transport import Delivery
 from streams.transport.subscriptions import DropCount, Subscription, check_pattern
@@ -144,6 +146,8 @@ class ConnectedTransport(ABC):
                 self.connections += 1
                 await self._note(connected=True, refusal=None)
                 log.info("connected", place=self._place, connections=self.connections)
+                heed_cancellation()  # subscribing, above, may have swallowed one
+                heed_cancellation()  # connecting may have swallowed it, and this wait has no end
                 await lost()
         except CredentialError:
             raise

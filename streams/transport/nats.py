@@ -24,6 +24,7 @@ from nats.js import JetStreamContext
 from prometheus_client import Counter
 
 from streams.broker_rights import flow_subjects, inbox_prefix, stream_name, subject, topic
+from streams.cancellation import heed_cancellation
 from streams.credentials import Credential
 from streams.errors import CredentialError, TransportError
 from streams.transport import jetstream
@@ -202,6 +203,7 @@ class NatsTransport(ConnectedTransport):
                         async for found in reading:
                             yield found
             except TransportError as error:
+                heed_cancellation()  # nats-py makes one that meets a closing connection an error
                 log.info("reading interrupted", stream=stream, error=str(error))
                 await asyncio.sleep(0.1)
 
