@@ -17,6 +17,7 @@ import structlog
 from onboard.incoming import Incoming
 from onboard.outgoing import HUB, Outgoing
 from streams import topics
+from streams.cancellation import heed_cancellation
 from streams.clock import Clock, OffsetEstimate
 from streams.codec import open_body
 from streams.delivery import Examined, Sender, examine
@@ -155,6 +156,7 @@ class Link:
                 await self.publish(draft.kind, self._outgoing.frame(draft))
         except (TransportError, TimeoutError):
             DROPPED.labels(draft.kind).inc()
+        heed_cancellation()
 
     async def run(self) -> None:
         """Keep the link going until cancelled."""
@@ -214,6 +216,7 @@ class Link:
         while True:
             try:
                 async with self._uplink.subscribe(pattern) as deliveries:
+                    heed_cancellation()
                     async for delivery in deliveries:
                         await self._take_safely(delivery)
             except CredentialError as error:

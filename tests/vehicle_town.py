@@ -72,6 +72,7 @@ class StandInHub:
         self.clock_offset_ns = 0
         self.refuse: set[str] = set()
         self.answering = True
+        self.ready = asyncio.Event()
         self._transport = transport
         self._inbox = Inbox()
         self._outbox = Outbox(state / "hub.sqlite", "hub", SystemClock())
@@ -143,6 +144,7 @@ class StandInHub:
         await self._transport.ensure_streams(REGION)
         stream = stream_name("from_units", REGION)
         await self._transport.ensure_consumer(stream, "hub")
+        self.ready.set()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._sender.run())
             group.create_task(self._pull(stream))
@@ -238,6 +240,7 @@ async def town(state: Path) -> AsyncIterator[Town]:
             hub = StandInHub(transport, state)
             serving = asyncio.create_task(hub.run(), name="hub")
             try:
+                await asyncio.wait_for(hub.ready.wait(), BOUND_S)
                 yield Town(state, broker, hub, unit, crew, settings)
             finally:
                 serving.cancel()

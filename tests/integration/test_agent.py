@@ -1,0 +1,465 @@
+"""The vehicle's agent against a real broker and a hub that speaks the real protocol."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+import numpy as np
+import pytest
+import wfdb
+from aiohttp import web
+
+from dispatch.offers import Role
+from dispatch.relay import Relay, RelaySettings
+from dispatch.whip_whep import add_relay_routes
+from onboard.sensors.settings import RouteSettings, Waypoint, WfdbReplaySettings
+from onboard.service import serve
+from onboard.settings import CameraTable, Media, Settings
+from streams.authority import client_context
+from streams.codec import decode, open_body
+from streams.credentials import Roster
+from streams.ecg_block import decode_frame
+from streams.messages import (
+    CaseNote,
+    EcgEnded,
+    EcgLive,
+    EcgRecord,
+    EcgStarted,
+    Envelope,
+    MediaState,
+    Milestone,
+    Position,
+    PreAlert,
+    SensorState,
+    Track,
+)
+from streams.service import listening
+from streams.webrtc import PeerSettings
+from tests.vehicle_town import BOUND_S, StandInHub, Town, Vehicle, body_of, talking_to, town
+
+GPS = RouteSettings(
+    name="gps",
+    waypoints=(
+        Waypoint(latitude_deg=31.21, longitude_deg=121.46),
+        Waypoint(latitude_deg=31.23, longitude_deg=121.48),
+    ),
+)
+PROGRAM = "import sys; from onboard.command import command; sys.exit(command(sys.argv[1:]))"
+RECORD_RATE, RECORD_SAMPLES = 500, 5000
+
+
+def write_record(folder: Path, samples: int = RECORD_SAMPLES) -> Path:
+    """Write a WFDB record of two leads in which each sample tells its number."""
+    numbers = np.arange(samples) % 30_000
+    wfdb.wrsamp(
+        "counted", fs=RECORD_RATE, units=["mV", "mV"], sig_name=["I", "II"],
+        d_signal=np.stack((numbers, -numbers), axis=1), fmt=["16", "16"],
+        adc_gain=[200.0, 200.0], baseline=[0, 0], write_dir=str(folder),
+    )  # fmt: skip
+    return folder / "counted"
+
+
+def replay(record: Path, name: str = "ecg", **options: Any) -> WfdbReplaySettings:
+    return WfdbReplaySettings(name=name, paths=(str(record),), **options)
+
+
+def recordings(hub: StandInHub) -> dict[str, np.ndarray]:
+    """Put together what the hub has of each recording; a hole or a repeat is an error."""
+    found: dict[str, list[np.ndarray]] = {}
+    setups = {}
+    for fact in hub.of("ecg_started"):
+        setup = open_body(fact, EcgStarted).setup
+        setups[setup.setup_id] = setup
+        found[setup.setup_id] = []
+    for fact in hub.of("ecg_record"):
+        body = open_body(fact, EcgRecord)
+        for data in body.frames:
+            frame = decode_frame(setups[body.setup_id], data)
+            known = found[body.setup_id]
+            assert frame.first_sample == sum(map(len, known))
+            known.append(frame.samples)
+    return {name: np.concatenate(parts) for name, parts in found.items() if parts}
+
+
+@dataclass
+class Started:
+    """A vehicle that serves in this process."""
+
+    town: Town
+    settings: Settings
+    vehicle: Vehicle
+
+    @property
+    def hub(self) -> StandInHub:
+        return self.town.hub
+
+
+@contextlib.asynccontextmanager
+async def running(site: Town, **changes: Any) -> AsyncIterator[Started]:
+    """Run the agent in this process."""
+    settings = site.with_settings(**changes)
+    task = asyncio.create_task(serve(settings), name="vehicle")
+    try:
+        async with talking_to(settings, site.crew.token) as vehicle:
+            yield Started(site, settings, vehicle)
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+        if not task.cancelled() and task.exception():
+            raise task.exception()  # type: ignore[misc]
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Town]:
+    async with town(tmp_path) as found:
+        yield found
+
+
+async def begin_run(started: Started, wait_for: Any) -> str:
+    """Send the vehicle on a call and start the run."""
+    case = started.hub.call()
+    started.hub.choose(case)
+    await wait_for(lambda: started.vehicle.shows(run__state="assigned"), "the assignment")
+    status, answer = await started.vehicle.act("start_run")
+    assert status == 200, answer
+    return case
+
+
+async def test_agent_run_reaches_the_hub_and_its_word_comes_back(site: Town, wait_for: Any) -> None:
+    async with running(site) as started:
+        hub, vehicle = started.hub, started.vehicle
+        case = await begin_run(started, wait_for)
+        await vehicle.act("milestone", stage="on_scene")
+        await vehicle.act("pre_alert", pathway="stemi", age_years=60, sex="male")
+        await wait_for(lambda: hub.of("pre_alert"), "the alert at the hub")
+        alert = hub.of("pre_alert")[0]
+        assert (alert.case, alert.patient) == (case, "1")
+        assert body_of(alert) == PreAlert(pathway="stemi", severity="red", age_years=60, sex="male")
+
+        async def way() -> str:
+            return str((await vehicle.state())["case"]["alerts"][0]["delivery"])
+
+        async def is_delivered() -> bool:
+            return await way() == "delivered"
+
+        async def is_seen() -> bool:
+            return await way() == "seen"
+
+        await wait_for(is_delivered, "the alert shown as delivered")
+        hub.acknowledge(case)
+        await wait_for(is_seen, "the alert shown as seen")
+        await vehicle.act("end_run")
+        await wait_for(lambda: "run_ended" in hub.kinds(), "the end at the hub")
+        await wait_for(lambda: hub.waiting() == 0, "receipts for all case facts")
+
+
+async def test_agent_impossible_action_is_refused_with_both_names(site: Town) -> None:
+    async with running(site) as started:
+        status, answer = await started.vehicle.act("start_run")
+        assert status == 400
+        assert "'start'" in answer["error"]
+        assert "'idle'" in answer["error"]
+        status, answer = await started.vehicle.act("fly")
+        assert status == 400
+        assert "fly" in answer["error"]
+
+
+async def test_agent_recording_arrives_sample_for_sample(
+    site: Town, tmp_path: Path, wait_for: Any
+) -> None:
+    record = write_record(tmp_path)
+    async with running(site, sensor=(replay(record, speed=20.0),)) as started:
+        case = await begin_run(started, wait_for)
+        await wait_for(lambda: started.hub.of("ecg_ended"), "the end of the recording", BOUND_S)
+        await wait_for(lambda: recordings(started.hub), "the recording")
+        (samples,) = recordings(started.hub).values()
+        numbers = np.arange(RECORD_SAMPLES)
+        assert np.array_equal(samples, np.stack((numbers, -numbers), axis=1))
+        assert {fact.case for fact in started.hub.of("ecg_record")} == {case}
+        ended = open_body(started.hub.of("ecg_ended")[0], EcgEnded)
+        assert ended.samples == RECORD_SAMPLES
+
+
+async def test_agent_without_a_broker_records_and_catches_up(
+    site: Town, tmp_path: Path, wait_for: Any
+) -> None:
+    await site.broker.stop()
+    record = write_record(tmp_path)
+    sensors = (replay(record, speed=20.0),)
+    async with running(site, sensor=sensors, start="agent") as started:
+        assert not await started.vehicle.shows(link__connected=True)
+
+        async def is_recorded() -> bool:
+            sensor = (await started.vehicle.state())["sensors"][0]
+            return bool(sensor["state"] == "ended")
+
+        await wait_for(is_recorded, "the recording's end on board")
+        assert (await started.vehicle.state())["link"]["waiting"] >= 7
+        await site.broker.start()
+        await wait_for(lambda: started.hub.of("ecg_ended"), "what waited, at the hub", 30)
+        await wait_for(lambda: recordings(started.hub), "the recording")
+        (samples,) = recordings(started.hub).values()
+        assert len(samples) == RECORD_SAMPLES
+        assert {(fact.case, fact.patient) for fact in started.hub.facts} == {(None, None)}
+
+        async def all_delivered() -> bool:
+            return bool((await started.vehicle.state())["link"]["waiting"] == 0)
+
+        await wait_for(all_delivered, "receipts for all")
+
+
+def write_settings(settings: Settings, path: Path) -> Path:
+    """Write settings as a TOML file, which knows no None."""
+
+    def without_none(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: without_none(one) for key, one in value.items() if one is not None}
+        return [without_none(one) for one in value] if isinstance(value, list) else value
+
+    path.write_bytes(msgspec.toml.encode(without_none(msgspec.to_builtins(settings))))
+    return path
+
+
+@contextlib.asynccontextmanager
+async def process(config: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run `forerun onboard` as a process of its own."""
+    started = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", PROGRAM, "--config", str(config),
+        stderr=asyncio.subprocess.DEVNULL, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    try:
+        yield started
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            started.kill()
+        await started.wait()
+
+
+async def test_agent_killed_in_a_run_goes_on_and_loses_nothing(
+    site: Town, tmp_path: Path, wait_for: Any
+) -> None:
+    record = write_record(tmp_path, samples=60_000)
+    settings = site.with_settings(sensor=(replay(record),))
+    config, hub = write_settings(settings, tmp_path / "unit.toml"), site.hub
+    async with process(config) as first:
+        async with talking_to(settings, site.crew.token) as vehicle:
+            started = Started(site, settings, vehicle)
+            case = await begin_run(started, wait_for)
+            await vehicle.act("milestone", stage="on_scene")
+            await wait_for(lambda: len(hub.of("ecg_record")) >= 2, "two records", BOUND_S)
+            hub.answering = False  # what is made now has no receipt when the process dies
+            await vehicle.act("note", text="made just before the end")
+        os.kill(first.pid, signal.SIGKILL)
+        await first.wait()
+    hub.answering = True
+    (Path(settings.state) / "ready.json").unlink()
+    async with process(config) as second, talking_to(settings, site.crew.token) as vehicle:
+        assert await vehicle.shows(run__state="running", case__id=case)
+        stamps = (await vehicle.state())["case"]["stamps"]
+        assert "on_scene" in stamps
+        await wait_for(lambda: hub.of("case_note"), "the note made before the end", BOUND_S)
+        await wait_for(lambda: len(hub.of("ecg_started")) == 2, "a second recording", BOUND_S)
+        await wait_for(lambda: hub.of("ecg_ended"), "the end of the first", BOUND_S)
+        await wait_for(lambda: len(recordings(hub)) == 2, "samples of the second", BOUND_S)
+        await vehicle.act("end_run")
+        await wait_for(lambda: len(hub.of("ecg_ended")) == 2, "the end of the second", BOUND_S)
+        second.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(second.wait(), 10) == 0
+    assert not (Path(settings.state) / "ready.json").exists()
+    found = recordings(hub)
+    expected = {open_body(fact, EcgEnded).setup_id: open_body(fact, EcgEnded).samples
+                for fact in hub.of("ecg_ended")}  # fmt: skip
+    assert {name: len(samples) for name, samples in found.items()} == expected
+    for samples in found.values():
+        assert np.array_equal(samples[:, 0], np.arange(len(samples)) % 30_000)
+    ids = [fact.id for fact in hub.facts]
+    assert len(ids) == len(set(ids))
+
+
+async def test_agent_failing_sensor_disturbs_no_other(
+    site: Town, tmp_path: Path, wait_for: Any
+) -> None:
+    sensors = (replay(tmp_path / "nothing", "broken"), replay(write_record(tmp_path), speed=20.0))
+    async with running(site, sensor=sensors) as started:
+        await begin_run(started, wait_for)
+        await wait_for(lambda: started.hub.of("ecg_ended"), "the other's recording", BOUND_S)
+        states = [open_body(fact, SensorState) for fact in started.hub.of("sensor_state")]
+        failed = [state for state in states if state.state == "failed"]
+        assert [state.sensor for state in failed] == ["broken"]
+        assert "nothing" in (failed[0].reason or "")
+        shown = {one["name"]: one["state"] for one in (await started.vehicle.state())["sensors"]}
+        assert shown["broken"] == "failed"
+
+
+async def test_agent_replay_at_full_speed_waits_for_the_hub(
+    site: Town, tmp_path: Path, wait_for: Any
+) -> None:
+    record = write_record(tmp_path, samples=RECORD_RATE * 120)
+    site.hub.answering = False
+    limit = 10
+    changes = {"sensor": (replay(record, speed=0.0),), "unsent_replay_facts": limit}
+    async with running(site, **changes) as started:
+        hub, vehicle = started.hub, started.vehicle
+        await begin_run(started, wait_for)
+
+        async def is_full() -> bool:
+            return bool((await vehicle.state())["link"]["waiting"] > limit)
+
+        await wait_for(is_full, "the limit")
+        waiting = (await vehicle.state())["link"]["waiting"]
+        assert waiting <= limit + 3
+        hub.answering = True
+        await wait_for(lambda: hub.of("ecg_ended"), "the whole recording", 40)
+        (samples,) = recordings(hub).values()
+        assert len(samples) == RECORD_RATE * 120
+
+
+async def test_agent_repeated_case_facts_are_shown_once_and_answered(
+    site: Town, wait_for: Any
+) -> None:
+    async with running(site) as started:
+        hub = started.hub
+        case = hub.call()
+        note = hub.tell(case, "case_note", CaseNote(text="dog in the yard", at_ns=hub.now_ns()))
+        hub.forward(note)
+        await wait_for(lambda: hub.waiting() == 0, "receipts for all")
+        lines = (await started.vehicle.state())["case"]["timeline"]
+        assert [line["id"] for line in lines].count(note.id) == 1
+
+
+async def test_agent_refused_fact_is_told_to_the_crew(site: Town, wait_for: Any) -> None:
+    site.hub.refuse = {"pre_alert"}
+    async with running(site) as started:
+        await begin_run(started, wait_for)
+        await started.vehicle.act("pre_alert", pathway="stroke")
+
+        async def is_refused() -> bool:
+            alert = (await started.vehicle.state())["case"]["alerts"][0]
+            return bool(alert["delivery"] == "refused" and "unit" in alert["refusal"])
+
+        await wait_for(is_refused, "the refusal on the tablet")
+
+
+async def test_agent_clock_that_is_wrong_is_known_and_told(site: Town, wait_for: Any) -> None:
+    ahead_ns = 412 * 1_000_000_000
+    site.hub.clock_offset_ns = ahead_ns
+    async with running(site) as started:
+        await wait_for(lambda: len(site.hub.heard["time_request"]) >= 3, "three comparisons")
+        await begin_run(started, wait_for)
+        await started.vehicle.act("milestone", stage="on_scene")
+        await wait_for(lambda: site.hub.of("milestone"), "the stamp")
+        fact = site.hub.of("milestone")[0]
+        assert fact.offset_ns == pytest.approx(ahead_ns, abs=500_000_000)
+        shown = (await started.vehicle.state())["case"]["stamps"]["on_scene"]["at_ms"]
+        stamp = open_body(fact, Milestone)
+        assert shown == pytest.approx((stamp.at_ns + ahead_ns) / 1e6, abs=1000)
+
+
+async def test_agent_position_streams_before_the_run_and_the_track_is_kept(
+    site: Town, wait_for: Any
+) -> None:
+    async with running(site, sensor=(GPS,), always=("gps",)) as started:
+        hub = started.hub
+        await wait_for(lambda: len(hub.heard["position"]) >= 2, "positions without a case")
+        assert isinstance(body_of(hub.heard["position"][0]), Position)
+        assert hub.heard["position"][0].origin == "synthetic"
+        case = await begin_run(started, wait_for)
+        await wait_for(lambda: hub.of("track"), "the track before the run")
+        await wait_for(lambda: hub.heard["position"][-1].case == case, "positions of the case")
+        await started.vehicle.act("end_run")
+        await wait_for(lambda: any(fact.case == case for fact in hub.of("track")), "its track")
+        before, during = (
+            [fact for fact in hub.of("track") if (fact.case is None) == unassigned]
+            for unassigned in (True, False)
+        )
+        times = [one.measured_ns for fact in (*before, *during) for one in _track(fact)]
+        assert times == sorted(set(times))
+
+
+def _track(fact: Envelope) -> list[Position]:
+    return open_body(fact, Track).positions
+
+
+async def test_agent_stranger_sees_nothing(site: Town) -> None:
+    async with running(site) as started:
+        trust = aiohttp.TCPConnector(ssl=client_context(Path(started.settings.authority)))
+        async with aiohttp.ClientSession(connector=trust) as http:
+            for path in ("/", "/api/state", "/ws"):
+                async with http.get(started.vehicle.url + path) as answer:
+                    assert answer.status == 401, path
+            async with http.get(started.vehicle.url + "/healthz") as answer:
+                assert answer.status == 200
+                assert json.loads(await answer.text())["ok"] is True
+            async with http.get(started.vehicle.url + "/metrics") as answer:
+                assert "forerun_outbox_waiting" in await answer.text()
+
+
+async def test_agent_second_one_in_the_same_folder_is_refused(site: Town) -> None:
+    async with running(site) as started:
+        with pytest.raises(Exception, match="another agent runs here"):
+            await serve(started.settings)
+
+
+@contextlib.asynccontextmanager
+async def relay(site: Town) -> AsyncIterator[tuple[str, list[tuple[str, str, bytes]]]]:
+    """Run the hub's media relay; gives its address and the messages that came."""
+    messages: list[tuple[str, str, bytes]] = []
+    roster = Roster(Path(site.settings.roster))
+
+    async def authorise(request: web.Request, resource: str, role: Role) -> str:
+        token = request.headers["Authorization"].removeprefix("Bearer ")
+        holder = roster.verify(token)
+        assert (holder.name, role) == (resource.split("/", maxsplit=1)[0], "publish")
+        return holder.name
+
+    app = web.Application()
+    settings = RelaySettings(peer=PeerSettings(addresses=("127.0.0.1",)))
+    taken = Relay(settings, on_message=lambda *message: messages.append(message))
+    async with taken:
+        add_relay_routes(app, taken, authorise)
+        async with listening(app, "127.0.0.1", 0, None) as port:
+            yield f"http://127.0.0.1:{port}", messages
+
+
+async def test_agent_live_ecg_and_camera_go_out_with_the_run(
+    site: Town, tmp_path: Path, wait_for: Any
+) -> None:
+    record = write_record(tmp_path, samples=60_000)
+    async with relay(site) as (hub_url, messages):
+        changes = {
+            "hub": hub_url, "sensor": (replay(record),), "media": Media(addresses=("127.0.0.1",)),
+            "camera": CameraTable(source="synthetic", width=160, height=120, fps=5),
+        }  # fmt: skip
+        async with running(site, **changes) as started:
+            hub, vehicle = started.hub, started.vehicle
+            case = await begin_run(started, wait_for)
+            await wait_for(lambda: len(messages) >= 3, "live frames at the relay", BOUND_S)
+            resource, label, data = messages[0]
+            assert (resource, label) == ("unit-1/live", "ecg")
+            live = decode(data)
+            body = open_body(live, EcgLive)
+            setup = open_body(hub.of("ecg_started")[0], EcgStarted).setup
+            assert (live.case, live.patient, body.setup_id) == (case, "1", setup.setup_id)
+            assert decode_frame(setup, body.frame).samples.shape == (50, 2)
+
+            def states() -> list[str]:
+                return [open_body(fact, MediaState).state for fact in hub.of("media_state")]
+
+            await wait_for(lambda: states() == ["on"], "the camera on", 20)
+            assert hub.of("media_state")[0].origin == "synthetic"
+            await vehicle.act("camera", on=False)
+            await wait_for(lambda: states() == ["on", "off"], "the camera off")
+            off = open_body(hub.of("media_state")[1], MediaState)
+            assert "crew" in (off.reason or "")
+            assert await vehicle.shows(camera__on=False, camera__wanted=False)
