@@ -115,9 +115,7 @@ class BrokerLink:
     async def _read_facts(self, scope: Scope) -> None:
         await self.ready.wait()
         stream = stream_name(FLOWS[scope], self._region)
-        async with contextlib.aclosing(
-            self._transport.pull(stream, self._name)  # type: ignore[type-var]
-        ) as batches:
+        async with contextlib.aclosing(self._transport.pull(stream, self._name)) as batches:
             await self._ingest.run(scope, batches)
 
     async def _listen(self, scope: Scope, kind: str) -> None:

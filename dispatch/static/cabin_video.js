@@ -1,7 +1,7 @@
 /** The cabin's picture, only when asked for: nobody is made to watch; one key stops it. */
-import { html, useEffect, useRef, useState } from "../shared/view.js";
-import { t } from "../shared/i18n.js";
-import { subscribe } from "../shared/whep.js";
+import { html, useEffect, useRef, useState } from "/static/shared/view.js";
+import { t } from "/static/shared/i18n.js";
+import { subscribe } from "/static/shared/whep.js";
 
 /** @param {{state: import("./state.js").ConsoleState, unit: string | null}} props */
 export function CabinVideo({ state, unit }) {

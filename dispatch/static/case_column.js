@@ -1,11 +1,11 @@
 /** The case: who, where, what; its unit and hospital; vital signs, video, timeline and notes. */
-import { html } from "../shared/view.js";
-import { ageInWords, countdown, now, timeOfDay } from "../shared/clock.js";
-import { Delivery } from "../shared/delivery.js";
-import { t } from "../shared/i18n.js";
-import { Severity, levelClass } from "../shared/severity.js";
-import { Timeline } from "../shared/timeline.js";
-import { band } from "../shared/value_tile.js";
+import { html } from "/static/shared/view.js";
+import { ageInWords, countdown, now, timeOfDay } from "/static/shared/clock.js";
+import { Delivery } from "/static/shared/delivery.js";
+import { t } from "/static/shared/i18n.js";
+import { Severity, levelClass } from "/static/shared/severity.js";
+import { Timeline } from "/static/shared/timeline.js";
+import { band } from "/static/shared/value_tile.js";
 import { CabinVideo } from "./cabin_video.js";
 import { EditCase, formOf } from "./case_form.js";
 import { Problem, QuestionBox } from "./questions.js";
@@ -75,7 +75,7 @@ function UnitParty({ one, state }) {
   const lost = one.unit && unit && !unit.in_reach;
   return html`<div class="party card" data-party="unit">
     <h3 class="muted">${t("party.unit")}</h3>
-    ${one.unit ? html`<p class="party-name"><strong class="clip">${unit?.label ?? one.unit}</strong>
+    ${one.unit ? html`<p class="party-name"><strong>${unit?.label ?? one.unit}</strong>
         ${mark && html`<${Delivery} state=${mark.state} role=${mark.role && word("role", mark.role)} />`}</p>
       <p>${one.run_ended_ms ? t("party.run_ended") : one.stage ? word("stage", one.stage) : t("party.sent")}</p>
       ${lost && html`<p class="warn">${unit.heard_ms
@@ -93,7 +93,7 @@ function HospitalParty({ one, state }) {
   const mark = sending ? { state: /** @type {const} */ ("made") } : one.hospital_mark;
   return html`<div class="party card" data-party="hospital">
     <h3 class="muted">${t("party.hospital")}</h3>
-    ${one.hospital ? html`<p class="party-name"><strong class="clip">${one.hospital_name}</strong>
+    ${one.hospital ? html`<p class="party-name"><strong>${one.hospital_name}</strong>
         ${mark && html`<${Delivery} state=${mark.state} role=${mark.role && word("role", mark.role)} />`}</p>
       <p>${one.stage === "arrived" ? word("stage", "arrived") : eta
         ? html`${t("party.eta")} <strong class="number">${countdown(Math.max(0, eta.at_ms - now.value))}</strong>

@@ -1,6 +1,6 @@
 /** Opening a case, and correcting it: the address first, everything else when it is known. */
-import { html } from "../shared/view.js";
-import { t } from "../shared/i18n.js";
+import { html } from "/static/shared/view.js";
+import { t } from "/static/shared/i18n.js";
 import { Problem } from "./questions.js";
 
 /** @typedef {import("./state.js").ConsoleState} ConsoleState */

@@ -1,9 +1,9 @@
 /** The dispatcher's console: queue, case, map and units; everything by keyboard. */
-import { html, render } from "../shared/view.js";
-import { now, timeOfDay } from "../shared/clock.js";
-import { loadMessages, t } from "../shared/i18n.js";
-import { LinkBar, LinkWord } from "../shared/status_bar.js";
-import { Preferences } from "../shared/theme.js";
+import { html, render } from "/static/shared/view.js";
+import { now, timeOfDay } from "/static/shared/clock.js";
+import { loadMessages, t } from "/static/shared/i18n.js";
+import { LinkBar, LinkWord } from "/static/shared/status_bar.js";
+import { Preferences } from "/static/shared/theme.js";
 import { CaseColumn } from "./case_column.js";
 import { NewCase } from "./case_form.js";
 import { listenToKeys } from "./keys.js";

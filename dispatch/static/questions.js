@@ -2,8 +2,8 @@
  * What leaves the building is asked once, with the consequence in words: send a unit, choose or change
  * the hospital, end a case. In the case's column, not over it: nothing is hidden while it is asked.
  */
-import { html, useEffect, useRef } from "../shared/view.js";
-import { t } from "../shared/i18n.js";
+import { html, useEffect, useRef } from "/static/shared/view.js";
+import { t } from "/static/shared/i18n.js";
 import { reasonOf, word } from "./words.js";
 
 /** @typedef {import("./state.js").ConsoleState} ConsoleState */

@@ -1,9 +1,9 @@
 /** The queue: open cases, most urgent first, with the time that each has waited. */
-import { html, useRef } from "../shared/view.js";
-import { countdown, now } from "../shared/clock.js";
-import { t } from "../shared/i18n.js";
-import { Severity, levelClass } from "../shared/severity.js";
-import { band } from "../shared/value_tile.js";
+import { html, useRef } from "/static/shared/view.js";
+import { countdown, now } from "/static/shared/clock.js";
+import { t } from "/static/shared/i18n.js";
+import { Severity, levelClass } from "/static/shared/severity.js";
+import { band } from "/static/shared/value_tile.js";
 import { levelOf, word } from "./words.js";
 
 /** @typedef {import("./state.js").ConsoleState} ConsoleState */

@@ -4,10 +4,10 @@
  *
  *     state.act({ action: "assign_unit", case: id, unit: "unit-1" });
  */
-import { batch, computed, signal } from "../shared/view.js";
-import { serverNow } from "../shared/clock.js";
-import { t } from "../shared/i18n.js";
-import { PageSocket } from "../shared/socket.js";
+import { batch, computed, signal } from "/static/shared/view.js";
+import { serverNow } from "/static/shared/clock.js";
+import { t } from "/static/shared/i18n.js";
+import { PageSocket } from "/static/shared/socket.js";
 
 /** @typedef {{state: "made" | "delivered" | "seen", role?: string}} Mark */
 /** @typedef {{latitude_deg: number, longitude_deg: number, radius_m?: number | null, at_ms?: number,

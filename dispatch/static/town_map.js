@@ -1,7 +1,7 @@
 /** The map: hospitals, units with their way and age, cases; a click places the case that is written. */
-import { effect, html, useEffect, useRef } from "../shared/view.js";
-import { t } from "../shared/i18n.js";
-import { CaseMap } from "../shared/map.js";
+import { effect, html, useEffect, useRef } from "/static/shared/view.js";
+import { t } from "/static/shared/i18n.js";
+import { CaseMap } from "/static/shared/map.js";
 
 /** @typedef {import("./state.js").ConsoleState} ConsoleState */
 

@@ -1,7 +1,7 @@
 /** All units in one list: what each does, and how old what is known of it is. */
-import { html } from "../shared/view.js";
-import { ageInWords, now } from "../shared/clock.js";
-import { t } from "../shared/i18n.js";
+import { html } from "/static/shared/view.js";
+import { ageInWords, now } from "/static/shared/clock.js";
+import { t } from "/static/shared/i18n.js";
 import { word } from "./words.js";
 
 /** @typedef {import("./state.js").ConsoleState} ConsoleState */

@@ -1,7 +1,7 @@
 /** The vital signs of each patient of the case: a second patient is a second row, never the same tiles. */
-import { html } from "../shared/view.js";
-import { t } from "../shared/i18n.js";
-import { ValueTile } from "../shared/value_tile.js";
+import { html } from "/static/shared/view.js";
+import { t } from "/static/shared/i18n.js";
+import { ValueTile } from "/static/shared/value_tile.js";
 
 /** @typedef {import("./state.js").ConsoleState} ConsoleState */
 /** @typedef {import("./state.js").Sign} Sign */

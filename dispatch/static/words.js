@@ -1,9 +1,9 @@
 /** Words for what comes as codes: severity, sex and age, stages, distances, the lines of the timeline. */
-import { hasText, t } from "../shared/i18n.js";
+import { hasText, t } from "/static/shared/i18n.js";
 
 /** @typedef {import("./state.js").Case} Case */
 /** @typedef {import("./state.js").Entry} Entry */
-/** @typedef {import("../shared/severity.js").Level} Level */
+/** @typedef {import("/static/shared/severity.js").Level} Level */
 
 /** @param {string} severity @returns {Level} green and unknown are no alarm */
 export function levelOf(severity) {

@@ -252,6 +252,10 @@ async def test_console_screenshots_look_like_a_product(  # noqa: PLR0917 - fixtu
             await screenshot(page, f"{name}-six")
             assert not await overflows(page)
             assert not await axe_faults(page)
+            await page.locator(".preferences button").first.click()
+            await screenshot(page, f"{name}-light")
+            assert not await axe_faults(page)
+            await page.locator(".preferences button").first.click()
             assert not HOLE.findall(await page.locator("#page").inner_text()), "a text is missing"
             await page.locator(f"[data-case]:has-text('{LONG[:20]}')").click()
             await expect(page.locator(".case-head.banded")).to_be_visible()

@@ -128,6 +128,8 @@ async def test_restart_of_the_hub_brings_back_exactly_the_journal(
         case = await town.open_case(**action)
         await town.act("assign_unit", case=case, unit="unit-2")
         await town.act("choose_hospital", case=case, hospital="first-hospital")
+        reached = town.hub.forwarder.reached
+        await wait_for(lambda: reached("hospital/first-hospital", case, 3) is False, "sent on")
         before = await town.get(f"/api/cases/{case}")
     async with town.open_hub(), town.join(first):
         after = await town.get(f"/api/cases/{case}")
