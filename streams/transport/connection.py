@@ -19,7 +19,6 @@ from typing import Self
 import structlog
 
 from streams.cancellation import heed_cancellation
-from streams.cancellation import heed_cancellation
 from streams.errors import CredentialError, ForerunError, TransportError
 from streams.transport import Delivery
 from streams.transport.subscriptions import DropCount, Subscription, check_pattern
