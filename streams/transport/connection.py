@@ -146,7 +146,6 @@ class ConnectedTransport(ABC):
                 await self._note(connected=True, refusal=None)
                 log.info("connected", place=self._place, connections=self.connections)
                 heed_cancellation()  # subscribing, above, may have swallowed one
-                heed_cancellation()  # connecting may have swallowed it, and this wait has no end
                 await lost()
         except CredentialError:
             raise
