@@ -17,7 +17,11 @@ from typing import Any
 
 import aiohttp
 import msgspec
+import numpy as np
+import wfdb
 
+from onboard.sensors.settings import WfdbReplaySettings
+from onboard.service import serve
 from onboard.settings import Broker as BrokerTable
 from onboard.settings import Settings
 from streams import topics
@@ -52,6 +56,7 @@ REGION = "north"
 UNIT = "unit-1"
 CREW = "crew-1"
 BOUND_S = 15.0
+RECORD_RATE, RECORD_SAMPLES = 500, 5000
 
 
 class StandInHub:
@@ -309,3 +314,46 @@ def _inside(state: Any, names: list[str]) -> Any:
     for name in names:
         state = state[name] if isinstance(state, dict) and name in state else None
     return state
+
+
+@dataclass
+class Started:
+    """A vehicle that serves in this process."""
+
+    town: Town
+    settings: Settings
+    vehicle: Vehicle
+
+    @property
+    def hub(self) -> StandInHub:
+        return self.town.hub
+
+
+@contextlib.asynccontextmanager
+async def running(site: Town, **changes: Any) -> AsyncIterator[Started]:
+    """Run the agent in this process."""
+    settings = site.with_settings(**changes)
+    task = asyncio.create_task(serve(settings), name="vehicle")
+    try:
+        async with talking_to(settings, site.crew.token) as vehicle:
+            yield Started(site, settings, vehicle)
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+        if not task.cancelled() and task.exception():
+            raise task.exception()  # type: ignore[misc]
+
+
+def write_record(folder: Path, samples: int = RECORD_SAMPLES) -> Path:
+    """Write a WFDB record of two leads in which each sample tells its number."""
+    numbers = np.arange(samples) % 30_000
+    wfdb.wrsamp(
+        "counted", fs=RECORD_RATE, units=["mV", "mV"], sig_name=["I", "II"],
+        d_signal=np.stack((numbers, -numbers), axis=1), fmt=["16", "16"],
+        adc_gain=[200.0, 200.0], baseline=[0, 0], write_dir=str(folder),
+    )  # fmt: skip
+    return folder / "counted"
+
+
+def replay(record: Path, name: str = "ecg", **options: Any) -> WfdbReplaySettings:
+    return WfdbReplaySettings(name=name, paths=(str(record),), **options)

@@ -9,7 +9,6 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,12 @@ import aiohttp
 import msgspec
 import numpy as np
 import pytest
-import wfdb
 from aiohttp import web
 
 from dispatch.offers import Role
 from dispatch.relay import Relay, RelaySettings
 from dispatch.whip_whep import add_relay_routes
-from onboard.sensors.settings import RouteSettings, Waypoint, WfdbReplaySettings
+from onboard.sensors.settings import RouteSettings, Waypoint
 from onboard.service import serve
 from onboard.settings import CameraTable, Media, Settings
 from streams.authority import client_context
@@ -46,7 +44,20 @@ from streams.messages import (
 )
 from streams.service import listening
 from streams.webrtc import PeerSettings
-from tests.vehicle_town import BOUND_S, StandInHub, Town, Vehicle, body_of, talking_to, town
+from tests.vehicle_town import (
+    BOUND_S,
+    RECORD_RATE,
+    RECORD_SAMPLES,
+    StandInHub,
+    Started,
+    Town,
+    body_of,
+    replay,
+    running,
+    talking_to,
+    town,
+    write_record,
+)
 
 GPS = RouteSettings(
     name="gps",
@@ -56,22 +67,6 @@ GPS = RouteSettings(
     ),
 )
 PROGRAM = "import sys; from onboard.command import command; sys.exit(command(sys.argv[1:]))"
-RECORD_RATE, RECORD_SAMPLES = 500, 5000
-
-
-def write_record(folder: Path, samples: int = RECORD_SAMPLES) -> Path:
-    """Write a WFDB record of two leads in which each sample tells its number."""
-    numbers = np.arange(samples) % 30_000
-    wfdb.wrsamp(
-        "counted", fs=RECORD_RATE, units=["mV", "mV"], sig_name=["I", "II"],
-        d_signal=np.stack((numbers, -numbers), axis=1), fmt=["16", "16"],
-        adc_gain=[200.0, 200.0], baseline=[0, 0], write_dir=str(folder),
-    )  # fmt: skip
-    return folder / "counted"
-
-
-def replay(record: Path, name: str = "ecg", **options: Any) -> WfdbReplaySettings:
-    return WfdbReplaySettings(name=name, paths=(str(record),), **options)
 
 
 def recordings(hub: StandInHub) -> dict[str, np.ndarray]:
@@ -90,34 +85,6 @@ def recordings(hub: StandInHub) -> dict[str, np.ndarray]:
             assert frame.first_sample == sum(map(len, known))
             known.append(frame.samples)
     return {name: np.concatenate(parts) for name, parts in found.items() if parts}
-
-
-@dataclass
-class Started:
-    """A vehicle that serves in this process."""
-
-    town: Town
-    settings: Settings
-    vehicle: Vehicle
-
-    @property
-    def hub(self) -> StandInHub:
-        return self.town.hub
-
-
-@contextlib.asynccontextmanager
-async def running(site: Town, **changes: Any) -> AsyncIterator[Started]:
-    """Run the agent in this process."""
-    settings = site.with_settings(**changes)
-    task = asyncio.create_task(serve(settings), name="vehicle")
-    try:
-        async with talking_to(settings, site.crew.token) as vehicle:
-            yield Started(site, settings, vehicle)
-    finally:
-        task.cancel()
-        await asyncio.wait({task})
-        if not task.cancelled() and task.exception():
-            raise task.exception()  # type: ignore[misc]
 
 
 @pytest.fixture
@@ -250,7 +217,7 @@ async def test_agent_killed_in_a_run_goes_on_and_loses_nothing(
     site: Town, tmp_path: Path, wait_for: Any
 ) -> None:
     record = write_record(tmp_path, samples=60_000)
-    settings = site.with_settings(sensor=(replay(record),))
+    settings = site.with_settings(sensor=(replay(record, speed=5.0),))
     config, hub = write_settings(settings, tmp_path / "unit.toml"), site.hub
     async with process(config) as first:
         async with talking_to(settings, site.crew.token) as vehicle:
@@ -403,6 +370,35 @@ async def test_agent_stranger_sees_nothing(site: Town) -> None:
                 assert json.loads(await answer.text())["ok"] is True
             async with http.get(started.vehicle.url + "/metrics") as answer:
                 assert "forerun_outbox_waiting" in await answer.text()
+
+
+async def test_agent_page_gets_a_snapshot_patches_and_answers_to_its_own_requests(
+    site: Town,
+) -> None:
+    async with (
+        running(site) as started,
+        started.vehicle.http.ws_connect(started.vehicle.url + "/ws") as socket,
+    ):
+
+        async def heard(kind: str) -> dict[str, Any]:
+            async with asyncio.timeout(10):
+                while (message := await socket.receive_json())["type"] != kind:
+                    pass
+            found: dict[str, Any] = message
+            return found
+
+        snapshot = await heard("snapshot")
+        assert snapshot["run"]["state"] == "idle"
+        await socket.send_json({"type": "action", "request": "r1", "action": "start_run"})
+        answer = await heard("answer")
+        assert (answer["request"], answer["ok"]) == ("r1", False)
+        assert "'start'" in answer["error"]
+        await socket.send_str("no json")
+        assert "JSON" in (await heard("error"))["error"]
+        started.hub.call()
+        while "run" not in (patch := await heard("patch")) or patch["run"]["state"] == "idle":
+            pass
+        assert patch["case"]["address"] == "12 Long Street"
 
 
 async def test_agent_second_one_in_the_same_folder_is_refused(site: Town) -> None:

@@ -1,0 +1,212 @@
+"""The crew's tablet in a browser: three taps, true times, what the ER saw, no lie when lost."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Page
+
+from onboard.sensors.settings import RouteSettings, Waypoint
+from onboard.settings import Place
+from streams.codec import open_body
+from streams.messages import Arrival, CaseNote, Milestone, PreAlert
+from tests.vehicle_town import Started, replay, running, town, write_record
+
+GPS = RouteSettings(
+    name="gps",
+    waypoints=(
+        Waypoint(latitude_deg=31.21, longitude_deg=121.46),
+        Waypoint(latitude_deg=31.23, longitude_deg=121.48),
+    ),
+)
+PLACE = Place(
+    hospital="first-hospital", label="First Hospital", latitude_deg=31.23, longitude_deg=121.48
+)
+VIEWS = ("call", "patient", "vitals", "alert", "navigate")
+
+
+@pytest.fixture
+async def started(tmp_path: Path) -> AsyncIterator[Started]:
+    """A vehicle with a recorded ECG and a drawn route, ready for a call."""
+    record = write_record(tmp_path, samples=120_000)
+    async with town(tmp_path) as site:
+        changes = {"sensor": (replay(record), GPS), "always": ("gps",), "places": (PLACE,)}
+        async with running(site, **changes) as found:
+            yield found
+
+
+async def open_tablet(open_page: Any, started: Started, **options: Any) -> Page:
+    page: Page = await open_page(f"{started.vehicle.url}/?key={started.vehicle.token}", **options)
+    return page
+
+
+async def begin_run(page: Page, started: Started, until: Any) -> str:
+    """Send the vehicle on a call and tap through to a run."""
+    case = started.hub.call()
+    started.hub.choose(case)
+    await until(page, "!!document.querySelector('.run-button')")
+    await page.click(".run-button")
+    await until(page, "!!document.querySelector('.stamp.main')")
+    return case
+
+
+def has_text(selector: str, text: str) -> str:
+    return f"(document.querySelector('{selector}')?.textContent ?? '').includes('{text}')"
+
+
+async def test_tablet_call_appears_by_itself_with_where_and_what(
+    started: Started, open_page: Any, until: Any
+) -> None:
+    page = await open_tablet(open_page, started)
+    await until(page, has_text(".empty", "No call"))
+    started.hub.call(address="1288 Century Avenue", complaint="fall from a ladder")
+    await until(page, has_text(".address", "1288 Century Avenue"))
+    assert await page.inner_text(".complaint") == "fall from a ladder"
+    assert "RED" in await page.inner_text(".case-head")
+
+
+async def test_tablet_pre_alert_takes_three_taps_and_shows_its_way(
+    started: Started, open_page: Any, until: Any, wait_for: Any
+) -> None:
+    page = await open_tablet(open_page, started)
+    case = await begin_run(page, started, until)
+    await page.click(".bar a[href='#/alert']")
+    await until(page, "!!document.querySelector('.alert-taps')")
+    begun = time.monotonic()
+    taps = ("button:has-text('STEMI')", "[aria-label='Male, about 60']", ".send")
+    for selector in taps:
+        box = await page.locator(selector).bounding_box()
+        assert box is not None
+        assert box["width"] >= 64
+        assert box["height"] >= 64
+        await page.click(selector)
+    await wait_for(lambda: started.hub.of("pre_alert"), "the alert at the hub")
+    assert time.monotonic() - begun < 15
+    body = open_body(started.hub.of("pre_alert")[0], PreAlert)
+    assert (body.pathway, body.severity, body.age_years, body.sex) == ("stemi", "red", 60, "male")
+    await until(page, has_text(".sent-way", "delivered"))
+    started.hub.acknowledge(case, "charge nurse")
+    await until(page, has_text(".sent-way", "seen by charge nurse"))
+    assert "charge nurse" in await page.inner_text(".receiver")
+
+
+async def test_tablet_wish_of_the_hospital_stands_on_every_view(
+    started: Started, open_page: Any, until: Any
+) -> None:
+    page = await open_tablet(open_page, started)
+    case = await begin_run(page, started, until)
+    note = CaseNote(text="Cath lab 2 is ready", at_ns=started.hub.now_ns())
+    started.hub.tell(case, "case_note", note, source="first-hospital")
+    for view in VIEWS:
+        await page.evaluate(f"location.hash = '#/{view}'")
+        await until(page, f"!!document.querySelector('main.{view}')")
+        await until(page, has_text(".wish", "Cath lab 2 is ready"))
+
+
+async def test_tablet_stamp_is_corrected_to_its_true_time(
+    started: Started, open_page: Any, until: Any, wait_for: Any
+) -> None:
+    page = await open_tablet(open_page, started)
+    await begin_run(page, started, until)
+    await page.click("button:has-text('En route')")
+    await wait_for(lambda: started.hub.of("milestone"), "the stamp")
+    await until(page, "!!document.querySelector('.stamp.stamped')")
+    await page.click(".stamp.stamped")
+    await page.click(".correction button:has-text('−5')")
+    await page.click(".correction .main")
+    await wait_for(lambda: len(started.hub.of("milestone")) == 2, "the correction")
+    first, second = (open_body(fact, Milestone) for fact in started.hub.of("milestone"))
+    assert second.corrects == started.hub.of("milestone")[0].id
+    assert (first.at_ns - second.at_ns) / 1e9 == pytest.approx(300, abs=1)
+    await until(page, has_text(".stamp.stamped", "corrected"))
+
+
+async def test_tablet_run_ends_with_a_reason_and_the_end_can_be_undone(
+    started: Started, open_page: Any, until: Any, wait_for: Any
+) -> None:
+    page = await open_tablet(open_page, started)
+    await begin_run(page, started, until)
+    await page.click(".run-row button")
+    await page.click(".choices button:has-text('Handed over')")
+    await wait_for(lambda: started.hub.of("run_ended"), "the end")
+    await page.click("button:has-text('Continue the run')")
+    await wait_for(lambda: len(started.hub.of("run_started")) == 2, "the run again")
+    await until(page, "!!document.querySelector('.stamp.main')")
+
+
+async def test_tablet_ecg_is_drawn_live_and_marked_as_a_recording(
+    started: Started, open_page: Any, until: Any
+) -> None:
+    page = await open_tablet(open_page, started)
+    await begin_run(page, started, until)
+    await page.keyboard.press("3")
+    await until(page, "document.querySelector('.ecg-strip')?.dataset.state === 'live'", 15)
+    shot = "document.querySelector('.ecg-trace').toDataURL()"
+    await until(page, f"{shot} !== (window.first ??= {shot})")
+    assert "recording" in await page.inner_text(".ecg-source")
+    assert "not a monitored alarm" in await page.inner_text(".ecg-foot")
+
+
+async def test_tablet_lost_link_is_said_and_taps_still_count(
+    started: Started, open_page: Any, until: Any, wait_for: Any
+) -> None:
+    page = await open_tablet(open_page, started)
+    await begin_run(page, started, until)
+    await started.town.broker.stop()
+    await until(page, has_text(".strip-part.lost", "Not connected since"), 20)
+    await page.click("button:has-text('En route')")
+    await until(page, has_text(".stamp.stamped .delivery", "made here"))
+    await until(page, has_text(".strip-part.lost", "Waiting to be delivered"))
+    await started.town.broker.start()
+    await wait_for(lambda: started.hub.of("milestone"), "the stamp at the hub", 30)
+    await until(page, has_text(".stamp.stamped .delivery", "delivered"), 20)
+
+
+async def test_tablet_both_languages_have_every_text(started: Started, open_page: Any) -> None:
+    folder = Path(__file__).parents[2] / "onboard" / "static" / "messages"
+    english, chinese = (
+        json.loads((folder / f"{name}.json").read_text("utf-8")) for name in ("en", "zh-CN")
+    )
+    assert english.keys() == chinese.keys()
+    page = await open_tablet(open_page, started, language="zh-CN")
+    assert await page.inner_text(".bar") != ""
+    assert "任务" in await page.inner_text(".bar")
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (1920, 1080)])
+async def test_tablet_views_fit_the_screen_and_have_no_serious_fault(
+    *,
+    started: Started,
+    open_page: Any,
+    until: Any,
+    axe_faults: Any,
+    screenshot: Any,
+    width: int,
+    height: int,
+) -> None:
+    page = await open_tablet(open_page, started, width=width, height=height)
+    case = await begin_run(page, started, until)
+    arrival = Arrival(
+        at_ns=started.hub.now_ns() + 380 * 10**9, position_ns=started.hub.now_ns(),
+        distance_m=4210, method="test",
+    )  # fmt: skip
+    await started.hub.stream("arrival", arrival, case)
+    for view in VIEWS:
+        await page.evaluate(f"location.hash = '#/{view}'")
+        await until(page, f"!!document.querySelector('main.{view}')")
+        if view == "navigate":
+            await until(page, "!!document.querySelector('.map-pin')")
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), view
+        small = await page.evaluate(
+            "[...document.querySelectorAll('main button')].filter((one) =>"
+            " !one.closest('.ecg-controls') && one.getBoundingClientRect().height < 48)"
+            ".map((one) => one.textContent)"
+        )
+        assert small == [], view
+        assert await axe_faults(page) == [], view
+        await screenshot(page, f"tablet-{view}-{width}")
