@@ -7,7 +7,7 @@ import { hasText, t } from "../shared/i18n.js";
 import { StatusBar } from "../shared/status_bar.js";
 import { AlarmSound } from "./alarm_sound.js";
 import { AcknowledgeButton, ArrivalCard, SeenBy, caseHash } from "./arrival_card.js";
-import { headline, nameOf, roleWord, rowsOf, sexAndAge } from "./card_words.js";
+import { headline, nameOf, originBand, roleWord, rowsOf, sexAndAge } from "./card_words.js";
 
 /** @typedef {import("./state.js").ArrivalState} ArrivalState */
 /** @typedef {import("./card_words.js").Row} Row */
@@ -48,7 +48,7 @@ export function Board({ state }) {
             number=${index + 1} />`)}</div>`
         : html`<${Nobody} state=${state} />`}
     </main>
-    ${aside.length > 0 && html`<aside class="hand-over" aria-label=${t("handover.title")}>
+    ${aside.length > 0 && html`<aside class="hand-over" tabindex="0" aria-label=${t("handover.title")}>
       <h2>${t("handover.title")}</h2>
       ${aside.map((row) => html`<${AsideCard} key=${row.key} row=${row} state=${state} />`)}</aside>`}
     <footer class="board-foot"><strong>${t("information")}</strong>
@@ -101,8 +101,10 @@ function RoleChoice({ state }) {
 function AsideCard({ row, state }) {
   const { card, patient } = row;
   const diverted = card.status === "stood_down";
+  const band = originBand(card, patient);
   const dismiss = () => void state.act({ action: "dismiss", case: card.case });
-  return html`<article class="card aside ${diverted ? "low" : ""} live" data-case=${card.case} tabindex="0"
+  return html`<article class="card aside ${diverted ? "low" : ""} live ${band.class}" data-band=${band.word}
+      data-case=${card.case} tabindex="0"
       onKeyDown=${(/** @type {KeyboardEvent} */ event) => { if (event.key === "Enter" && event.target === event.currentTarget) location.hash = caseHash(row); }}>
     ${diverted ? html`<h3 class="stand-down">${t("diverted.title")}</h3>` : html`<${OffLoad} row=${row} />`}
     <p class="aside-headline"><a href=${caseHash(row)}>${headline(card, patient)}</a></p>

@@ -63,7 +63,7 @@ export function PatientPage({ state, caseId, label }) {
     <section class="patient-left" aria-label=${t("atmist.label")}>
       <${Atmist} row=${row} state=${state} />
       <h3>${t("timeline.label")}</h3>
-      <div class="patient-timeline"><${Timeline} entries=${one.lines.value.map(entryOf)} /></div>
+      <div class="patient-timeline" tabindex="0" role="region" aria-label=${t("timeline.label")}><${Timeline} entries=${one.lines.value.map(entryOf)} /></div>
       ${current && html`<${NoteField} caseId=${caseId} state=${state} />`}
     </section>
     <section class="patient-centre">
@@ -71,7 +71,7 @@ export function PatientPage({ state, caseId, label }) {
       <p class="information"><strong>${t("information")}</strong></p>
       <${Trends} one=${one} patient=${patient} />
     </section>
-    <section class="patient-right live">
+    <section class="patient-right live" tabindex="0" aria-label=${t("patient.right")}>
       <${CabinVideo} caseId=${caseId} unit=${card.units[0]} on=${current && card.media.cabin !== "off"} state=${state} />
       <${VitalTiles} one=${one} patient=${patient} staleS=${state.staleS.value.vitals} size="console"
         banded=${band.origins} />
@@ -149,7 +149,7 @@ function Trends({ one, patient }) {
   });
   if (!series.length && !pressure.length) return html`<p class="muted no-trends">${t("trends.none")}</p>`;
   return html`<div class="trends">${[series, pressure].filter((part) => part.length).map((part) => html`<${TrendChart}
-    key=${part.map((one) => one.label).join()} series=${part} height=${150} />`)}</div>`;
+    key=${part.map((one) => one.label).join()} series=${part} height=${innerHeight < 900 ? 110 : 150} />`)}</div>`;
 }
 
 /** A sentence for the case's timeline, with its true time. @param {{caseId: string, state: ArrivalState}} props */
