@@ -117,6 +117,10 @@ export function SeenBy({ card }) {
 export function AcknowledgeButton({ card, state }) {
   const [asking, setAsking] = useState(false);
   const role = state.role.value;
+  const group = useRef(/** @type {HTMLSpanElement | null} */ (null));
+  useEffect(() => {
+    if (asking) group.current?.querySelector("button")?.focus(); // once: a redraw must not take the focus
+  }, [asking]);
   if (card.seen.some((mark) => mark.role === role && !mark.problem)) return null;
   const acknowledge = (/** @type {string} */ as) => {
     setAsking(false);
@@ -124,10 +128,9 @@ export function AcknowledgeButton({ card, state }) {
     void state.act({ action: "acknowledge", case: card.case, role: as });
   };
   if (asking && !role) {
-    return html`<span class="roles" role="group" aria-label=${t("role.ask")}>
+    return html`<span class="roles" role="group" ref=${group} aria-label=${t("role.ask")}>
       <span>${t("role.ask")}</span>
-      ${state.roles.value.map((name, index) => html`<button key=${name}
-        ref=${(/** @type {HTMLButtonElement | null} */ button) => { if (index === 0) button?.focus(); }}
+      ${state.roles.value.map((name) => html`<button key=${name}
         onClick=${() => acknowledge(name)}>${roleWord(name)}</button>`)}</span>`;
   }
   return html`<button class="main acknowledge" onClick=${() => (role ? acknowledge(role) : setAsking(true))}>
