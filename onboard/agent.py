@@ -46,6 +46,9 @@ from streams.topics import LANES
 DAY_NS = 24 * 3600 * 1_000_000_000
 TEND_S = 1.0
 CLEAN_S = 3600.0
+FAREWELL_S = 2.0
+"""Longest time for the last facts of an agent that is told to end."""
+
 PROBLEMS = 20
 """Refusals that are remembered for the tablet."""
 
@@ -275,6 +278,19 @@ class Agent:
             await cancel(self._media.pop(name))
         if self.camera:
             self.camera.end(self._bound())
+
+    async def leave(self) -> None:
+        """Close the recordings, and give what was made a moment to arrive; then ``run`` may end.
+
+        What does not arrive waits in the outbox for the next start.
+        """
+        await self.sensors.stop([table.name for table in self.settings.sensor])
+        self._make_track()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL_S):
+                while self.link.state.connected and self.outgoing.backlog().total:
+                    self.outgoing.freed.clear()
+                    await self.outgoing.freed.wait()
 
     async def _let_camera(self, *, wanted: bool) -> None:
         if self.camera is None:

@@ -83,7 +83,10 @@ async def _run(agent: Agent, settings: Settings, verify: Verify) -> None:
             listen = settings.listen
             async with listening(app, listen.host, listen.port, tls) as port:
                 _say_ready(ready_file, listen.host, port)
-                await asyncio.get_running_loop().create_future()  # until cancelled
+                try:
+                    await asyncio.get_running_loop().create_future()  # until cancelled
+                finally:
+                    await agent.leave()
     finally:
         ready_file.unlink(missing_ok=True)
 
