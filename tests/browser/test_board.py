@@ -194,7 +194,7 @@ async def test_patient_page_opens_by_key_shows_twelve_leads_and_says_information
     await er.vitals(case, 96)
     await er.play_ecg(case)
     page = await open_page(er.url, language=language, may_log=VIDEO_FAILS)
-    await until(page, "document.querySelector('.arrival') !== null")
+    await until(page, "document.querySelector('.arrival canvas') !== null")  # its effects have run
     await page.keyboard.press("1")
     await until(page, f"location.hash === '#/case/{case}'")
     await until(page, "document.querySelector('.patient-ecg .ecg-strip')?.dataset.state === 'live'")
