@@ -4,8 +4,8 @@
  * Browsers let a page sound only after a click, so the button is also how sound is switched on. The
  * pattern is that of a high priority alarm after IEC 60601-1-8 (ten pulses), every 10 s.
  */
-import { html, signal, useEffect } from "../shared/view.js";
-import { t } from "../shared/i18n.js";
+import { html, signal, useEffect } from "/static/shared/view.js";
+import { t } from "/static/shared/i18n.js";
 
 /** @typedef {import("./card_words.js").Row} Row */
 

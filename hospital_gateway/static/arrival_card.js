@@ -1,11 +1,11 @@
 /**
  * One patient on the board: headline concern, who, when, vital signs, what is needed, who has seen it.
  */
-import { html, useEffect, useRef, useState } from "../shared/view.js";
-import { ageInWords, now } from "../shared/clock.js";
-import { Delivery } from "../shared/delivery.js";
-import { t } from "../shared/i18n.js";
-import { Severity, levelClass } from "../shared/severity.js";
+import { html, useEffect, useRef, useState } from "/static/shared/view.js";
+import { ageInWords, now } from "/static/shared/clock.js";
+import { Delivery } from "/static/shared/delivery.js";
+import { t } from "/static/shared/i18n.js";
+import { Severity, levelClass } from "/static/shared/severity.js";
 import {
   detail, distance, etaFigure, headline, levelOf, nameOf, needWord, originBand, roleWord, severityWord,
   sexAndAge, stageOf,

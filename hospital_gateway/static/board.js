@@ -1,10 +1,10 @@
 /**
  * The arrival board: who is coming, most urgent first; beside them who is at the door or diverted.
  */
-import { html, useEffect, useRef } from "../shared/view.js";
-import { countdown, now, timeOfDay } from "../shared/clock.js";
-import { hasText, t } from "../shared/i18n.js";
-import { StatusBar } from "../shared/status_bar.js";
+import { html, useEffect, useRef } from "/static/shared/view.js";
+import { countdown, now, timeOfDay } from "/static/shared/clock.js";
+import { hasText, t } from "/static/shared/i18n.js";
+import { StatusBar } from "/static/shared/status_bar.js";
 import { AlarmSound } from "./alarm_sound.js";
 import { AcknowledgeButton, ArrivalCard, SeenBy, caseHash } from "./arrival_card.js";
 import { headline, nameOf, originBand, roleWord, rowsOf, sexAndAge } from "./card_words.js";

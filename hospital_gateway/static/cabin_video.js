@@ -1,18 +1,18 @@
 /**
  * The cabin's picture, with the truth about being live; its lateness by the time code in it, if any.
  */
-import { html, useEffect, useRef, useState } from "../shared/view.js";
-import { serverNow, timeOfDay } from "../shared/clock.js";
-import { t } from "../shared/i18n.js";
-import { TimeCodeReader } from "../shared/timecode.js";
-import { subscribe } from "../shared/whep.js";
+import { html, useEffect, useRef, useState } from "/static/shared/view.js";
+import { serverNow, timeOfDay } from "/static/shared/clock.js";
+import { t } from "/static/shared/i18n.js";
+import { TimeCodeReader } from "/static/shared/timecode.js";
+import { subscribe } from "/static/shared/whep.js";
 
 /** @typedef {import("./state.js").ArrivalState} ArrivalState */
 
 /** @param {{caseId: string, unit: string | undefined, on: boolean, state: ArrivalState}} props */
 export function CabinVideo({ caseId, unit, on, state }) {
   const video = useRef(/** @type {HTMLVideoElement | null} */ (null));
-  const [view, setView] = useState(/** @type {import("../shared/whep.js").ViewState | null} */ (null));
+  const [view, setView] = useState(/** @type {import("/static/shared/whep.js").ViewState | null} */ (null));
   const [muted, setMuted] = useState(true);
   useEffect(() => {
     if (!on || !unit || !video.current) return undefined;

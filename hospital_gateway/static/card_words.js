@@ -1,13 +1,13 @@
 /**
  * A patient in words: the headline concern first, then who, then when.
  */
-import { hasText, t } from "../shared/i18n.js";
-import { countdown } from "../shared/clock.js";
+import { hasText, t } from "/static/shared/i18n.js";
+import { countdown } from "/static/shared/clock.js";
 
 /** @typedef {import("./state.js").Card} Card */
 /** @typedef {import("./state.js").Patient} Patient */
 /** @typedef {import("./state.js").Eta} Eta */
-/** @typedef {import("../shared/severity.js").Level} Level */
+/** @typedef {import("/static/shared/severity.js").Level} Level */
 
 /** @type {Record<string, Level>} */
 // Green is no alarm: cyan would say "be aware" (IEC 60601-1-8), and green has no meaning there.

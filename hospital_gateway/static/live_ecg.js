@@ -4,13 +4,13 @@
  * The layout of a frame stands in hospital_gateway/live.py. A frame names its recording; what the
  * recording is (leads, scales) came with the case. A frame is decoded only when a strip shows it.
  */
-import { EcgBlockError, decodeFrame } from "../shared/ecg_block.js";
-import { EcgFeed, inMillivolts } from "../shared/ecg_feed.js";
-import { EcgStrip } from "../shared/ecg_strip.js";
+import { EcgBlockError, decodeFrame } from "/static/shared/ecg_block.js";
+import { EcgFeed, inMillivolts } from "/static/shared/ecg_feed.js";
+import { EcgStrip } from "/static/shared/ecg_strip.js";
 
 /** @typedef {import("./state.js").Card} Card */
-/** @typedef {import("../shared/ecg_strip.js").Drawn} Drawn */
-/** @typedef {import("../shared/ecg_block.js").EcgSetup} EcgSetup */
+/** @typedef {import("/static/shared/ecg_strip.js").Drawn} Drawn */
+/** @typedef {import("/static/shared/ecg_block.js").EcgSetup} EcgSetup */
 
 const VERSION = 1;
 const PAST = 0x01;

@@ -2,10 +2,10 @@
  * The hospital's page: the arrival board at `/`, a patient at `/#/case/ID` (`/#/case/ID/LABEL` where
  * a case has several).
  */
-import { html, render, signal, useEffect } from "../shared/view.js";
-import { t, loadMessages } from "../shared/i18n.js";
-import { LinkBar } from "../shared/status_bar.js";
-import { ageInWords, now, timeOfDay } from "../shared/clock.js";
+import { html, render, signal, useEffect } from "/static/shared/view.js";
+import { t, loadMessages } from "/static/shared/i18n.js";
+import { LinkBar } from "/static/shared/status_bar.js";
+import { ageInWords, now, timeOfDay } from "/static/shared/clock.js";
 import { Board } from "./board.js";
 import { PatientPage } from "./patient_page.js";
 import { ArrivalState } from "./state.js";

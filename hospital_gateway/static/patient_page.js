@@ -2,14 +2,14 @@
  * One patient: left what is known in the order of ATMIST and the timeline, centre the 12-lead ECG and
  * the trends, right the cabin and the vital signs.
  */
-import { html, useEffect, useRef, useState } from "../shared/view.js";
-import { now, timeOfDay } from "../shared/clock.js";
-import { EcgView as Strip } from "../shared/ecg_view.js";
-import { hasText, t } from "../shared/i18n.js";
-import { Severity, levelClass } from "../shared/severity.js";
-import { StatusBar } from "../shared/status_bar.js";
-import { Timeline } from "../shared/timeline.js";
-import { TrendChart } from "../shared/trend_chart.js";
+import { html, useEffect, useRef, useState } from "/static/shared/view.js";
+import { now, timeOfDay } from "/static/shared/clock.js";
+import { EcgView as Strip } from "/static/shared/ecg_view.js";
+import { hasText, t } from "/static/shared/i18n.js";
+import { Severity, levelClass } from "/static/shared/severity.js";
+import { StatusBar } from "/static/shared/status_bar.js";
+import { Timeline } from "/static/shared/timeline.js";
+import { TrendChart } from "/static/shared/trend_chart.js";
 import { AcknowledgeButton, ChainWarning, EtaBlock, SeenBy } from "./arrival_card.js";
 import { CabinVideo } from "./cabin_video.js";
 import {

@@ -5,13 +5,13 @@
  * they were made until the frame that shows them was handed to the screen. Video: by the time code in
  * the picture, where it carries one. A page in the background draws nothing and reports nothing.
  */
-import { serverNow } from "../shared/clock.js";
+import { serverNow } from "/static/shared/clock.js";
 
-/** @typedef {import("../shared/ecg_strip.js").Drawn} Drawn */
+/** @typedef {import("/static/shared/ecg_strip.js").Drawn} Drawn */
 
 const EVERY_MS = 1000;
-/** Samples of one draw that are told: at 60 draws a second and 500 Hz that is each one. */
-const PER_DRAW = 8;
+/** Samples of one draw that are told: each one, but for a burst after a hole. */
+const PER_DRAW = 64;
 const MOST = 1500;
 
 export class Reports {

@@ -1,9 +1,9 @@
 /**
  * What the page knows: cases as the server tells them, held in signals; and what it tells the server.
  */
-import { batch, computed, effect, signal } from "../shared/view.js";
-import { serverNow } from "../shared/clock.js";
-import { PageSocket } from "../shared/socket.js";
+import { batch, computed, effect, signal } from "/static/shared/view.js";
+import { serverNow } from "/static/shared/clock.js";
+import { PageSocket } from "/static/shared/socket.js";
 import { LiveEcg } from "./live_ecg.js";
 import { Reports } from "./reports.js";
 
@@ -16,7 +16,7 @@ import { Reports } from "./reports.js";
  */
 /**
  * @typedef {object} Ecg
- * @property {import("../shared/ecg_block.js").EcgSetup} setup
+ * @property {import("/static/shared/ecg_block.js").EcgSetup} setup
  * @property {string} device @property {string} purpose @property {number} started_ms
  * @property {string} origin @property {boolean} ended @property {boolean} [unassigned]
  */
@@ -127,7 +127,7 @@ export class ArrivalState {
     this.problem = signal("");
     /** What this seat is; asked once, kept in the browser. */
     this.role = signal(keptRole());
-    /** Cases whose ECG the page shows now. @type {import("../shared/view.js").Signal<string[]>} */
+    /** Cases whose ECG the page shows now. @type {import("/static/shared/view.js").Signal<string[]>} */
     this.looks = signal(/** @type {string[]} */ ([]));
     this.socket = new PageSocket("/ws", {
       onState: (message) => this.#take(message),

@@ -1,7 +1,7 @@
 /**
  * The timeline's lines in words of the page's language.
  */
-import { hasText, t } from "../shared/i18n.js";
+import { hasText, t } from "/static/shared/i18n.js";
 import { levelOf, roleWord, severityWord, sexAndAge } from "./card_words.js";
 
 /** @typedef {import("./state.js").Line} Line */
@@ -38,7 +38,7 @@ const WORDS = {
   acknowledged: (said) => t("line.acknowledged", { role: roleWord(said.role), hospital: said.hospital }),
 };
 
-/** @param {Line} line @returns {import("../shared/timeline.js").Entry} */
+/** @param {Line} line @returns {import("/static/shared/timeline.js").Entry} */
 export function entryOf(line) {
   const words = WORDS[line.kind];
   return {

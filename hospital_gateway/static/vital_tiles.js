@@ -1,9 +1,9 @@
 /**
  * The vital signs of a patient as tiles: which, in what order, and what stands together.
  */
-import { html } from "../shared/view.js";
-import { t } from "../shared/i18n.js";
-import { ValueTile } from "../shared/value_tile.js";
+import { html } from "/static/shared/view.js";
+import { t } from "/static/shared/i18n.js";
+import { ValueTile } from "/static/shared/value_tile.js";
 
 /** @typedef {import("./state.js").Case} Case */
 /** @typedef {import("./state.js").Patient} Patient */

@@ -22,6 +22,8 @@ import { theme, token } from "./theme.js";
 
 /** Silence after which the trace is no longer called live, ms. */
 const NOT_LIVE_AFTER_MS = 2000;
+/** Every second picture of a 60 Hz screen: twice the trace's own smoothness is not seen, but paid. */
+const DRAW_EVERY_MS = 30;
 /** The empty bar ahead of the sweep, mm of paper. */
 const ERASE_MM = 4;
 /** A lead whose median is further off than this is moved back to the baseline, mV. */
@@ -54,6 +56,7 @@ export class EcgStrip {
   #frame = 0;
   #drawnTo = -1;
   #dirtyFrom = Infinity;
+  /** Stretches that came after the head had passed them. @type {[number, number][]} */ #late = [];
   #lastArrivalMs = 0;
   /** @type {Map<number, {epoch: number, mv: number}>} */ #offsets = new Map();
   /** @type {Set<number>} */ #clipped = new Set();
@@ -90,8 +93,10 @@ export class EcgStrip {
     if (known >= 0 && first + samplesMv[0].length < known - this.buffer.capacity) this.restart();
     this.buffer.write(first, sourceMs, samplesMv);
     const late = first < this.#drawnTo;
-    if (late) this.#dirtyFrom = Math.min(this.#dirtyFrom, first);
-    else this.playout.arrived(first, performance.now());
+    if (late) {
+      this.#dirtyFrom = Math.min(this.#dirtyFrom, first);
+      this.#late.push([first, Math.min(this.#drawnTo, first + samplesMv[0].length)]);
+    } else this.playout.arrived(first, performance.now());
     this.#lastArrivalMs = Date.now();
   }
 
@@ -137,11 +142,14 @@ export class EcgStrip {
         this.pxPerMm.value, theme.value, this.frozenAtMs.value];
       this.#repaint();
     });
-    const run = () => {
+    let drawnMs = 0;
+    const run = (/** @type {number} */ nowMs) => {
       this.#frame = requestAnimationFrame(run);
+      if (nowMs - drawnMs < DRAW_EVERY_MS) return;
+      drawnMs = nowMs;
       this.#draw();
     };
-    run();
+    this.#frame = requestAnimationFrame(run);
     this.#undo = [() => sized.disconnect(), () => clearInterval(watch), settings,
       () => cancelAnimationFrame(this.#frame)];
     return () => this.detach();
@@ -200,6 +208,8 @@ export class EcgStrip {
     for (const cell of this.#cells) if (cell.lead >= 0) this.#drawCell(trace, cell, from, to);
     this.#drawnTo = to;
     this.#dirtyFrom = Infinity;
+    // What came too late for its moment is drawn now, and is as old as it is.
+    for (const [first, end] of this.#late.splice(0)) this.#report(first, end);
     if (to > from) this.#report(Math.max(from, this.buffer.begin), to);
   }
 
