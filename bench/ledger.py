@@ -17,11 +17,12 @@ import numpy as np
 
 from bench.city import HUB
 from bench.running_city import facts_waiting
+from streams.chain import Stored
 from streams.clock import SystemClock
 from streams.codec import open_body
 from streams.ecg_leads import Samples
 from streams.export import pages
-from streams.journal import Journal, Stored
+from streams.journal import Journal
 from streams.messages import HospitalChosen, HospitalStoodDown
 from streams.outbox import Outbox
 from streams.recordings import Recording, Recordings

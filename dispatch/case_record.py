@@ -18,13 +18,14 @@ from dispatch.case_actions import Action, OpenCase, decide
 from dispatch.cases import CaseBook
 from dispatch.errors import ConflictError
 from dispatch.units import Fleet
+from streams.chain import Arrived, Refused, Stored
 from streams.clock import Clock
 from streams.codec import encode
 from streams.delivery import Examined
 from streams.errors import StorageError
 from streams.health import DUPLICATES, REFUSED, STORED
 from streams.identity import new_id
-from streams.journal import Arrived, Journal, Refused, Stored
+from streams.journal import Journal
 from streams.messages import Lane
 from streams.outbox import Draft, Outbox
 from streams.topics import find

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from streams.chain import Stored
 from streams.codec import any_body
-from streams.journal import Stored
 from streams.messages import (
     CaseFact,
     Envelope,

@@ -13,8 +13,8 @@ from typing import Literal
 
 from dispatch.timeline import Entry, entry_of
 from dispatch.vital_signs import VitalSigns, measure, offset_ns
+from streams.chain import Stored
 from streams.codec import any_body
-from streams.journal import Stored
 from streams.messages import (
     Acknowledged,
     Body,

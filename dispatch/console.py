@@ -21,10 +21,11 @@ from dispatch.arrival import Travel
 from dispatch.case_pages import Reached
 from dispatch.case_record import CaseRecord
 from dispatch.suggestion import suggest_hospitals, suggest_units
+from streams.chain import Stored
 from streams.clock import Clock
 from streams.errors import ForerunError
 from streams.health import LATENCY
-from streams.journal import Journal, Stored
+from streams.journal import Journal
 from streams.web import HOLDER, PageSocket, RequestError, serve_page
 
 PAUSE_S = 0.1

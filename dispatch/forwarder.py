@@ -16,12 +16,13 @@ import structlog
 
 from dispatch.case_routing import Forward, Router, draft_of, wants
 from streams import topics
+from streams.chain import Stored
 from streams.clock import Clock
 from streams.codec import decode, open_body
 from streams.delivery import Sender
 from streams.errors import StorageError
 from streams.health import WAITING
-from streams.journal import Journal, Stored
+from streams.journal import Journal
 from streams.messages import CaseFact, Envelope, Lane, Receipt
 from streams.outbox import Draft, Outbox
 from streams.topics import LANES, Scope

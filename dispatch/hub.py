@@ -27,8 +27,9 @@ from dispatch.units import Fleet
 from dispatch.whip_whep import add_relay_routes
 from streams import health
 from streams import web as pages
+from streams.chain import Stored
 from streams.clock import Clock
-from streams.journal import Journal, Stored
+from streams.journal import Journal
 from streams.outbox import Outbox
 from streams.transport.nats import NatsTransport
 

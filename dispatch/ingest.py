@@ -17,12 +17,13 @@ import structlog
 
 from dispatch.case_record import CaseRecord
 from streams import topics
+from streams.chain import Arrived, Refused
 from streams.clock import Clock
 from streams.codec import encode
 from streams.delivery import Examined, examine
 from streams.errors import ForerunError, StorageError, TransportError
 from streams.health import LATENCY
-from streams.journal import Arrived, Journal, Refused
+from streams.journal import Journal
 from streams.messages import Receipt, Refusal
 from streams.outbox import Draft, Outbox
 from streams.topics import Scope

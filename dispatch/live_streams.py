@@ -16,12 +16,12 @@ from dispatch.case_record import CaseRecord
 from dispatch.cases import Case, position_of
 from dispatch.units import Unit, place
 from streams import topics
+from streams.chain import Stored
 from streams.clock import Clock
 from streams.codec import decode, encode, open_body
 from streams.delivery import Examined, examine
 from streams.errors import ForerunError, MalformedError, TransportError
 from streams.health import DROPPED, REFUSED
-from streams.journal import Stored
 from streams.messages import Arrival, Envelope, Position, Receipt, TimeReply, TimeRequest
 from streams.outbox import Draft, Outbox
 from streams.topics import Party, Scope

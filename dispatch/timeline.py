@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
+from streams.chain import Stored
 from streams.codec import any_body
-from streams.journal import Stored
 from streams.messages import Body, CaseNote, DeviceEvent, EcgStarted, Milestone, Origin
 
 SILENT = frozenset({"ecg_record", "track", "vitals"})

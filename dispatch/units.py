@@ -13,8 +13,8 @@ import msgspec
 
 from dispatch.arrival import Place
 from dispatch.errors import UnknownError
+from streams.chain import Stored
 from streams.codec import any_body
-from streams.journal import Stored
 from streams.messages import Arrival, Name, Position, SensorState, ShortText, Track
 from streams.topics import TOPICS
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from streams.journal import Stored
+from streams.chain import Stored
 from streams.messages import Numeric, Origin, Validity, Vitals
 
 HISTORY = 120

@@ -20,8 +20,8 @@ import msgspec
 from hospital_gateway.patients import Alert, Latest, Patient, Recording, Stamped
 from hospital_gateway.timeline import Entry, Timeline, entry_of
 from hospital_gateway.vital_trends import Point, Trend, points_of
+from streams.chain import Stored
 from streams.codec import any_body
-from streams.journal import Stored
 from streams.messages import (
     Acknowledged,
     Body,

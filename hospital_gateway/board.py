@@ -27,8 +27,8 @@ from hospital_gateway.cards import (
 )
 from hospital_gateway.errors import NotCurrentError, UnknownCaseError
 from hospital_gateway.replica_chain import Link, ReplicaChain
+from streams.chain import Stored
 from streams.health import REFUSED
-from streams.journal import Stored
 from streams.messages import Acknowledged
 
 Curve = list[tuple[float, float | None]]

@@ -24,11 +24,12 @@ from hospital_gateway.errors import CarriedFactError
 from hospital_gateway.latency import Latencies
 from hospital_gateway.replica_chain import Link
 from streams.cancellation import heed_cancellation
+from streams.chain import Arrived, Refused, Stored
 from streams.codec import any_body, decode, encode, open_body
 from streams.delivery import Examined, examine
 from streams.errors import ForerunError, StorageError, TransportError
 from streams.health import DUPLICATES, LATENCY, REFUSED, STORED
-from streams.journal import Arrived, Journal, Refused, Stored
+from streams.journal import Journal
 from streams.messages import CaseFact, Envelope, Receipt, Refusal
 from streams.outbox import Draft, Outbox
 from streams.topics import find

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
-from streams.journal import GENESIS, link_digest
+from streams.chain import GENESIS, link_digest
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from streams.journal import Stored
+from streams.chain import Stored
 from streams.messages import Body, CaseNote, DeviceEvent, EcgStarted, Milestone, Origin
 
 KEPT = 500

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 import structlog
 
 from streams.cancellation import heed_cancellation
+from streams.chain import Arrived, Refused
 from streams.clock import Clock
 from streams.codec import any_body, decode
 from streams.errors import ForerunError, MalformedError, TransportError
 from streams.inbox import Line
-from streams.journal import Arrived, Refused
 from streams.messages import Envelope, Lane, Receipt
 from streams.outbox import Entry, Outbox
 from streams.topics import LANES, Address, Party, parse

@@ -20,9 +20,10 @@ from typing import Any
 import msgpack
 import msgspec
 
+from streams.chain import Stored, verify
 from streams.codec import any_body
 from streams.errors import ConfigError, StorageError
-from streams.journal import Journal, Stored, verify
+from streams.journal import Journal
 from streams.messages import EcgRecord
 from streams.recordings import Recording, Recordings
 from streams.waveform_record import write_wfdb

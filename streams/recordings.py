@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from streams.chain import Stored
 from streams.codec import open_body
 from streams.ecg_block import EcgBlockError, EcgSetup, Frame, decode_frame
 from streams.ecg_leads import Samples
 from streams.errors import StorageError
-from streams.journal import Stored
 from streams.messages import EcgEnded, EcgRecord, EcgStarted, Origin
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+from streams.chain import GENESIS, Stored, link
 from streams.codec import encode_body
 from streams.identity import new_id
-from streams.journal import GENESIS, Stored, link
 from streams.messages import VERSION, Body, Envelope, Origin
 from streams.topics import find
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from streams.chain import GENESIS, Stored, link
 from streams.codec import encode, encode_body
 from streams.ecg_block import EcgSetup, Lead
 from streams.identity import new_id
-from streams.journal import GENESIS, Stored, link
 from streams.messages import (
     VERSION,
     Body,
@@ -19,6 +19,7 @@ from streams.messages import (
     Milestone,
     Numeric,
     PreAlert,
+    Stage,
     UnitAssigned,
     Vitals,
 )
@@ -114,7 +115,7 @@ class CaseWriter:
 
     def stage(
         self,
-        stage: str,
+        stage: Stage,
         at_ns: int | None = None,
         *,
         offset_ns: int = 0,

@@ -16,12 +16,13 @@ from typing import Any, Self
 from streams.authority import client_context
 from streams.broker import Broker, BrokerSettings, Ports, credentials_directory
 from streams.broker_rights import stream_name
+from streams.chain import Arrived, Stored
 from streams.clock import SystemClock
 from streams.codec import decode, encode, encode_body, open_body
 from streams.credentials import Credential, issue
 from streams.delivery import Examined, Sender, examine
 from streams.identity import new_id
-from streams.journal import Arrived, Journal, Stored
+from streams.journal import Journal
 from streams.messages import (
     VERSION,
     Arrival,

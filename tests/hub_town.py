@@ -25,12 +25,13 @@ from streams import topics
 from streams.authority import client_context
 from streams.broker import Broker, BrokerSettings, Ports, credentials_directory
 from streams.broker_rights import stream_name
+from streams.chain import Arrived, verify
 from streams.clock import SystemClock
 from streams.codec import decode, encode, open_body
 from streams.credentials import Role, credential_path, issue
 from streams.delivery import Examined, Sender, examine
 from streams.inbox import Inbox
-from streams.journal import Arrived, Journal, verify
+from streams.journal import Journal
 from streams.messages import CaseFact, Envelope, Receipt
 from streams.outbox import Draft, Outbox
 from streams.topics import Scope

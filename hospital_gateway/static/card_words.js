@@ -40,7 +40,7 @@ export function detail(card, patient) {
   return [patient.text, card.complaint].filter((words) => words && words !== title).join(" · ");
 }
 
-/** @param {Patient} patient @returns {string} "M ~60", "F 82", "unknown sex, unknown age" */
+/** @param {Pick<Patient, "sex" | "age_years" | "age_is_estimate">} patient @returns {string} "M ~60", "F 82", "unknown sex, unknown age" */
 export function sexAndAge({ sex, age_years: age, age_is_estimate: estimated }) {
   const years = age === null ? t("age.unknown") : `${estimated ? "~" : ""}${age}`;
   return `${t(`sex.${sex}`)} ${years}`;

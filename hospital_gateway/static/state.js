@@ -127,7 +127,7 @@ export class ArrivalState {
     this.problem = signal("");
     /** What this seat is; asked once, kept in the browser. */
     this.role = signal(keptRole());
-    /** Cases whose ECG the page shows now. @type {import("/static/shared/view.js").Signal<string[]>} */
+    /** Cases whose ECG the page shows now. */
     this.looks = signal(/** @type {string[]} */ ([]));
     this.socket = new PageSocket("/ws", {
       onState: (message) => this.#take(message),

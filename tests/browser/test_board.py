@@ -26,7 +26,9 @@ from streams.messages import (
     HospitalStoodDown,
     Milestone,
     Numeric,
+    Pathway,
     PreAlert,
+    Severity,
     UnitAssigned,
     Vitals,
 )
@@ -58,7 +60,7 @@ class Er:
         self.playing: list[asyncio.Task[None]] = []
 
     async def patient(
-        self, *, unit: str = "unit-1", pathway: str = "stemi", severity: str = "red",
+        self, *, unit: str = "unit-1", pathway: Pathway = "stemi", severity: Severity = "red",
         alias: str = "Blue Heron", complaint: str = "chest pain", patient: str = "1",
         eta_s: float | None = None, origin: str = "live",
     ) -> str:  # fmt: skip

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import wfdb
 
+from streams.chain import Arrived
 from streams.clock import SystemClock
 from streams.codec import encode
 from streams.ecg_block import encode_frame
@@ -19,7 +20,7 @@ from streams.errors import ConfigError
 from streams.export import command, export_case, utc
 from streams.identity import new_id
 from streams.inbox import Line
-from streams.journal import Arrived, Journal
+from streams.journal import Journal
 from streams.messages import CaseNote, EcgEnded, EcgRecord, EcgStarted
 from streams.outbox import Draft, Outbox
 

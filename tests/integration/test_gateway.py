@@ -21,10 +21,11 @@ from hospital_gateway.gateway import serve
 from hospital_gateway.live import PAST
 from hospital_gateway.settings import Settings
 from streams.authority import client_context
+from streams.chain import verify
 from streams.codec import encode
 from streams.credentials import issue
 from streams.identity import new_id
-from streams.journal import Journal, verify
+from streams.journal import Journal
 from streams.messages import (
     CaseFact,
     CaseOpened,
@@ -395,7 +396,7 @@ async def test_hub_with_another_clock_gives_the_board_its_time(tmp_path: Path) -
 
             async def set_right() -> bool:
                 now_ms = (await here.get("/api/board"))["now_ms"]
-                return abs(now_ms - hub.now_ns() / 1e6) < 500
+                return bool(abs(now_ms - hub.now_ns() / 1e6) < 500)
 
             await town.until(set_right, "the board shows the hub's time")
             case = await town.case()

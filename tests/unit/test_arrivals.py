@@ -11,7 +11,7 @@ from hospital_gateway.arrivals import Arrivals
 from hospital_gateway.board import Board, Eta
 from hospital_gateway.errors import NotCurrentError, UnknownCaseError
 from hospital_gateway.replica_chain import Link, ReplicaChain
-from streams.journal import Stored
+from streams.chain import Stored
 from streams.messages import (
     Acknowledged,
     CaseAmended,

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatch.case_routing import Router, draft_of, wants
+from streams.chain import Stored
 from streams.codec import decode, open_body
 from streams.identity import new_id
-from streams.journal import Stored
 from streams.messages import (
     Acknowledged,
     Body,

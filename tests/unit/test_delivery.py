@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams import topics
+from streams.chain import Refused
 from streams.clock import SystemClock
 from streams.codec import decode, encode, encode_body
 from streams.delivery import RESEND_NS, WINDOW, Examined, Sender, SendPlan, examine
 from streams.errors import TransportError
 from streams.identity import new_id
 from streams.inbox import Inbox, Line
-from streams.journal import Refused
 from streams.messages import CaseNote, EcgRecord, Position, Receipt, RunStarted
 from streams.outbox import Draft, Outbox
 

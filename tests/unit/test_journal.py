@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from streams.chain import Arrived, Refused, verify
 from streams.clock import SystemClock
 from streams.codec import encode
 from streams.errors import StorageError
 from streams.identity import new_id
 from streams.inbox import Line
-from streams.journal import Arrived, Journal, Refused, verify
+from streams.journal import Journal
 from streams.messages import CaseNote
 from streams.outbox import Draft, Outbox
 
