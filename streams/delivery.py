@@ -18,7 +18,7 @@ from streams.cancellation import heed_cancellation
 from streams.chain import Arrived, Refused
 from streams.clock import Clock
 from streams.codec import any_body, decode
-from streams.errors import ForerunError, MalformedError, TransportError
+from streams.errors import ForerunError, MalformedError, StorageError, TransportError
 from streams.inbox import Line
 from streams.messages import Envelope, Lane, Receipt
 from streams.outbox import Entry, Outbox
@@ -147,10 +147,17 @@ class Sender:
         self._wake.set()
 
     def take_receipt(self, receipt: Receipt) -> None:
-        """Take a receipt that came for this source."""
+        """Take a receipt that came for this source.
+
+        Where the outbox's disk fails nothing is freed; the next receipt says the same and more.
+        """
         if receipt.epoch != self._outbox.epoch:
             return
-        self._outbox.take_receipt(self._destination, receipt)
+        try:
+            self._outbox.take_receipt(self._destination, receipt)
+        except StorageError as error:
+            log.error("receipt not taken", destination=self._destination, error=str(error))  # noqa: TRY400 -- the text says all
+            return
         self.plan.take_receipt(receipt, self._clock.monotonic_ns())
         for refusal in receipt.refused:
             log.error("fact refused", id=refusal.id, reason=refusal.reason, text=refusal.text)

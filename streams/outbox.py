@@ -231,18 +231,25 @@ class Outbox:
 
         A receipt for another epoch, or for more than was made, frees nothing beyond what is
         there: it cannot do harm.
+
+        Raises:
+            StorageError: The disk fails; nothing was freed, the next receipt frees it.
         """
         if receipt.epoch != self.epoch:
             return 0
         freed = 0
-        with _Transaction(self._db):
-            for lane, stored in receipt.stored.items():
-                if lane not in LANES:
-                    continue
-                key = (destination, LANES.index(lane), stored)
-                freed += self._db.execute(
-                    "DELETE FROM facts WHERE destination = ? AND lane = ? AND sequence <= ?", key
-                ).rowcount
+        try:
+            with _Transaction(self._db):
+                for lane, stored in receipt.stored.items():
+                    if lane not in LANES:
+                        continue
+                    key = (destination, LANES.index(lane), stored)
+                    freed += self._db.execute(
+                        "DELETE FROM facts WHERE destination = ? AND lane = ? AND sequence <= ?",
+                        key,
+                    ).rowcount
+        except sqlite3.Error as error:
+            raise StorageError(f"outbox {self.path}: {error}; free space on the disk") from error
         return freed
 
     def destinations(self) -> list[str]:

@@ -159,6 +159,24 @@ async def test_sender_waits_without_a_path_and_delivers_when_it_is_back(outbox: 
         task.cancel()
 
 
+async def test_sender_whose_disk_fails_at_a_receipt_goes_on_and_frees_at_the_next(
+    outbox: Outbox,
+) -> None:
+    outbox.add("hub", NOTE)
+
+    async def publish(kind: str, data: bytes) -> None:
+        del kind, data
+
+    sender = Sender(outbox, "hub", publish, SystemClock())
+    receipt = Receipt(epoch=outbox.epoch, stored={"facts": 1})
+    outbox._db.execute("PRAGMA query_only = ON")
+    sender.take_receipt(receipt)
+    assert outbox.depth("hub").waiting == {"facts": 1}
+    outbox._db.execute("PRAGMA query_only = OFF")
+    sender.take_receipt(receipt)
+    assert outbox.depth("hub").waiting == {}
+
+
 def test_examine_good_fact_gives_its_line_and_the_corrected_time(outbox: Outbox) -> None:
     envelope = msgspec.structs.replace(outbox.add("hub", NOTE), offset_ns=-5)
     examined = examine(TOPIC, encode(envelope), 99, "unit")
