@@ -140,7 +140,9 @@ class EcgPath:
             self._end(self._open.pop(key))
         self._open[key] = self._begin(sensor, origin, began, 0)
 
-    def chunk(self, sensor: str, chunk: EcgChunk, now_ns: int) -> tuple[OpenRecording, bytes]:
+    def chunk(
+        self, sensor: str, chunk: EcgChunk, now_ns: int, *, live: bool = True
+    ) -> tuple[OpenRecording, bytes]:
         """Record a chunk, send it live, and make a fact when enough is together.
 
         Returns the recording, which is a new one when the binding has changed, and the frame.
@@ -149,6 +151,8 @@ class EcgPath:
             sensor: Who gives it.
             chunk: The samples.
             now_ns: Monotonic time.
+            live: Whether it is of this moment; a recording that is read in as fast as it goes
+                only fills the record.
 
         Raises:
             StorageError: The disk is full or fails, or a sample before it is missing.
@@ -162,8 +166,11 @@ class EcgPath:
         first, count = chunk.first_sample - recording.base, len(chunk.samples)
         frame = encode_frame(recording.setup, first, chunk.samples)
         recording.segment.append(first, count, frame)
-        live = EcgLive(setup_id=recording.setup.setup_id, frame=frame, newest_ns=chunk.newest_ns)
-        self._send_live(self._outgoing.frame(_draft(recording, "ecg_live", live)))
+        if live:
+            body = EcgLive(
+                setup_id=recording.setup.setup_id, frame=frame, newest_ns=chunk.newest_ns
+            )
+            self._send_live(self._outgoing.frame(_draft(recording, "ecg_live", body)))
         if not recording.pending:
             recording.pending_since_ns = now_ns
         recording.pending.append(frame)

@@ -63,14 +63,15 @@ class Intake:
         Raises:
             StorageError: The disk is full or fails.
         """
-        if getattr(table, "speed", 1.0) == 0:
+        live = getattr(table, "speed", 1.0) != 0
+        if not live:
             await self._wait_for_room()
         match reading:
             case EcgBegan():
                 self._ecg.began(sensor.name, sensor.origin, reading)
                 self.changed("ecg")
             case EcgChunk():
-                self._take_chunk(sensor, reading)
+                self._take_chunk(sensor, reading, live=live)
             case EcgFinished():
                 self._ecg.finished(sensor.name, reading.setup_id)
                 self.changed("ecg")
@@ -85,11 +86,13 @@ class Intake:
             case SensorState():
                 self._make("sensor_state", reading, sensor)
 
-    def _take_chunk(self, sensor: Sensor, chunk: EcgChunk) -> None:
-        recording, frame = self._ecg.chunk(sensor.name, chunk, self._clock.monotonic_ns())
+    def _take_chunk(self, sensor: Sensor, chunk: EcgChunk, *, live: bool) -> None:
+        now_ns = self._clock.monotonic_ns()
+        recording, frame = self._ecg.chunk(sensor.name, chunk, now_ns, live=live)
         if recording.segment.samples == len(chunk.samples):  # its first: it may be a new one
             self.changed("ecg")
-        self.framed(recording, frame, chunk.newest_ns)
+        if live:
+            self.framed(recording, frame, chunk.newest_ns)
 
     def _make(self, kind: str, body: Body, sensor: Sensor) -> None:
         binding = self._binding()

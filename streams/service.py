@@ -17,6 +17,10 @@ from aiohttp import web
 from streams.errors import ConfigError
 
 
+INSIST_S = 6.0
+"""How long a service may take to close before what is left is cancelled again."""
+
+
 def set_up_logs(service: str, *, level: str = "info") -> None:
     """Send structured logs to standard error: JSON lines, or readable ones on a terminal."""
     terminal = sys.stderr.isatty()
@@ -43,15 +47,28 @@ def set_up_logs(service: str, *, level: str = "info") -> None:
 def run(service: Callable[[], Coroutine[Any, Any, None]]) -> int:
     """Run a service until it ends, SIGINT or SIGTERM; return the exit status.
 
-    The signals cancel the service, whose ``async with`` blocks then close what they opened.
+    The signals cancel the service, whose ``async with`` blocks then close what they opened. A
+    task that is still there after ``INSIST_S`` is cancelled again: Python 3.11's ``wait_for``
+    can swallow a cancellation that comes at the same moment as its result (python/cpython
+    #86296), and libraries use it.
     """
 
     async def until_stopped() -> None:
         task = asyncio.current_task()
         assert task is not None
         loop = asyncio.get_running_loop()
+
+        def insist() -> None:
+            for one in asyncio.all_tasks(loop):
+                one.cancel()
+            loop.call_later(INSIST_S, insist)
+
+        def stop() -> None:
+            task.cancel()
+            loop.call_later(INSIST_S, insist)
+
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, task.cancel)
+            loop.add_signal_handler(number, stop)
         await service()
 
     try:

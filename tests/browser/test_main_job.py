@@ -32,7 +32,7 @@ addEventListener("keydown", () => {
 }, true);
 """
 
-TRACE = "document.querySelector('canvas').toDataURL().length"
+TRACE = "document.querySelector('canvas.ecg-trace').toDataURL().length"
 
 
 @pytest.fixture
@@ -55,6 +55,7 @@ async def open_case_by_keyboard(console: Page) -> str:
     await console.keyboard.press("Enter")
     row = console.locator(".row[aria-current=true]")
     await expect(row).to_contain_text("88 Garden Road")
+    await expect(console.locator("[name=address]")).to_have_count(0)
     return str(await row.get_attribute("data-case"))
 
 
@@ -114,7 +115,7 @@ async def test_patient_page_shows_a_moving_trace_and_the_cabin_video_plays(
         " && document.querySelector('video').currentTime > 1",
         timeout_s=30,
     )
-    await patient.locator("canvas").first.wait_for()
+    await patient.locator("canvas.ecg-trace").first.wait_for()
     before = await patient.evaluate(TRACE)
     await until(patient, f"{TRACE} !== {before}", timeout_s=15)
     at = await patient.evaluate("document.querySelector('video').currentTime")
