@@ -16,7 +16,6 @@ from aiohttp import web
 
 from streams.errors import ConfigError
 
-
 INSIST_S = 6.0
 """How long a service may take to close before what is left is cancelled again."""
 
