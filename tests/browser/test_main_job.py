@@ -62,9 +62,14 @@ async def open_case_by_keyboard(console: Page) -> str:
 async def send_unit_by_keyboard(console: Page) -> None:
     await console.locator("[data-party=unit] .choice.first").wait_for()
     await console.keyboard.press("u")
-    await console.locator("[data-confirm]").wait_for()
+    await confirm_by_keyboard(console)
+    await expect(console.locator("[data-party=unit] .party-name")).to_contain_text("Ambulance")
+
+
+async def confirm_by_keyboard(console: Page) -> None:
+    await expect(console.locator("[data-confirm]")).to_be_enabled()
     await console.keyboard.press("Enter")
-    await expect(console.locator("[data-party=unit]")).to_contain_text("Ambulance")
+    await expect(console.locator("[data-confirm]")).to_have_count(0)
 
 
 async def test_case_opened_in_the_console_is_on_the_right_board_within_a_second_and_no_other(
@@ -80,11 +85,9 @@ async def test_case_opened_in_the_console_is_on_the_right_board_within_a_second_
     await send_unit_by_keyboard(console)
     await console.locator("[data-party=hospital] .choice.first").wait_for()
     await console.keyboard.press("h")
-    await console.locator("[data-confirm]").wait_for()
-    await console.keyboard.press("Enter")
+    await confirm_by_keyboard(console)
+    await expect(console.locator("[data-party=hospital] .party-name")).to_contain_text("Hospital")
     chosen = await city.client.get(city.urls[HUB], f"/api/cases/{case}")
-    while not chosen["hospital"]:
-        chosen = await city.client.get(city.urls[HUB], f"/api/cases/{case}")
     right = boards.pop(str(chosen["hospital"]))
     await right.locator(f"[data-case='{case}']").wait_for(timeout=10_000)
     appeared = await right.evaluate(f"window.appeared['{case}']")
