@@ -224,11 +224,18 @@ def examine(topic: str, data: bytes, received_ns: int, maker: Party) -> Examined
         # From here on it is the maker's own, so a refusal answers its number.
         line, sequence = _line(envelope), envelope.sequence
         any_body(envelope)
+        corrected_ns = _corrected_ns(envelope)
     except ForerunError as error:
         return Refused(received_ns, topic, error.reason, str(error), data, line, sequence)
-    corrected_ns = max(0, envelope.source_ns + (envelope.offset_ns or 0))
     arrived = Arrived(data, received_ns, corrected_ns, line, sequence)
     return Examined(address, envelope, arrived)
+
+
+def _corrected_ns(envelope: Envelope) -> int:
+    corrected_ns = envelope.source_ns + (envelope.offset_ns or 0)
+    if not 0 <= corrected_ns < 2**63:
+        raise MalformedError(f"{envelope.kind}: made at {corrected_ns} ns is no time")
+    return corrected_ns
 
 
 def _check_place(address: Address, envelope: Envelope, maker: Party) -> None:

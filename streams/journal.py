@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+import structlog
 
 from streams.chain import GENESIS, Arrived, Refused, Stored, link
 from streams.codec import decode
 from streams.errors import StorageError
+from streams.health import REFUSED as REFUSED_MESSAGES
 from streams.inbox import Inbox, Line
 
 GROUP = 500
@@ -29,6 +31,7 @@ GROUP = 500
 WAITING = 10_000
 """Facts that may wait for a commit; beyond, ``append`` waits for room."""
 
+log = structlog.get_logger(__name__)
 _metadata = sa.MetaData()
 
 FACTS = sa.Table(
@@ -207,19 +210,15 @@ class Journal:
             group = [await self._queue.get()]
             while len(group) < GROUP and not self._queue.empty():
                 group.append(self._queue.get_nowait())
-            outcome: list[Stored | None] | StorageError
-            try:
-                outcome = await self._in_thread(self._commit, [item for item, _ in group])
-            except StorageError as error:
-                outcome = error
-            for number, (_, future) in enumerate(group):
+            outcomes = await self._in_thread(self._commit_apart, [item for item, _ in group])
+            for outcome, (_, future) in zip(outcomes, group, strict=True):
                 self._queue.task_done()
                 if future.cancelled():
                     continue
                 if isinstance(outcome, StorageError):
                     future.set_exception(outcome)
                 else:
-                    future.set_result(outcome[number])
+                    future.set_result(outcome)
 
     async def _in_thread(self, function: Any, *arguments: Any) -> Any:
         loop = asyncio.get_running_loop()
@@ -243,6 +242,33 @@ class Journal:
     def _restore(self, connection: sa.Connection) -> None:
         for source, epoch, lane, stored, ahead in connection.execute(sa.select(PROGRESS)):
             self.inbox.restore(Line(source, epoch, lane), stored, ahead)
+
+    def _commit_apart(self, group: list[Arrived | Refused]) -> list[Stored | StorageError | None]:
+        """Store a group; where it fails as a whole, each alone, so that one cannot block others.
+
+        What the database cannot hold at any time (a number too large, a broken rule) is kept as
+        refused and answered; a disk that is full or gone is an error, and the source repeats.
+        """
+        try:
+            return list(self._commit(group))
+        except StorageError as error:
+            if isinstance(error.__cause__, sa.exc.OperationalError):
+                return [error] * len(group)
+            if len(group) > 1:
+                return [outcome for item in group for outcome in self._commit_apart([item])]
+            (item,) = group
+            if isinstance(item, Refused):
+                return [error]
+            text = f"cannot be stored: {error.__cause__}"
+            refused = Refused(
+                item.received_ns, "", "unstorable", text, item.data, item.line, item.sequence
+            )
+            log.error("fact refused", reason="unstorable", text=text[:300])  # noqa: TRY400
+            REFUSED_MESSAGES.labels("journal", "unstorable").inc()
+            try:
+                return list(self._commit([refused]))
+            except StorageError as again:
+                return [again]
 
     def _commit(self, group: list[Arrived | Refused]) -> list[Stored | None]:
         """Store a group in one transaction; memory changes only after the commit."""

@@ -34,6 +34,7 @@ Lane = Literal["urgent", "vitals", "facts", "record", "stream"]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 Identifier = Annotated[str, msgspec.Meta(pattern=r"^[0-9A-HJKMNP-TV-Z]{26}$")]
 Time = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Offset = Annotated[int, msgspec.Meta(ge=-(2**62), le=2**62)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Text = Annotated[str, msgspec.Meta(max_length=4000)]
 ShortText = Annotated[str, msgspec.Meta(max_length=200)]
@@ -72,7 +73,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     sequence: Count
     source_ns: Time
     monotonic_ns: Count
-    offset_ns: int | None
+    offset_ns: Offset | None
     uncertainty_ns: Count | None
     origin: Origin
     body: msgspec.Raw

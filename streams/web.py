@@ -173,7 +173,7 @@ def read_json(data: bytes | str, into: type[msgspec.Struct]) -> Any:
     """
     try:
         return msgspec.json.decode(data, type=into)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise RequestError(str(error)) from error
 
 
@@ -303,5 +303,5 @@ def read_object(text: str | bytes) -> dict[str, Any]:
     """
     try:
         return msgspec.json.decode(text, type=dict[str, Any])
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise RequestError(f"not a JSON object: {error}") from error

@@ -224,6 +224,17 @@ def test_examine_bad_body_is_refused_and_answers_its_number(outbox: Outbox) -> N
     assert refused.line is not None
 
 
+@pytest.mark.parametrize("offset_ns", [1, 2**62, 2**63, -(2**62) - 1])
+def test_examine_time_that_is_none_is_refused_and_answered(outbox: Outbox, offset_ns: int) -> None:
+    """A corrected time beyond 63 bits once kept a whole city's journal from storing."""
+    late = msgspec.structs.replace(
+        outbox.add("hub", NOTE), source_ns=2**63 - 1, offset_ns=offset_ns
+    )
+    refused = examine(TOPIC, msgspec.msgpack.encode(late), 1, "unit")
+    assert isinstance(refused, Refused)
+    assert refused.reason == "malformed"
+
+
 def test_examine_stream_has_no_line(outbox: Outbox) -> None:
     here = Position(latitude_deg=1, longitude_deg=2, measured_ns=3, source="gnss")
     envelope = outbox.envelope(Draft("position", here))

@@ -174,6 +174,20 @@ async def test_journal_that_cannot_write_says_so_and_nothing_counts_as_stored(
         assert await journal.append(note) is not None
 
 
+async def test_journal_fact_that_cannot_be_stored_blocks_no_neighbour(
+    tmp_path: Path, source: Source
+) -> None:
+    before, bad, after = source.note(), source.note(), source.note()
+    bad = dataclasses.replace(bad, corrected_ns=2**63)
+    async with Journal(url(tmp_path)) as journal:
+        stored = await journal.append_all([before, bad, after])
+        assert [one is not None for one in stored] == [True, False, True]
+        assert journal.inbox.stored(source.line) == 3, "the source must not send it again for ever"
+        assert (await journal.count())["refused"] == 1
+        facts = await journal.facts(case=CASE)
+        verify(iter(facts))
+
+
 async def test_journal_reads_are_in_the_audit_log(tmp_path: Path) -> None:
     async with Journal(url(tmp_path)) as journal:
         await journal.note_read("seat-1", "case page", CASE, 5)
