@@ -10,11 +10,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import fcntl
 import json
 import shutil
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -43,14 +44,17 @@ HEADLESS_S = 30.0
 def command(arguments: list[str]) -> int:
     """Run ``forerun demo``; return 0 when it ended as it should."""
     options = _parser().parse_args(arguments)
+    _check(options)
     if options.headless and options.seconds is None:
         options.seconds = HEADLESS_S
     console = Console(stderr=True)
     data = options.data or _recordings_beside_the_repository()
     city = build(options.units, options.hospitals, options.record, data)
-    stage = Stage(_clean_folder(options.state), city, options.headless)
+    if data is None and options.record is None:
+        console.print("No recordings at hand: the patients are synthetic, and marked so.")
     try:
-        return asyncio.run(_run(stage, options, console))
+        with _held_folder(options.state) as folder:
+            return asyncio.run(_run(Stage(folder, city, options.headless), options, console))
     except (KeyboardInterrupt, asyncio.CancelledError):
         return 130
     except BaseExceptionGroup as group:
@@ -126,8 +130,11 @@ async def _progress(city: RunningCity, console: Console) -> AsyncIterator[Progre
     with Live(console=console, refresh_per_second=4, transient=False) as live:
         async with asyncio.TaskGroup() as group:
             task = group.create_task(progress.run(live.update), name="demo.progress")
-            yield progress
-            task.cancel()
+            try:
+                yield progress
+            finally:
+                task.cancel()
+                live.console.print()
 
 
 def _conclude(report: dict[str, Any], path: Path | None, console: Console) -> int:
@@ -165,9 +172,11 @@ def _print_pages(city: RunningCity, console: Console) -> None:
     console.print("\nOpen these (they trust the authority in broker/authority/ca.pem):")
     console.print(f"  Console      {city.page(HUB)}", soft_wrap=True, highlight=False)
     for hospital in city.stage.city.hospitals:
-        console.print(f"  Board        {city.page(hospital.name)}", soft_wrap=True, highlight=False)
+        line = f"  Board        {hospital.title}: {city.page(hospital.name)}"
+        console.print(line, soft_wrap=True, highlight=False)
     for unit in city.stage.city.units:
-        console.print(f"  Tablet       {city.page(unit.name)}", soft_wrap=True, highlight=False)
+        line = f"  Tablet       {unit.name}: {city.page(unit.name)}"
+        console.print(line, soft_wrap=True, highlight=False)
     console.print(f"  Everything lies in {city.stage.folder}; Ctrl-C ends it.\n", highlight=False)
 
 
@@ -178,20 +187,47 @@ def _words(city: City) -> str:
     )
 
 
-def _clean_folder(folder: Path) -> Path:
-    """Return an empty folder; clears only one that a demonstration made.
+@contextlib.contextmanager
+def _held_folder(folder: Path) -> Iterator[Path]:
+    """Give an empty folder for this demonstration alone; clears only one that another made.
 
     Raises:
-        ConfigError: The folder has something else in it.
+        ConfigError: It has something else in it, cannot be made, or a demonstration runs in it.
     """
     folder = folder.resolve()
-    if folder.exists():
-        if any(folder.iterdir()) and not (folder / MARK).exists():
-            raise ConfigError(f"--state {folder} is not empty and not a demonstration's: not used")
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
-    (folder / MARK).touch()
-    return folder
+    with contextlib.ExitStack() as stack:
+        try:
+            if folder.exists() and any(folder.iterdir()) and not (folder / MARK).exists():
+                raise ConfigError(
+                    f"--state {folder} is not empty and not a demonstration's: not used"
+                )
+            folder.mkdir(parents=True, exist_ok=True)
+            mark = stack.enter_context((folder / MARK).open("a"))
+            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for old in folder.iterdir():
+                if old.name != MARK:
+                    shutil.rmtree(old) if old.is_dir() else old.unlink()
+        except BlockingIOError:
+            raise ConfigError(
+                f"a demonstration runs in {folder}: end it, or name another folder by --state"
+            ) from None
+        except OSError as error:
+            raise ConfigError(f"--state {folder}: {error.strerror}") from error
+        yield folder
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Refuse what cannot be before minutes of running, not after them.
+
+    Raises:
+        ConfigError: An option cannot be; the text names it.
+    """
+    if options.seconds is not None and not 0 < options.seconds < float("inf"):
+        raise ConfigError(f"--seconds {options.seconds:g}: more than 0")
+    if options.report and not options.report.resolve().parent.is_dir():
+        raise ConfigError(f"--report {options.report}: there is no folder for it")
+    if options.data and not (options.data / "ecg12").is_dir():
+        raise ConfigError(f"--data {options.data}: no folder ecg12 with recordings is there")
 
 
 def _recordings_beside_the_repository() -> Path | None:

@@ -71,12 +71,6 @@ class Child:
         lived = max(self.seen - self.started, 1e-9)
         return Cost(self.name, round(100 * self.cpu_s / lived, 1), round(self.rss_mib, 1))
 
-    def tail(self, lines: int = 8) -> str:
-        """Return the end of its log."""
-        with contextlib.suppress(OSError):
-            return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
-        return ""
-
 
 @dataclass(slots=True)
 class Processes:
@@ -126,7 +120,7 @@ class Processes:
             timeout_s: How long it may take.
 
         Raises:
-            ProcessError: It ended instead, or took too long; the text has the end of its log.
+            ProcessError: It ended instead, or took too long; the text names its log.
         """
         until = time.monotonic() + timeout_s
         while True:
@@ -136,18 +130,18 @@ class Processes:
                     return found
             self.check(child)
             if time.monotonic() > until:
-                raise ProcessError(f"{child.name}: not ready in {timeout_s:g} s\n{child.tail()}")
+                raise ProcessError(f"{child.name}: not ready in {timeout_s:g} s; see {child.log}")
             await asyncio.sleep(0.02)
 
     def check(self, child: Child) -> None:
         """Raise if the child has ended.
 
         Raises:
-            ProcessError: It has; the text has the end of its log.
+            ProcessError: It has; the text names its log.
         """
         status = child.process.poll()
         if status is not None:
-            raise ProcessError(f"{child.name} ended with status {status}\n{child.tail()}")
+            raise ProcessError(f"{child.name} ended with status {status}; see {child.log}")
 
     def look(self) -> None:
         """Read what each living child has cost so far."""

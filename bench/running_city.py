@@ -160,7 +160,7 @@ async def running(stage: Stage) -> AsyncIterator[RunningCity]:
     """Start a city; leaving the block ends all its processes.
 
     Raises:
-        ProcessError: A service does not start; the text has the end of its log.
+        ProcessError: A service does not start; the text names its log.
     """
     stage.issue_credentials()
     async with Processes(stage.folder / "logs") as processes:

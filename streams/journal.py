@@ -21,7 +21,7 @@ import structlog
 
 from streams.chain import GENESIS, Arrived, Refused, Stored, link
 from streams.codec import decode
-from streams.errors import StorageError
+from streams.errors import ConfigError, StorageError
 from streams.health import REFUSED as REFUSED_MESSAGES
 from streams.inbox import Inbox, Line
 
@@ -238,6 +238,11 @@ class Journal:
                 self._restore(connection)
         except (OSError, sa.exc.SQLAlchemyError) as error:
             raise StorageError(f"journal {self._url!r}: {error}") from error
+        except ImportError as error:
+            raise ConfigError(
+                f"journal {self._url!r}: its driver {error.name} is not installed; "
+                "pip install 'forerun[postgresql]'"
+            ) from error
 
     def _restore(self, connection: sa.Connection) -> None:
         for source, epoch, lane, stored, ahead in connection.execute(sa.select(PROGRESS)):
