@@ -146,7 +146,9 @@ def client_context(ca_path: Path | None) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=None if ca_path is None else str(ca_path))
     except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"certificate authority {ca_path}: {error}") from error
+        raise ConfigError(
+            f"certificate authority {ca_path}: {error}; the broker makes it at its first start"
+        ) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 

@@ -25,7 +25,7 @@ import bcrypt
 import msgspec
 
 from streams.config import load
-from streams.errors import CredentialError
+from streams.errors import ConfigError, CredentialError
 from streams.identity import check_name
 from streams.private_files import locked, make_private_directory, write_private
 
@@ -112,6 +112,8 @@ def read_credential(path: Path) -> Credential:
     Raises:
         ConfigError: It is not there or no credential.
     """
+    if not path.exists():
+        raise ConfigError(f"{path}: there is no credential; `forerun broker issue` makes one")
     return load(path, Credential)
 
 

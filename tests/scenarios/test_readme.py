@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from bench.processes import Child, Processes
+from streams.config import example
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 FORERUN = ".venv/bin/forerun"
 
@@ -68,11 +71,51 @@ def test_readme_printed_settings_are_the_commented_file(command: str, tmp_path: 
     assert "#" in ended.stdout or "usage:" in ended.stdout
 
 
-@pytest.mark.parametrize("command", starting_with(f"{FORERUN} broker --state"))
-def test_readme_credential_is_issued(command: str, tmp_path: Path) -> None:
-    ended = forerun(command, tmp_path)
-    assert ended.returncode == 0, ended.stderr
-    assert (tmp_path / ended.stdout.strip()).is_file()
+async def test_readme_credentials_and_examples_make_a_city_that_serves(tmp_path: Path) -> None:
+    """The four example files, as printed, started from one folder after the README's commands.
+
+    Only the ports are changed: tests run side by side.
+    """
+    for command in starting_with(f"{FORERUN} broker --state"):
+        ended = forerun(command, tmp_path)
+        assert ended.returncode == 0, ended.stderr
+        assert (tmp_path / ended.stdout.strip()).is_file()
+    async with Processes(tmp_path / "logs") as processes:
+        broker = service(processes, tmp_path, "broker", no_ports(example("streams", "broker.toml")))
+        ready = await processes.ready(
+            broker, tmp_path / "broker" / "ready.json", same_process=False
+        )
+        nats = f":{ready['nats_port']}"
+        text = example("dispatch", "dispatch.toml").replace(":4222", nats)
+        hub = service(processes, tmp_path, "dispatch", no_ports(text))
+        told = await processes.ready(hub, tmp_path / "hub" / "ready.json")
+        here = f":{told['port']}"
+        text = example("hospital_gateway", "hospital.toml").replace(":4222", nats)
+        hospital = service(processes, tmp_path, "hospital", no_ports(text.replace(":8440", here)))
+        text = example("onboard", "onboard.toml").replace("port = 8883", "port = 1")
+        text = no_ports(text.replace(":8440", here)).replace(
+            "port = 1\n", f"port = {ready['mqtt_port']}\n"
+        )
+        unit = service(processes, tmp_path, "onboard", text)
+        await processes.ready(hospital, tmp_path / "state" / "first-hospital" / "ready.json")
+        await processes.ready(unit, tmp_path / "state" / "unit-1" / "ready.json")
+
+
+def no_ports(settings: str) -> str:
+    """Let the system choose the ports that services listen on."""
+    return re.sub(
+        r"^((?:port|mqtt|websocket|nats|monitor|health) *= )8\d{3}|(nats *= )4222",
+        r"\1\g<2>0",
+        settings,
+        flags=re.MULTILINE,
+    )
+
+
+def service(processes: Processes, folder: Path, name: str, settings: str) -> Child:
+    path = folder / f"{name}.toml"
+    path.write_text(settings)
+    command = [sys.executable, "-m", "streams.cli", name, "--config", str(path)]
+    return processes.start(name, ["env", "-C", str(folder), *command])
 
 
 def test_readme_demo_without_a_person_delivers_everything_and_exports(tmp_path: Path) -> None:
