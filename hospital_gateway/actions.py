@@ -6,7 +6,7 @@ as *delivered* when the hub has it in the case's journal.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Annotated, Any
 
 import msgspec
@@ -20,6 +20,9 @@ from streams.outbox import Draft, Outbox
 from streams.web import RequestError
 
 _Role = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"\S")]
+# JSON has no end of numbers: one that is no time at all (NaN, 1e305) must not reach the arithmetic.
+_Milliseconds = Annotated[float, msgspec.Meta(gt=0, le=9_000_000_000_000)]
+_DAY_NS = 86_400 * 10**9
 _Sentence = Annotated[str, msgspec.Meta(min_length=1, max_length=4000, pattern=r"\S")]
 
 
@@ -37,10 +40,16 @@ class Acknowledge(_Action, frozen=True, kw_only=True, tag="acknowledge"):
 
 
 class Note(_Action, frozen=True, kw_only=True, tag="note"):
-    """A sentence for the case's timeline; ``at_ms`` is when it was true, by the hub's clock."""
+    """A sentence for the case's timeline.
+
+    Attributes:
+        text: The sentence.
+        at_ms: When it was true, by the hub's clock, milliseconds since 1970; None is now.
+            At most a day back, as at the vehicle, and not in the future.
+    """
 
     text: _Sentence
-    at_ms: float | None = None
+    at_ms: _Milliseconds | None = None
 
 
 class Dismiss(_Action, frozen=True, kw_only=True, tag="dismiss"):
@@ -54,6 +63,7 @@ class Actions:
         self,
         *,
         hospital: str,
+        roles: Collection[str],
         board: Board,
         outbox: Outbox,
         clock: Clock,
@@ -64,6 +74,7 @@ class Actions:
 
         Args:
             hospital: Name of this hospital.
+            roles: Who may acknowledge here.
             board: What is shown.
             outbox: Where facts for the hub are written.
             clock: This machine's clocks.
@@ -71,6 +82,7 @@ class Actions:
             made: Called when a fact waits or the board has changed.
         """
         self._hospital, self._board, self._outbox = hospital, board, outbox
+        self._roles = [role.strip() for role in roles]
         self._clock, self._offset_ns, self._made = clock, offset_ns, made
 
     def perform(self, message: dict[str, Any]) -> dict[str, Any]:
@@ -87,7 +99,7 @@ class Actions:
         fields = {name: value for name, value in message.items() if name not in ("type", "request")}
         try:
             action = msgspec.convert(fields, Acknowledge | Note | Dismiss)
-        except msgspec.ValidationError as error:
+        except (msgspec.ValidationError, OverflowError) as error:  # a whole number above any float
             raise RequestError(f"action: {error}") from error
         match action:
             case Acknowledge():
@@ -114,6 +126,9 @@ class Actions:
     def _acknowledge(self, action: Acknowledge) -> dict[str, Any]:
         arrival = self._board.current(action.case)
         role = action.role.strip()
+        if role not in self._roles:
+            known = ", ".join(self._roles)
+            raise RequestError(f"action: there is no such role at this hospital; it has: {known}")
         if any(
             mark.role == role and not mark.problem for mark in self._board.card(action.case).seen
         ):
@@ -129,8 +144,10 @@ class Actions:
         arrival = self._board.current(action.case)
         wall_ns = self._clock.wall_ns()
         said_ns = wall_ns if action.at_ms is None else int(action.at_ms * 1e6) - self._offset_ns()
-        if not 0 <= said_ns <= wall_ns:
-            raise RequestError("action: at_ms is in the future")
+        if said_ns > wall_ns:
+            raise RequestError("action: at_ms lies in the future; check the time")
+        if said_ns < wall_ns - _DAY_NS:
+            raise RequestError("action: at_ms lies more than a day back; check the time")
         body = CaseNote(text=action.text.strip(), at_ns=said_ns)
         envelope = self._outbox.add(
             "hub", Draft("case_note", body, case=action.case, drill=arrival.drill)

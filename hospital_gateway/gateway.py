@@ -94,8 +94,8 @@ class Gateway:
         )  # fmt: skip
         self.sender = Sender(self.outbox, "hub", self._publish_fact, clock)
         self.actions = Actions(
-            hospital=settings.name, board=self.board, outbox=self.outbox, clock=clock,
-            offset_ns=self.offset_ns, made=self._made,
+            hospital=settings.name, roles=settings.roles, board=self.board, outbox=self.outbox,
+            clock=clock, offset_ns=self.offset_ns, made=self._made,
         )  # fmt: skip
         self.inbound = Inbound(
             region=settings.region, hospital=settings.name, journal=journal, outbox=self.outbox,

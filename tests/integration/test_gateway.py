@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import os
 import signal
 import sqlite3
@@ -252,6 +253,49 @@ async def test_action_that_is_wrong_is_refused_in_words(
 ) -> None:
     async with town.gateway() as here:
         assert words in (await here.act(status=400, **action))["error"]
+
+
+@pytest.mark.parametrize(
+    ("at_ms", "words"),
+    [
+        (1e305, "<= 9000000000000"),
+        (10**400, "at_ms"),
+        (math.nan, "not a JSON"),
+        (math.inf, "not a JSON"),
+        (-1, "> 0"),
+        (0, "> 0"),
+        (1, "more than a day back"),
+        (8_999_999_999_999, "in the future"),
+    ],
+)
+async def test_note_of_an_impossible_time_is_refused_in_words(
+    town: Town, at_ms: float, words: str
+) -> None:
+    async with town.gateway() as here:
+        case = await town.case()
+        await town.delivered()
+        answer = await here.act(status=400, action="note", case=case, text="seen", at_ms=at_ms)
+        assert words in answer["error"]
+
+
+async def test_note_of_an_hour_ago_is_taken(town: Town) -> None:
+    async with town.gateway() as here:
+        case = await town.case()
+        await town.delivered()
+        at_ms = town.hub.now_ns() // 1_000_000 - 3_600_000
+        assert (await here.act(action="note", case=case, text="seen", at_ms=at_ms))["ok"]
+
+
+async def test_acknowledge_by_a_role_that_is_not_here_is_refused_with_those_that_are(
+    town: Town,
+) -> None:
+    async with town.gateway(roles=["charge nurse", "surgeon"]) as here:
+        case = await town.case()
+        await town.delivered()
+        answer = await here.act(status=400, action="acknowledge", case=case, role="king")
+        assert "charge nurse, surgeon" in answer["error"]
+        assert (await here.board())[case]["seen"] == []
+        assert (await here.act(action="acknowledge", case=case, role=" surgeon "))["ok"]
 
 
 async def test_wrong_carried_facts_are_refused_and_the_rest_goes_on(town: Town) -> None:
