@@ -16,9 +16,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from dispatch.cases import Case, CaseBook
-from dispatch.errors import ConflictError, UnknownError
+from dispatch.errors import ConflictError, DispatchError, UnknownError
 from dispatch.units import Fleet
-from streams.identity import alias
+from streams.identity import alias, is_id
 from streams.messages import (
     Age,
     CaseAmended,
@@ -41,6 +41,8 @@ from streams.messages import (
 from streams.outbox import Draft
 
 MS_NS = 1_000_000
+AHEAD_NS = 60_000_000_000
+"""A note's time may be this much ahead of the hub's clock: the clocks of seats differ."""
 Outcome = Literal["handed_over", "refused", "not_found", "died", "treated", "cancelled"]
 Address = Annotated[str, msgspec.Meta(min_length=1, max_length=4000, pattern=r"\S")]
 Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=4000, pattern=r"\S")]
@@ -130,7 +132,8 @@ class AddNote(_Action, frozen=True, kw_only=True, tag="note"):
 
     case: Identifier
     text: Reason
-    at_ms: Annotated[int, msgspec.Meta(ge=0, le=2**53)] | None = None
+    # In nanoseconds it must fit the 63 bits of a Time.
+    at_ms: Annotated[int, msgspec.Meta(ge=0, le=9_000_000_000_000)] | None = None
 
 
 class CloseCase(_Action, frozen=True, kw_only=True, tag="close_case"):
@@ -161,6 +164,16 @@ class Decision:
         return {"ok": True, "case": self.case, "made": [draft.kind for draft in self.drafts]}
 
 
+def check_id(action: Action) -> None:
+    """Refuse an id that no client can have made as one.
+
+    Raises:
+        DispatchError: It is no ULID.
+    """
+    if action.id is not None and not is_id(action.id):
+        raise DispatchError(f"id {action.id!r} is no ULID: 26 characters, the first at most 7")
+
+
 def decide(action: Action, book: CaseBook, fleet: Fleet, now_ns: int, new_case: str) -> Decision:
     """Return the facts that an action makes.
 
@@ -174,6 +187,7 @@ def decide(action: Action, book: CaseBook, fleet: Fleet, now_ns: int, new_case: 
     Raises:
         UnknownError: No such case, unit or hospital.
         ConflictError: It would silently undo something that stands.
+        DispatchError: A note's time is in the future.
     """
     if isinstance(action, OpenCase):
         return _open(action, now_ns, new_case)
@@ -181,8 +195,7 @@ def decide(action: Action, book: CaseBook, fleet: Fleet, now_ns: int, new_case: 
     if case is None:
         raise UnknownError("case", action.case)
     if isinstance(action, AddNote):
-        at_ns = action.at_ms * MS_NS if action.at_ms is not None else now_ns
-        return _one(case, "case_note", CaseNote(text=action.text, at_ns=at_ns))
+        return _note(action, case, now_ns)
     if isinstance(action, AmendCase):
         return _amend(action, case, now_ns)
     if not case.is_open:
@@ -236,6 +249,14 @@ def _amend(action: AmendCase, case: Case, now_ns: int) -> Decision:
     if body == CaseAmended():
         raise ConflictError("nothing to change is named", kind="empty", case=case.id)
     return _one(case, "case_amended", body)
+
+
+def _note(action: AddNote, case: Case, now_ns: int) -> Decision:
+    at_ns = action.at_ms * MS_NS if action.at_ms is not None else now_ns
+    if at_ns > now_ns + AHEAD_NS:
+        ahead_s = (at_ns - now_ns) // 1_000_000_000
+        raise DispatchError(f"at_ms is {ahead_s} s in the future: a note tells what was or is")
+    return _one(case, "case_note", CaseNote(text=action.text, at_ns=at_ns))
 
 
 def _assign(action: AssignUnit, case: Case, book: CaseBook, fleet: Fleet) -> Decision:

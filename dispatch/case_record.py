@@ -14,13 +14,14 @@ from typing import Any
 import msgspec
 import structlog
 
-from dispatch.case_actions import Action, OpenCase, decide
+from dispatch.case_actions import Action, check_id, decide
 from dispatch.cases import CaseBook
 from dispatch.errors import ConflictError
+from dispatch.repeats import is_repeat
 from dispatch.units import Fleet
 from streams.chain import Arrived, Refused, Stored
 from streams.clock import Clock
-from streams.codec import encode
+from streams.codec import any_body, encode
 from streams.delivery import Examined
 from streams.errors import StorageError
 from streams.health import DUPLICATES, REFUSED, STORED
@@ -61,7 +62,7 @@ class CaseRecord:
         self._followers: list[Follower] = []
         self._lock = asyncio.Lock()
         self._numbers: dict[Lane, int] = {}
-        self._made: dict[str, tuple[str | None, str]] = {}
+        self._made: dict[str, int] = {}  # positions of the hub's own facts, by id
 
     def follow(self, follower: Follower) -> None:
         """Have each fact given to ``follower`` after it is stored; from ``restore`` on."""
@@ -104,12 +105,13 @@ class CaseRecord:
         """Do what a seat or a script asks for; return what is told to it.
 
         Raises:
-            DispatchError: It is not done, and why.
+            DispatchError: It is not done, and why; also when its id was used for another.
             StorageError: The journal refuses; nothing was done, trying again helps.
         """
+        check_id(action)
         async with self._lock:
             if action.id is not None and action.id in self._made:
-                return self._repeated(action)
+                return await self._repeated(action, self._made[action.id])
             now_ns = self._clock.wall_ns()
             decision = decide(action, self.book, self.fleet, now_ns, new_id())
             items = [self._arrived(draft) for draft in decision.drafts[:-1]]
@@ -147,12 +149,17 @@ class CaseRecord:
             envelope = msgspec.structs.replace(envelope, id=fact_id)
         return Arrived(encode(envelope), self._clock.wall_ns(), envelope.source_ns)
 
-    def _repeated(self, action: Action) -> dict[str, Any]:
-        case, kind = self._made[action.id or ""]
-        asked = None if isinstance(action, OpenCase) else action.case
-        if asked not in (None, case):
-            raise ConflictError("the id was used for another action", kind="id", case=case or "")
-        return {"ok": True, "case": case, "made": [kind], "repeated": True}
+    async def _repeated(self, action: Action, position: int) -> dict[str, Any]:
+        """Answer an action whose id was used, by what the journal has under that id."""
+        (fact,) = await self._journal.facts(after=position - 1, limit=1)
+        made = fact.envelope
+        if not is_repeat(action, made, any_body(made)):
+            raise ConflictError(
+                f"the id {made.id} was used for another action ({made.kind}): nothing was done; "
+                f"a new action needs a new id",
+                kind="id", case=made.case or "",
+            )  # fmt: skip
+        return {"ok": True, "case": made.case, "made": [made.kind], "repeated": True}
 
     async def _store(self, items: Sequence[Arrived | Refused]) -> list[Stored | None]:
         if not self.works:
@@ -178,7 +185,7 @@ class CaseRecord:
         envelope = fact.envelope
         self.position = fact.position
         if envelope.source == self._outbox.source:
-            self._made[envelope.id] = (envelope.case, envelope.kind)
+            self._made[envelope.id] = fact.position
             if envelope.epoch == self._outbox.epoch:
                 last = self._numbers.get(envelope.lane, 0)
                 self._numbers[envelope.lane] = max(last, envelope.sequence)

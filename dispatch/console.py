@@ -21,6 +21,7 @@ from dispatch.arrival import Travel
 from dispatch.case_pages import Reached
 from dispatch.case_record import CaseRecord
 from dispatch.suggestion import suggest_hospitals, suggest_units
+from dispatch.trouble import LOOK_S, TroubleWatch
 from streams.chain import Stored
 from streams.clock import Clock
 from streams.errors import ForerunError
@@ -58,6 +59,7 @@ class Console:
         reached: Reached,
         media: Callable[[], dict[str, list[str]]],
         about: dict[str, Any],
+        trouble: TroubleWatch,
     ) -> None:
         """Prepare; ``run`` sends the changes.
 
@@ -70,6 +72,7 @@ class Console:
             reached: How far a fact has come.
             media: Streams that are live now, by unit.
             about: What the snapshot says of the hub itself.
+            trouble: What of the hub does not work; looked at here.
         """
         self._record = record
         self._journal = journal
@@ -79,6 +82,7 @@ class Console:
         self._reached = reached
         self._media = media
         self._about = about
+        self._trouble = trouble
         self._pages: dict[PageSocket, _Watcher] = {}
         self._cases: set[str] = set()
         self._units: set[str] = set()
@@ -111,6 +115,7 @@ class Console:
         await self._note_read(seat, "console: queue", None)
 
         def joined(page: PageSocket) -> None:
+            self._tell_trouble()  # that the snapshot is not a second behind
             self._pages[page] = _Watcher(seat)
             page.send_state(_encode(self._snapshot(seat)))
 
@@ -121,6 +126,7 @@ class Console:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._send_changes(), name="console.changes")
             group.create_task(self._tick(), name="console.ticks")
+            group.create_task(self._watch_trouble(), name="console.trouble")
 
     def _left(self, page: PageSocket) -> None:
         self._pages.pop(page, None)
@@ -181,6 +187,19 @@ class Console:
                 for case in {w.case for w in self._pages.values() if w.case is not None}:
                     self._send(self._suggestions(case), watching=case)
 
+    async def _watch_trouble(self) -> None:
+        while True:
+            self._tell_trouble()
+            await asyncio.sleep(LOOK_S)
+
+    def _tell_trouble(self) -> None:
+        """Tell all pages when a part of the hub fails or works again."""
+        if self._trouble.look(self._now_ms()):
+            standing = self._trouble.standing
+            log.warning("hub's parts", failing=standing)
+            message = {"type": "trouble", "now_ms": self._now_ms(), "trouble": standing}
+            self._send(_encode(message))
+
     def _send_cases(self, cases: Iterable[str]) -> None:
         for case in cases:
             found = self._record.book.get(case)
@@ -208,6 +227,7 @@ class Console:
             "now_ms": self._now_ms(),
             "seat": seat,
             **self._about,
+            "trouble": self._trouble.standing,
             "cases": [case_pages.summary(c, self._reached) for c in self._record.book.recent()],
             "units": [self._unit(name) for name in fleet.units],
             "tracks": {unit.name: case_pages.track(unit) for unit in fleet.units.values()},

@@ -23,6 +23,7 @@ from dispatch.live_streams import LiveStreams
 from dispatch.media_rights import DECIDING, MediaRights
 from dispatch.relay import Relay
 from dispatch.settings import Settings
+from dispatch.trouble import TroubleWatch
 from dispatch.units import Fleet
 from dispatch.whip_whep import add_relay_routes
 from streams import health
@@ -99,6 +100,7 @@ class Hub:
             reached=self.forwarder.reached,
             media=self._live_media,
             about=self._about(),
+            trouble=TroubleWatch(self.checks),
         )
         self.live = LiveStreams(
             self.record,

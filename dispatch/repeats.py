@@ -1,0 +1,77 @@
+"""Whether an action that comes with a used id is a repeat, or another action. Pure.
+
+A page or a script that got no answer sends its action again with the same id. Only if it asks
+for what was done, "done" is a true answer; anything else would be swallowed by it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from dispatch.case_actions import (
+    MS_NS,
+    Action,
+    AddNote,
+    AmendCase,
+    AssignUnit,
+    ChooseHospital,
+    CloseCase,
+    OpenCase,
+    Place,
+    ReleaseUnit,
+)
+from streams.messages import Body, CaseNote, Envelope, Position
+
+_MADE: dict[type[Any], str] = {
+    OpenCase: "case_opened",
+    AmendCase: "case_amended",
+    AssignUnit: "unit_assigned",
+    ReleaseUnit: "unit_released",
+    ChooseHospital: "hospital_chosen",
+    AddNote: "case_note",
+    CloseCase: "case_closed",
+}
+"""Kind of the main fact of each action."""
+
+_CONDITIONS = frozenset({"previous"})
+"""Named alike in action and fact, but what the action *requires*, not what it asks for."""
+
+
+def is_repeat(action: Action, made: Envelope, body: Body) -> bool:
+    """Whether ``action`` asks for just the fact that was made under its id.
+
+    Conditions (``previous``, ``replaces``, ``override``) are not compared: they speak of how
+    things stood before. A note without a time of its own is the same whenever it is sent.
+
+    Args:
+        action: What is asked for now.
+        made: The fact's envelope.
+        body: The fact's body.
+    """
+    if made.kind != _MADE[type(action)]:
+        return False
+    if isinstance(action, OpenCase):
+        if action.origin != made.origin:
+            return False
+    elif action.case != made.case:
+        return False
+    if isinstance(action, AddNote) and action.at_ms is not None:
+        assert isinstance(body, CaseNote)
+        if action.at_ms * MS_NS != body.at_ns:
+            return False
+    asked, stands = msgspec.structs.asdict(action), msgspec.structs.asdict(body)
+    if asked.get("alias", "") is None:
+        del asked["alias"]  # the hub made one up
+    common = (asked.keys() & stands.keys()) - _CONDITIONS
+    return all(_plain(asked[name]) == _plain(stands[name]) for name in common)
+
+
+def _plain(value: object) -> object:
+    """Return a value as it is compared: text without its margins, a place without its time."""
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, Place | Position):
+        return (value.latitude_deg, value.longitude_deg, value.radius_m, value.source)
+    return value
