@@ -8,6 +8,7 @@ import { Timeline } from "/static/shared/timeline.js";
 import { band } from "/static/shared/value_tile.js";
 import { CabinVideo } from "./cabin_video.js";
 import { EditCase, formOf } from "./case_form.js";
+import { Clamped } from "./clamp.js";
 import { Problem, QuestionBox } from "./questions.js";
 import { VitalSigns } from "./vital_signs.js";
 import { distance, entryWords, levelOf, methodWords, reasonOf, sexAndAge, word } from "./words.js";
@@ -61,9 +62,9 @@ function Head({ one, state }) {
       ${one.closed_ms ? html`<strong>${t("case.closed", { time: timeOfDay(one.closed_ms), outcome: word("outcome", one.outcome ?? "") })}</strong>`
         : html`<button data-key="edit" onClick=${edit}>${t("form.edit")} <kbd>E</kbd></button>
           <button onClick=${close}>${t("ask.close_title")}</button>`}</div>
-    <h2 class="address">${one.address}</h2>
-    <p class="complaint">${one.complaint || html`<span class="muted">${t("case.no_complaint")}</span>`}</p>
-    <p class="facts muted">${facts.join(" · ")}</p>
+    <h2 class="address"><${Clamped} text=${one.address} /></h2>
+    <p class="complaint">${one.complaint ? html`<${Clamped} text=${one.complaint} />` : html`<span class="muted">${t("case.no_complaint")}</span>`}</p>
+    <p class="facts muted"><${Clamped} text=${facts.join(" · ")} /></p>
   </header>`;
 }
 
@@ -146,7 +147,7 @@ function Story({ one, state }) {
   const note = state.notes.value[one.id] ?? "";
   const entries = (detail?.entries ?? []).map((entry) => ({
     id: entry.id, atMs: entry.at_ms, notedAtMs: entry.noted_ms, who: who(state, entry.source),
-    text: entryWords(entry, (name) => who(state, name)), synthetic: entry.origin === "synthetic",
+    text: html`<${Clamped} text=${entryWords(entry, (name) => who(state, name))} />`, synthetic: entry.origin === "synthetic",
     delivery: entry.mark?.state, seenBy: entry.mark?.role && word("role", entry.mark.role),
     level: entry.kind === "pre_alert" ? levelOf(entry.data.severity) : undefined,
   }));

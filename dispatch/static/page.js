@@ -10,6 +10,7 @@ import { listenToKeys } from "./keys.js";
 import { Queue } from "./queue.js";
 import { ConsoleState } from "./state.js";
 import { TownMap } from "./town_map.js";
+import { TroubleBar } from "./trouble.js";
 import { Units } from "./units.js";
 
 await loadMessages("/static/page/messages/");
@@ -22,6 +23,7 @@ function Page() {
   document.title = `${waiting ? `(${waiting}) ` : ""}${t("console.title")}`;
   return html`<div class="dispatch">
     <${LinkBar} socket=${state.socket} />
+    <${TroubleBar} state=${state} />
     <header class="status-bar">
       <h1 class="clip grow">${t("console.title")}${known && html` <span class="muted">${region} · ${seat}</span>`}</h1>
       <span class="clip" role="status">${t("console.counts", { open: state.queue.value.length, waiting })}</span>

@@ -4,6 +4,7 @@
  */
 import { html, useEffect, useRef } from "/static/shared/view.js";
 import { t } from "/static/shared/i18n.js";
+import { Clamped } from "./clamp.js";
 import { reasonOf, word } from "./words.js";
 
 /** @typedef {import("./state.js").ConsoleState} ConsoleState */
@@ -24,7 +25,7 @@ export function QuestionBox({ state }) {
   };
   return html`<div class="question card" role="group" aria-label=${asked.title} ref=${box} onKeyDown=${onKeyDown}>
     <h3>${asked.title}</h3>
-    <p>${asked.consequence}</p>
+    ${asked.consequences.map((one) => html`<p key=${one}><${Clamped} text=${one} /></p>`)}
     ${asked.why && html`<p class="muted small">${asked.why}</p>`}
     ${asked.extra}
     <div class="actions">
@@ -47,7 +48,7 @@ function askUnit(state, one, name) {
   const found = state.suggestions.value?.units.find((suggestion) => suggestion.name === name);
   return {
     title: t("ask.unit_title", { unit: label }),
-    consequence: parts.join(" "),
+    consequences: parts,
     why: found ? reasonOf(found) : null,
     extra: other ? html`<${Reason} state=${state} label=${t("ask.why_override")} />` : null,
     ready: (!other || reason !== "") && !state.isSending("assign_unit", one.id),
@@ -63,13 +64,13 @@ function askUnit(state, one, name) {
 function askHospital(state, one, name) {
   const label = state.hospitals.value.find((hospital) => hospital.name === name)?.label ?? name;
   const reason = state.reason.value.trim();
-  const consequence = one.hospital
+  const told = one.hospital
     ? t("ask.hospital_change", { hospital: label, previous: one.hospital_name })
     : t("ask.hospital", { hospital: label });
   const found = state.suggestions.value?.hospitals.find((suggestion) => suggestion.name === name);
   return {
     title: t(one.hospital ? "ask.hospital_change_title" : "ask.hospital_title", { hospital: label }),
-    consequence,
+    consequences: [told],
     why: found ? reasonOf(found) : null,
     extra: one.hospital ? html`<${Reason} state=${state} label=${t("ask.why")} />` : null,
     ready: !state.isSending("choose_hospital", one.id),
@@ -85,8 +86,8 @@ function askClose(state, one) {
   const text = state.reason.value.trim();
   return {
     title: t("ask.close_title"),
-    consequence: one.unit && !one.run_ended_ms
-      ? t("ask.close_with_unit", { unit: state.units.value.get(one.unit)?.label ?? one.unit }) : t("ask.close"),
+    consequences: [one.unit && !one.run_ended_ms
+      ? t("ask.close_with_unit", { unit: state.units.value.get(one.unit)?.label ?? one.unit }) : t("ask.close")],
     why: null,
     extra: html`<div class="fields"><label>${t("ask.outcome")}<select name="outcome" value=${state.outcome.value}
         onChange=${(/** @type {any} */ event) => { state.outcome.value = event.target.value; }}>
@@ -108,6 +109,6 @@ function Reason({ state, label }) {
 export function Problem({ state }) {
   const problem = state.problem.value;
   if (!problem) return null;
-  return html`<div class="problem" role="alert"><span class="grow">${problem.text}</span>
+  return html`<div class="problem" role="alert"><span class="grow"><${Clamped} text=${problem.text} /></span>
     <button onClick=${() => { state.problem.value = null; }}>${t("problem.seen")}</button></div>`;
 }

@@ -51,7 +51,7 @@ function Row({ one, state }) {
       data-case=${one.id} aria-current=${isShown ? "true" : undefined} onClick=${choose}>
     <span class="row-top"><${Severity} level=${levelOf(one.severity)} word=${t(`severity.${one.severity}`)} />
       <span class="grow"></span><${Waiting} one=${one} /></span>
-    <span class="row-address">${one.address}</span>
+    <span class="row-address" title=${one.address}>${one.address}</span>
     ${one.complaint && html`<span class="row-complaint clip">${one.complaint}</span>`}
     <span class="row-who muted small clip">${unit
       ? [unit, one.stage && word("stage", one.stage), one.hospital_name].filter(Boolean).join(" · ")

@@ -91,6 +91,8 @@ export class ConsoleState {
   sent = signal(/** @type {Map<string, any>} */ (new Map()));
   problem = signal(/** @type {{text: string, conflict?: any} | null} */ (null));
   videoOf = signal(/** @type {string | null} */ (null));
+  /** What of the hub itself does not work. */
+  trouble = signal(/** @type {import("./trouble.js").Trouble[]} */ ([]));
   #drawn = new Map();
 
   constructor() {
@@ -154,6 +156,10 @@ export class ConsoleState {
         if (message.case === this.selected.value) this.suggestions.value = message;
         return undefined;
       }
+      case "trouble": {
+        this.trouble.value = message.trouble;
+        return undefined;
+      }
       case "answer": return this.#answered(message);
       case "error": {
         this.problem.value = { text: message.error };
@@ -170,6 +176,7 @@ export class ConsoleState {
     this.cases.value = new Map(message.cases.map((/** @type {Case} */ one) => [one.id, one]));
     this.units.value = new Map(message.units.map((/** @type {Unit} */ one) => [one.name, one]));
     this.hospitals.value = message.hospitals;
+    this.trouble.value = message.trouble;
     this.tracks.value = new Map(Object.entries(message.tracks));
     if (this.selected.value) this.socket.send({ type: "watch", case: this.selected.value });
     else if (this.queue.value.length) this.select(this.queue.value[0].id);

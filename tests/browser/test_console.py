@@ -26,7 +26,7 @@ from tests.hub_town import Hospital, Town, Vehicle, a_town
 WaitFor = Callable[..., Any]
 OpenPage = Callable[..., Any]
 HOLE = re.compile(
-    r"\b(?:console|key|queue|case|form|party|why|ask|vitals|video|map|units|stage|entry|role)\.[a-z_]+"
+    r"\b(?:console|key|queue|case|form|party|why|ask|vitals|video|map|units|stage|entry|role|trouble)\.[a-z_]+"
 )
 SIZES = ((1920, 1080), (1280, 800))
 LONG = (
@@ -167,6 +167,44 @@ async def test_console_text_outlives_a_lost_hub_and_nothing_looks_live(
     await page.keyboard.press("Enter")
     await expect(page.locator(".problem")).to_contain_text("Not sent")
     await expect(page.locator("[name=note]")).to_have_value("door code 4711")
+
+
+async def test_console_says_that_the_hub_lost_its_broker_until_it_is_back(
+    town: Town, open_page: OpenPage
+) -> None:
+    async with town.open_hub():
+        page: Page = await open_page(console(town))
+        await expect(page.locator(".link.live")).to_be_visible()
+        await expect(page.locator(".trouble")).to_have_count(0)
+        await town.broker.stop()
+        bar = page.locator(".trouble")
+        await expect(bar).to_contain_text("cannot reach the broker", timeout=15_000)
+        await expect(bar).to_contain_text(re.compile(r"since \d\d:\d\d"))
+        box = await bar.bounding_box()
+        assert box is not None
+        assert box["width"] == await page.evaluate("document.documentElement.clientWidth")
+        await town.broker.start()
+        await expect(bar).to_have_count(0, timeout=20_000)
+
+
+async def test_console_text_of_any_length_leaves_unit_hospital_and_vitals_in_view(
+    town: Town, open_page: OpenPage
+) -> None:
+    async with town.open_hub():
+        text = (LONG * 60)[:4000]
+        case = await town.open_case(text, complaint="x" * 4000, caller="c" * 200)
+        await town.act("note", case=case, text=text)
+        page: Page = await open_page(console(town))
+        await page.set_viewport_size({"width": 1280, "height": 800})
+        await expect(page.locator(".timeline-row")).to_have_count(2)
+        for part in ("[data-party=unit] h3", "[data-party=hospital] h3"):
+            await expect(page.locator(part)).to_be_in_viewport(ratio=1)
+        await expect(page.locator(".address .clamped")).to_have_attribute("title", text)
+        for part in (".address", ".complaint", ".facts", ".timeline-text .clamped >> nth=0"):
+            height = await page.locator(part).evaluate(
+                "e => e.offsetHeight / parseFloat(getComputedStyle(e).lineHeight)"
+            )
+            assert height < 3.6, (part, height)
 
 
 async def six_cases(town: Town, unit: Vehicle, other: Vehicle, first: Hospital) -> None:
