@@ -27,6 +27,12 @@ export const TILES = [
   { label: "Temp", unit: "°C", codes: ["temperature_celsius"], step: 0.3 },
 ];
 
+/**
+ * A cuff (NIBP) measures every few minutes: at the limit of the other vital signs every value would
+ * be stale between two measurements. The console and the tablet have the same limit.
+ */
+const CUFF_STALE_AFTER_S = 600;
+
 /** @param {Patient} patient @param {string[]} codes @returns {string | undefined} the newest of them */
 export function newestOf(patient, codes) {
   return codes.filter((code) => patient.vitals[code])
@@ -60,7 +66,7 @@ function Tile({ kind, code, one, patient, staleS, size, banded }) {
   const validity = reading.unassigned && (reading.validity ?? "valid") === "valid"
     ? "questionable" : reading.validity;
   return html`<${ValueTile} label=${kind.label} unit=${kind.unit} value=${figure(kind, code, patient)}
-    atMs=${reading.at_ms} staleAfterS=${staleS} validity=${validity} reason=${reason} origin=${origin}
+    atMs=${reading.at_ms} staleAfterS=${code.startsWith("nibp_") ? CUFF_STALE_AFTER_S : staleS} validity=${validity} reason=${reason} origin=${origin}
     history=${one.curve(patient, code)} trendStep=${kind.step} size=${size} />`;
 }
 

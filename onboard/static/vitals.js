@@ -17,6 +17,11 @@ const SINGLES = /** @type {const} */ ([
   ["temperature_celsius", "T", "°C", 0.3],
 ]);
 const PAIRS = /** @type {const} */ ([["nibp", "NIBP"], ["abp", "ABP"]]);
+/**
+ * A cuff (NIBP) measures every few minutes: at the limit of the other vital signs every value would
+ * be stale between two measurements. The console and the arrival board have the same limit.
+ */
+const CUFF_STALE_AFTER_S = 600;
 /** Best validity first. */
 const VALIDITIES = ["valid", "questionable", "invalid", "unavailable"];
 
@@ -74,7 +79,7 @@ function pair(name, label, signs, staleAfterS) {
   const value = high.value === null || low.value === null ? null
     : `${Math.round(high.value)}/${Math.round(low.value)}`;
   const sign = { ...worse, at_ms: Math.min(high.at_ms, low.at_ms), history: high.history };
-  return [tile(name, label, "mmHg", sign, value, 5, staleAfterS)];
+  return [tile(name, label, "mmHg", sign, value, 5, name === "nibp" ? CUFF_STALE_AFTER_S : staleAfterS)];
 }
 
 /** @param {{state: TabletState}} props */
