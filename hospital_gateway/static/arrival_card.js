@@ -107,10 +107,14 @@ function LeadStrip({ row, state }) {
 /** Which roles have seen the case, and how far the word of it has come. @param {{card: import("./state.js").Card}} props */
 export function SeenBy({ card }) {
   if (!card.seen.length) return html`<span class="unseen">${t("seen.nobody")}</span>`;
-  return html`<span class="seen-by">${card.seen.map((mark) => html`<span class="seen" key=${mark.role}>
-    ${mark.problem ? html`<strong>${t("seen.refused", { role: roleWord(mark.role), reason: mark.problem })}</strong>`
-      : html`<${Delivery} state=${mark.state === "delivered" ? "delivered" : "made"} words=${false} />
-        ${t("seen.by", { role: roleWord(mark.role) })}`}</span>`)}</span>`;
+  return html`<span class="seen-by">${card.seen.map((mark) => {
+    const role = roleWord(mark.role);
+    const words = mark.problem ? t("seen.refused", { role, reason: mark.problem }) : t("seen.by", { role });
+    return html`<span class="seen" key=${mark.role} title=${words}>
+      ${mark.problem ? html`<strong class="clip">${words}</strong>`
+        : html`<${Delivery} state=${mark.state === "delivered" ? "delivered" : "made"} words=${false} />
+          <span class="clip">${words}</span>`}</span>`;
+  })}</span>`;
 }
 
 /** One click, by role; the role is asked once. @param {{card: import("./state.js").Card, state: ArrivalState}} props */
@@ -130,11 +134,12 @@ export function AcknowledgeButton({ card, state }) {
   if (asking && !role) {
     return html`<span class="roles" role="group" ref=${group} aria-label=${t("role.ask")}>
       <span>${t("role.ask")}</span>
-      ${state.roles.value.map((name) => html`<button key=${name}
+      ${state.roles.value.map((name) => html`<button class="clip" key=${name} title=${roleWord(name)}
         onClick=${() => acknowledge(name)}>${roleWord(name)}</button>`)}</span>`;
   }
-  return html`<button class="main acknowledge" onClick=${() => (role ? acknowledge(role) : setAsking(true))}>
-    ${role ? t("acknowledge.as", { role: roleWord(role) }) : t("acknowledge")}</button>`;
+  const words = role ? t("acknowledge.as", { role: roleWord(role) }) : t("acknowledge");
+  return html`<button class="main acknowledge clip" title=${words}
+    onClick=${() => (role ? acknowledge(role) : setAsking(true))}>${words}</button>`;
 }
 
 /** A copy that is not what the hub wrote is never shown in silence. @param {{card: import("./state.js").Card}} props */

@@ -99,8 +99,8 @@ function Atmist({ row, state }) {
       ? html`<ul>${card.opened_ms && html`<li><time>${timeOfDay(card.opened_ms)}</time> ${t("stage.called")}</li>`}
         ${stamps.map(([stage, at]) => html`<li key=${stage}><time>${timeOfDay(at)}</time> ${t(`stage.${stage}`)}</li>`)}</ul>`
       : unknown}</dd>
-    <dt title=${t("atmist.mechanism")}>M</dt><dd>${card.complaint || unknown}</dd>
-    <dt title=${t("atmist.injury")}>I</dt><dd>${[pathway && t(`pathway.${pathway}`), patient.text].filter(Boolean).join(" · ") || unknown}</dd>
+    <dt title=${t("atmist.mechanism")}>M</dt><dd class="words" title=${card.complaint}>${card.complaint || unknown}</dd>
+    <dt title=${t("atmist.injury")}>I</dt><dd class="words" title=${patient.text}>${[pathway && t(`pathway.${pathway}`), patient.text].filter(Boolean).join(" · ") || unknown}</dd>
     <dt title=${t("atmist.signs")}>S</dt><dd class="muted">${Object.keys(patient.vitals).length ? t("atmist.signs_right") : t("atmist.no_signs")}</dd>
     <dt title=${t("atmist.treatment")}>T</dt><dd>${unknown}</dd>
     ${needs.length > 0 && html`<dt title=${t("card.needs")}>!</dt><dd>${needs.map((need) => html`<span class="need">${needWord(need)}</span> `)}</dd>`}

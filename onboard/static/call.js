@@ -42,11 +42,11 @@ function CaseCard({ open, state }) {
   return html`<article class="card case ${level === "none" ? "" : level} ${mark.class}" data-band=${mark.word}>
     <${Standing} open=${open} state=${state} />
     <div class="case-head"><${Severity} level=${level} word=${t(`case.${open.severity ?? "unknown"}`)} />
-      <strong class="complaint">${open.complaint ?? ""}</strong></div>
-    <h2 class="address">${open.address ?? t("call.no_address")}</h2>
+      <strong class="complaint" title=${open.complaint}>${open.complaint ?? ""}</strong></div>
+    <h2 class="address" title=${open.address}>${open.address ?? t("call.no_address")}</h2>
     <dl class="facts">
       <div><dt>${t("call.patient")}</dt><dd>${patientWords(open)}</dd></div>
-      ${open.caller && html`<div><dt>${t("call.caller")}</dt><dd>${open.caller}</dd></div>`}
+      ${open.caller && html`<div><dt>${t("call.caller")}</dt><dd class="clamp" title=${open.caller}>${open.caller}</dd></div>`}
       <div><dt>${t("call.hospital")}</dt><dd>${open.hospital?.name ?? t("call.not_chosen")}
         ${open.hospital?.previous && html` <span class="muted small">
           ${t("call.changed", { why: open.hospital.reason ?? "–" })}</span>`}</dd></div>

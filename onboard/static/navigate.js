@@ -73,7 +73,7 @@ function Where({ state }) {
           <p class="muted small">${t("navigate.rests_on", { age: ageInWords(now.value - arrival.position_ms) })}</p>`
         : html`<p class="muted">${t("navigate.no_eta")}</p>`}</section>
     <section class="card"><h2>${t("navigate.scene")}</h2>
-      <p class="destination">${open?.address ?? "–"}</p></section>
+      <p class="destination" title=${open?.address}>${open?.address ?? "–"}</p></section>
     <section class="card"><h2>${t("navigate.here")}</h2>
       ${position ? html`<p>${position.speed_mps === null ? "" : t("navigate.speed",
           { kmh: Math.round(position.speed_mps * 3.6) })}</p>

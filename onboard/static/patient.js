@@ -20,7 +20,8 @@ export function PatientView({ state }) {
   return html`<div class="columns">
     <div class="column">
       <section class="card"><h2>${t("patient.unknown")}</h2>
-        <p class="patient-words">${patientWords(open)}</p></section>
+        <p class="patient-words">${patientWords(open)}</p>
+        ${open.complaint && html`<p class="complaint-whole" tabindex="0">${open.complaint}</p>`}</section>
       <${CameraCard} state=${state} />
       <${Devices} state=${state} /></div>
     <div class="column wide"><${NoteCard} state=${state} />

@@ -20,6 +20,7 @@ from hospital_gateway.settings import Settings
 from streams.ecg_block import EcgSetup, encode_frame
 from streams.identity import new_id
 from streams.messages import (
+    Acknowledged,
     CaseOpened,
     EcgStarted,
     HospitalChosen,
@@ -78,6 +79,17 @@ class Er:
                     await asyncio.sleep(0.02)
             await hub.eta(HERE, case, eta_s)
         return case
+
+    async def cuff(self, case: str, systolic: float, age_s: float) -> None:
+        """Send a heart rate and a cuff pressure, both of ``age_s`` ago."""
+        measured_ns = self.hub.now_ns() - int(age_s * 1e9)
+        body = Vitals(
+            device="monitor",
+            heart_rate_per_min=Numeric(value=80, measured_ns=measured_ns),
+            nibp_systolic_mmhg=Numeric(value=systolic, measured_ns=measured_ns),
+            nibp_diastolic_mmhg=Numeric(value=70, measured_ns=measured_ns),
+        )
+        await self.hub.fact(case, body, "vitals", "unit-1", patient="1")
 
     async def vitals(self, case: str, rate: float, unit: str = "unit-1", **fields: Any) -> None:
         age_s = fields.pop("age_s", 0)
@@ -292,6 +304,45 @@ async def test_board_origins_are_banded_and_old_values_are_hollow(
     assert "4 min old" in await page.evaluate(f"{card.format(replay)}.innerText")
     assert await page.evaluate(f"{card.format(synthetic)}.querySelector('.tile.fresh') !== null")
     await screenshot(page, "board-origins")
+
+
+@pytest.mark.parametrize(("age_s", "state"), [(240, "fresh"), (660, "stale")])
+async def test_board_cuff_pressure_is_stale_only_after_ten_minutes(
+    er: Er, open_page: OpenPage, until: Until, age_s: float, state: str
+) -> None:
+    await er.cuff(await er.patient(), 121, age_s)
+    page = await open_page(er.url)
+    tiles = "[...document.querySelectorAll('.tile')].map(e => [e.innerText, e.className])"
+    await until(page, f"{tiles}.some(([words]) => words.includes('121/70'))")
+    shown = await page.evaluate(tiles)
+    assert [state in name.split() for words, name in shown if "121/70" in words] == [True]
+    assert ["stale" in name.split() for words, name in shown if "HR" in words] == [True]
+
+
+LONG_ROLE = "consultant of the emergency department " * 4
+IN_CARD = """(() => {
+  const card = document.querySelector('.arrival').getBoundingClientRect();
+  const names = ['.acknowledge', '.seen-by', '.needs', '.need', '.arrival .severity', '.eta'];
+  return names.filter((name) => {
+    const box = document.querySelector(name).getBoundingClientRect();
+    return box.width < 40 || box.right > card.right || box.bottom > card.bottom
+      || document.elementFromPoint(box.left + 10, box.top + box.height / 2)?.closest(name) === null;
+  });
+})()"""
+
+
+@pytest.mark.parametrize("count", [1, 4])
+async def test_board_long_role_and_complaint_leave_acknowledge_and_needs_in_view(
+    er: Er, open_page: OpenPage, until: Until, screenshot: Any, count: int
+) -> None:
+    for number in range(1, count + 1):
+        case = await er.patient(complaint="chest pain " * 270, unit=f"unit-{number}", eta_s=300)
+        await er.hub.fact(case, Acknowledged(hospital=HERE, role=LONG_ROLE), "acknowledged", HERE)
+    page = await open_page(er.url, width=1280, height=800)
+    await until(page, f"document.querySelectorAll('.arrival .seen').length === {count}")
+    await screenshot(page, f"board-long-role-{count}")
+    assert await page.evaluate(IN_CARD) == []
+    assert LONG_ROLE.strip() in await page.get_attribute(".seen", "title")
 
 
 async def test_board_diverted_patient_stands_down_and_arrived_one_moves_to_hand_over(

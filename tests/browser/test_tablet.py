@@ -70,6 +70,59 @@ async def test_tablet_call_appears_by_itself_with_where_and_what(
     assert "RED" in await page.inner_text(".case-head")
 
 
+async def test_tablet_long_complaint_leaves_severity_and_address_in_view(
+    started: Started, open_page: Any, until: Any, screenshot: Any
+) -> None:
+    page = await open_tablet(open_page, started)
+    started.hub.call(address="1288 Century Avenue", complaint="fall from a ladder " * 157)
+    await until(page, has_text(".address", "1288 Century Avenue"))
+    await screenshot(page, "tablet-long-complaint")
+    for selector in (".case-head .severity", ".address", ".run-button"):
+        box = await page.locator(selector).bounding_box()
+        assert box is not None
+        assert box["y"] >= 0
+        assert box["y"] + box["height"] <= 800
+    whole = "fall from a ladder " * 157
+    assert await page.get_attribute(".complaint", "title") == whole
+    await page.keyboard.press("2")
+    await until(page, "!!document.querySelector('.complaint-whole')")
+    assert await page.text_content(".complaint-whole") == whole
+
+
+SHOW_OLD_VITALS = """async (ageS) => {
+  const { html, render } = await import('/static/shared/view.js');
+  const { VitalsView } = await import('/static/page/vitals.js');
+  const { now } = await import('/static/shared/clock.js');
+  const sign = (value) => ({
+    value, at_ms: now.value - ageS * 1000, validity: 'valid', reason: null, origin: 'live',
+    history: [],
+  });
+  const vitals = { heart_rate_per_min: sign(80), nibp_systolic_mmhg: sign(121),
+    nibp_diastolic_mmhg: sign(70) };
+  const state = {
+    vitals: { value: vitals }, unit: { value: { stale_s: { vitals: 60 } } }, sensors: { value: [] },
+    ecg: { shown: { value: null } }, link: { value: null },
+  };
+  const box = document.body.appendChild(document.createElement('div'));
+  box.id = 'tried';
+  render(html`<${VitalsView} state=${state} />`, box);
+}"""
+"""The page's own view, drawn with readings that are as old as is said."""
+
+
+@pytest.mark.parametrize(("age_s", "stale"), [(240, False), (660, True)])
+async def test_tablet_cuff_pressure_is_stale_only_after_ten_minutes(
+    started: Started, open_page: Any, until: Any, age_s: float, stale: bool
+) -> None:
+    page = await open_tablet(open_page, started)
+    await until(page, has_text(".empty", "No call"))
+    await page.evaluate(SHOW_OLD_VITALS, age_s)
+    tiles = "[...document.querySelectorAll('#tried .tile')].map(e => [e.innerText, e.className])"
+    shown = await page.evaluate(tiles)
+    assert ["stale" in name.split() for words, name in shown if "121/70" in words] == [stale]
+    assert ["stale" in name.split() for words, name in shown if "HR" in words] == [True]
+
+
 async def test_tablet_pre_alert_takes_three_taps_and_shows_its_way(
     started: Started, open_page: Any, until: Any, wait_for: Any
 ) -> None:
