@@ -342,7 +342,7 @@ async def test_board_long_role_and_complaint_leave_acknowledge_and_needs_in_view
     await until(page, f"document.querySelectorAll('.arrival .seen').length === {count}")
     await screenshot(page, f"board-long-role-{count}")
     assert await page.evaluate(IN_CARD) == []
-    assert LONG_ROLE.strip() in await page.get_attribute(".seen", "title")
+    assert LONG_ROLE.strip() in (await page.get_attribute(".seen", "title") or "")
 
 
 async def test_board_diverted_patient_stands_down_and_arrived_one_moves_to_hand_over(
