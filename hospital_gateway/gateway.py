@@ -33,9 +33,9 @@ from streams.authority import Authority, Pair, client_context, server_context
 from streams.broker_rights import stream_name
 from streams.clock import Clock, OffsetEstimate, SystemClock
 from streams.codec import decode, encode, open_body
-from streams.credentials import Credential, Roster, Verified, read_credential
+from streams.credentials import Credential, Roster, Verified, read_own_credential
 from streams.delivery import Sender
-from streams.errors import ConfigError, CredentialError, ForerunError, TransportError
+from streams.errors import CredentialError, ForerunError, TransportError
 from streams.health import REFUSED, WAITING, Check
 from streams.journal import Journal
 from streams.messages import Receipt, TimeReply, TimeRequest
@@ -289,7 +289,9 @@ async def serve(settings: Settings) -> None:
         ConfigError: A file that the settings name is missing or wrong, or the port is taken.
         StorageError: Journal or outbox cannot be opened.
     """
-    credential = _own_credential(settings)
+    credential = read_own_credential(
+        Path(settings.credential), "hospital", settings.name, settings.region
+    )
     state = Path(settings.state)
     make_private_directory(state)
     ready_file = state / "ready.json"
@@ -325,18 +327,6 @@ async def _running(gateway: Gateway) -> AsyncIterator[asyncio.Task[None]]:
         waiting.cancel()
         task.cancel()
         await asyncio.wait({task, waiting})
-
-
-def _own_credential(settings: Settings) -> Credential:
-    credential = read_credential(Path(settings.credential))
-    if (credential.role, credential.name) != ("hospital", settings.name):
-        raise ConfigError(
-            f"{settings.credential} is of {credential.role} {credential.name!r}, "
-            f"not of hospital {settings.name!r}"
-        )
-    if credential.region != settings.region:
-        raise ConfigError(f"{settings.credential} is for region {credential.region!r}")
-    return credential
 
 
 def _certificate(settings: Settings) -> Pair:

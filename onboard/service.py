@@ -19,7 +19,7 @@ from onboard.settings import CameraTable, Settings
 from onboard.tablet import Tablet
 from streams.authority import Authority, Pair, client_context, server_context
 from streams.clock import Clock, SystemClock
-from streams.credentials import Credential, Roster, Verified, read_credential
+from streams.credentials import Roster, Verified, read_own_credential
 from streams.errors import ConfigError, CredentialError
 from streams.outbox import Draft
 from streams.private_files import make_private_directory, write_private
@@ -39,7 +39,9 @@ async def serve(settings: Settings) -> None:
             another agent runs in the same state directory.
         StorageError: Outbox, logbook or recordings cannot be opened.
     """
-    credential = _own_credential(settings)
+    credential = read_own_credential(
+        Path(settings.credential), "unit", settings.name, settings.region
+    )
     make_private_directory(settings.folder)
     trust = client_context(Path(settings.authority))
     broker, clock = settings.broker, SystemClock()
@@ -116,18 +118,6 @@ def _verifier(settings: Settings) -> Verify:
         return holder
 
     return verify
-
-
-def _own_credential(settings: Settings) -> Credential:
-    credential = read_credential(Path(settings.credential))
-    if (credential.role, credential.name) != ("unit", settings.name):
-        raise ConfigError(
-            f"{settings.credential} is of {credential.role} {credential.name!r}, "
-            f"not of unit {settings.name!r}"
-        )
-    if credential.region != settings.region:
-        raise ConfigError(f"{settings.credential} is for region {credential.region!r}")
-    return credential
 
 
 def _certificate(settings: Settings) -> Pair:

@@ -117,6 +117,22 @@ def read_credential(path: Path) -> Credential:
     return load(path, Credential)
 
 
+def read_own_credential(path: Path, role: Role, name: str, region: str) -> Credential:
+    """Read the credential that a service starts with, and check that it is its own.
+
+    Raises:
+        ConfigError: It is not there, no credential, or somebody else's.
+    """
+    credential = read_credential(path)
+    if (credential.role, credential.name) != (role, name):
+        raise ConfigError(
+            f"{path} is of {credential.role} {credential.name!r}, not of {role} {name!r}"
+        )
+    if credential.region != region:
+        raise ConfigError(f"{path} is for region {credential.region!r}")
+    return credential
+
+
 def issue(
     directory: Path, name: str, role: Role, region: str, *, drill: bool = False
 ) -> Credential:
