@@ -184,13 +184,13 @@ class Link:
                 self.sender.path_is_new()
             async with asyncio.TaskGroup() as group:
                 asking = group.create_task(self._ask_time(), name="onboard.time")
-                await self._until_lost()
+                await self._until_lost(known)
                 asking.cancel()
             if not self._uplink.connected:
                 self._note(connected=False)
 
-    async def _until_lost(self) -> None:
-        while self._uplink.connected:
+    async def _until_lost(self, known: int) -> None:
+        while self._uplink.connected and self._uplink.connections == known:
             try:
                 await self._uplink.wait_disconnected(5)
             except TransportError:

@@ -80,12 +80,13 @@ class ConnectedTransport(ABC):
             raise self.refusal
 
     async def wait_disconnected(self, timeout_s: float) -> None:
-        """Wait until the connection is lost.
+        """Wait until the present connection is lost, even when the next one is there already.
 
         Raises:
             TransportError: It still stands after ``timeout_s``.
         """
-        await self._wait(lambda: not self._connected, timeout_s)
+        present = self.connections
+        await self._wait(lambda: not self._connected or self.connections != present, timeout_s)
 
     async def _wait(self, condition: Callable[[], bool], timeout_s: float) -> None:
         try:
