@@ -1,4 +1,7 @@
-"""Child processes of a simulated city: started, waited for, measured, ended by their own id."""
+"""Child processes of a simulated city: started, waited for, measured, ended by their own id.
+
+They also end when this process is killed: see ``streams.child_process``.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from typing import Any
 
 import psutil
 
+from streams.child_process import tied
 from streams.errors import ForerunError
 
 END_S = 15.0
@@ -95,12 +99,13 @@ class Processes:
         """Start a program; its output goes to ``<folder>/<name>.log``.
 
         A child gets its own process group, so that Ctrl-C at the terminal reaches only the
-        city, which then ends the children in order.
+        city, which then ends the children in order. A city that is killed cannot: then the
+        kernel sends each of them SIGTERM. Call this in the thread of the event loop.
         """
         log = self.folder / f"{name}.log"
         with log.open("ab") as output:
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                tied(command), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                 start_new_session=True,
             )  # fmt: skip
         child = Child(name, process, log, time.monotonic())

@@ -10,6 +10,7 @@ viewers do not decode.
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,7 @@ from bench.frame import BenchError, Column, Measurement, Outcome, Promise, Sessi
 from bench.relay_workers import BITRATE_BPS, FPS
 from onboard.camera import fit_picture
 from onboard.drawn_picture import DrawnPicture
+from streams.child_process import tied
 
 WIDTH, HEIGHT = 640, 480
 FRAMES = 4 * FPS
@@ -64,7 +66,7 @@ class Process:
     def __init__(self, role: str, *arguments: str) -> None:
         self._role = role
         self._popen = subprocess.Popen(
-            [sys.executable, "-m", "bench.relay_workers", role, *arguments],
+            tied([sys.executable, "-m", "bench.relay_workers", role, *arguments], signal.SIGKILL),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

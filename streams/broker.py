@@ -13,9 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import ctypes
 import signal
-import sys
 import time
 from pathlib import Path
 from types import TracebackType
@@ -39,6 +37,7 @@ from streams.broker_endpoints import (
     ready_path,
 )
 from streams.broker_log import ServerLog
+from streams.child_process import tied
 from streams.config import load
 from streams.credentials import Roster, credential_path, issue, revoke
 from streams.errors import ConfigError, ForerunError, TransportError
@@ -57,8 +56,6 @@ CERTIFICATE_S = 3600.0
 """How often the certificate's age is looked at."""
 
 _BIND_ATTEMPTS = 5
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 __all__ = [
     "Broker",
@@ -182,14 +179,10 @@ class Broker:
         self._stopping = False
         self._log = ServerLog()
         process = await asyncio.create_subprocess_exec(
-            server,
-            "-c",
-            self._config,
+            *tied([server, "-c", self._config]),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
-            # The server must not outlive us, even if we are killed.
-            preexec_fn=_die_with_parent if _LIBC is not None else None,
             start_new_session=True,  # Ctrl-C at a terminal is for us; we then stop the server
         )
         assert process.stderr is not None
@@ -331,11 +324,6 @@ class Broker:
 
 class _PortTakenError(ConfigError):
     """A port is in use."""
-
-
-def _die_with_parent() -> None:
-    assert _LIBC is not None
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def command(arguments: list[str]) -> int:

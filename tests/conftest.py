@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
 
+import psutil
 import pytest
 from hypothesis import settings
 
@@ -28,6 +29,14 @@ class WaitFor(Protocol):
     async def __call__(
         self, condition: Callable[[], object], what: str, timeout_s: float = 10.0
     ) -> None: ...
+
+
+def has_ended(process: psutil.Process) -> bool:
+    """Whether a process ran to its end, also where nobody buries an orphan."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 @pytest.fixture(scope="session")

@@ -15,12 +15,14 @@ import importlib.metadata
 import importlib.util
 import io
 import os
+import signal
 import sys
 from pathlib import Path
 
 import numpy as np
 
 from onboard.sensors.synthetic_ecg import Beats, model_beats
+from streams.child_process import tied
 from streams.errors import StorageError
 from streams.private_files import write_private
 
@@ -65,7 +67,7 @@ def _keep(path: Path, data: bytes) -> None:
 
 async def _run_model(rate_hz: int, seed: int) -> bytes:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", __name__, str(rate_hz), str(seed)),
+        *tied([sys.executable, "-m", __name__, str(rate_hz), str(seed)], signal.SIGKILL),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )

@@ -26,6 +26,7 @@ from streams.broker import (
 from streams.credentials import issue
 from streams.errors import ConfigError
 from streams.transport.mqtt import MqttTransport
+from tests.conftest import has_ended
 
 if TYPE_CHECKING:
     from tests.integration.broker.conftest import City
@@ -134,10 +135,7 @@ async def test_server_dies_with_a_parent_that_is_killed(tmp_path: Path, wait_for
         process.kill()
         process.wait()
 
-    await wait_for(
-        lambda: not server.is_running() or server.status() == psutil.STATUS_ZOMBIE,
-        "the server ends",
-    )
+    await wait_for(lambda: has_ended(server), "the server ends")
 
 
 def test_command_issues_and_revokes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
