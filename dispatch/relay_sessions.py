@@ -6,6 +6,7 @@ import re
 import secrets
 import struct
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
@@ -52,7 +53,7 @@ _CNAME_LINE = re.compile(r"^a=ssrc:\d+ cname:(\S+)", re.MULTILINE)
 log = structlog.get_logger("dispatch.relay")
 
 
-class Session:
+class Session(ABC):
     """One peer connection and its place in the relay.
 
     Attributes:
@@ -111,10 +112,13 @@ class Session:
         elif state == "connected" and self.tap is None:
             self._media_may_flow()
 
-    def _media_may_flow(self) -> None: ...
+    @abstractmethod
+    def _media_may_flow(self) -> None:
+        """The path stands."""
 
+    @abstractmethod
     def _rtp_received(self, data: bytes) -> None:
-        raise NotImplementedError
+        """Take an RTP packet."""
 
     def _rtcp_received(self, data: bytes) -> None:
         self.heard_at = time.monotonic()
@@ -125,8 +129,9 @@ class Session:
         for packet in packets:
             self._take_rtcp(packet)
 
+    @abstractmethod
     def _take_rtcp(self, packet: AnyRtcpPacket) -> None:
-        raise NotImplementedError
+        """Take one RTCP packet of a compound."""
 
     def _send_rtcp(self, packets: Sequence[AnyRtcpPacket]) -> None:
         if self.tap is not None:

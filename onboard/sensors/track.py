@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,7 +123,7 @@ def read_bytes(name: str, path: str) -> bytes:
 Table = TypeVar("Table", bound=ReplayTable)
 
 
-class TrackReplay(Generic[Table]):
+class TrackReplay(ABC, Generic[Table]):
     """Replays a track as positions; the kinds of files differ in how it is read.
 
     Attributes:
@@ -138,13 +139,13 @@ class TrackReplay(Generic[Table]):
         self.settings = settings
         self._pace = Pace(clock, sleep, settings.speed)
 
+    @abstractmethod
     def read(self) -> Track:
         """Read the track; runs in a thread.
 
         Raises:
             SensorError: It cannot be read or has no position.
         """
-        raise NotImplementedError
 
     async def readings(self) -> AsyncGenerator[Reading, None]:
         """Give a position per point, and the conditions, as recorded."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -42,7 +43,7 @@ def measured_columns(columns: Sequence[Column], rows: Sequence[Sequence[float]])
     return [column for column in columns if any(is_value(row[column.index]) for row in rows)]
 
 
-class VitalsReplay(Generic[Table]):
+class VitalsReplay(ABC, Generic[Table]):
     """Replays recorded vitals with the recorded timing.
 
     Attributes:
@@ -57,13 +58,13 @@ class VitalsReplay(Generic[Table]):
         self.settings: Table = settings
         self._pace = Pace(clock, sleep, settings.speed)
 
+    @abstractmethod
     def read(self) -> VitalsRecording:
         """Read the recording; runs in a thread.
 
         Raises:
             SensorError: It cannot be read or has no vital signs.
         """
-        raise NotImplementedError
 
     async def readings(self) -> AsyncGenerator[Reading, None]:
         """Give the vitals of each row when its time has come."""
