@@ -16,7 +16,7 @@ import pyflac
 import zstandard
 from pcodec import ChunkConfig, standalone
 
-from streams.ecg_block import EcgSetup, decode_frame, describe, encode_frame
+from streams.ecg_block import EcgSetup, FrameEncoder, decode_frame, describe
 from streams.ecg_leads import Samples
 
 FRAME_SECONDS = 0.2
@@ -88,9 +88,9 @@ def _block(name: str, *, steps: bool) -> Codec:
         return record.setup if steps else without_steps(record.setup)
 
     def encode(record: TwelveLead) -> Coded:
-        setup, length = setup_of(record), record.frame_length
+        encoder, length = FrameEncoder(setup_of(record)), record.frame_length
         return [
-            encode_frame(setup, number * length, frame)
+            encoder.encode(number * length, frame)
             for number, frame in enumerate(record.frames(record.samples))
         ]
 

@@ -21,7 +21,7 @@ from onboard.outgoing import Outgoing
 from onboard.recorder import Found, Header, RecordedFrame, Recorder, Segment
 from onboard.sensors import EcgBegan, EcgChunk
 from onboard.situation import Binding
-from streams.ecg_block import EcgSetup, encode_frame
+from streams.ecg_block import EcgSetup, FrameEncoder
 from streams.errors import StorageError
 from streams.identity import new_id
 from streams.messages import EcgEnded, EcgLive, EcgRecord, EcgStarted, Origin
@@ -55,6 +55,7 @@ class OpenRecording:
         binding: To whom it belongs.
         base: Number of its first sample in the sensor's count.
         segment: Its file.
+        encoder: Makes its frames.
         pending: Frames that are recorded and not yet in a fact.
         pending_samples: Samples per lead in them.
         pending_since_ns: Monotonic time of the oldest of them.
@@ -66,6 +67,7 @@ class OpenRecording:
     binding: Binding
     base: int
     segment: Segment
+    encoder: FrameEncoder
     pending: list[bytes] = field(default_factory=list)
     pending_samples: int = 0
     pending_since_ns: int = 0
@@ -164,7 +166,7 @@ class EcgPath:
         if recording.binding != self._binding():
             recording = self._open[key] = self._go_on(recording, chunk)
         first, count = chunk.first_sample - recording.base, len(chunk.samples)
-        frame = encode_frame(recording.setup, first, chunk.samples)
+        frame = recording.encoder.encode(first, chunk.samples)
         recording.segment.append(first, count, frame)
         if live:
             body = EcgLive(
@@ -217,7 +219,9 @@ class EcgPath:
         segment = self._recorder.begin(
             Header(started=started, origin=origin, case=binding.case, patient=binding.patient)
         )
-        recording = OpenRecording(sensor, began, origin, binding, base, segment)
+        recording = OpenRecording(
+            sensor, began, origin, binding, base, segment, FrameEncoder(began.setup)
+        )
         draft = _draft(recording, "ecg_started", started)
         self._outgoing.make([draft], (_mark(segment), _SENT_START))
         return recording

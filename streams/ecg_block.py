@@ -50,13 +50,7 @@ from streams.ecg_leads import (
     plan_of,
     wrap,
 )
-from streams.ecg_residuals import (
-    EcgBlockError,
-    pack_modes,
-    pack_residuals,
-    unpack_modes,
-    unpack_residuals,
-)
+from streams.ecg_residuals import EcgBlockError, pack_residuals, unpack_residuals
 
 __all__ = [
     "MAX_LEADS",
@@ -64,6 +58,7 @@ __all__ = [
     "EcgBlockError",
     "EcgSetup",
     "Frame",
+    "FrameEncoder",
     "Lead",
     "decode_frame",
     "describe",
@@ -96,35 +91,52 @@ class Frame:
     valid: npt.NDArray[np.bool_]
 
 
-def encode_frame(setup: EcgSetup, first_sample: int, samples: npt.NDArray[np.integer]) -> bytes:
-    """Encode one frame; frames of 100 to 500 ms are what the format is made for.
+CHOICE_FRAMES = 10
+"""The modes of the leads are chosen anew after so many frames of a recording."""
+
+
+class FrameEncoder:
+    """Encodes the frames of one recording.
+
+    Which mode of a lead leaves least follows from where it is and from the converter, and changes
+    slowly: it is looked for in every `CHOICE_FRAMES`th frame only. (First or second differences
+    are chosen for each frame: that follows the heartbeat.) Each frame still says how it is coded
+    and is decodable alone.
 
     Args:
         setup: The description of the leads.
-        first_sample: Number of the first sample since the start of the recording, from 0.
-        samples: (n, leads) ADC integers within 32 bits, n from 1 to `MAX_SAMPLES`.
-
-    Raises:
-        ValueError: The samples do not fit the setup or the format.
     """
-    plan = plan_of(setup)
-    if not 0 <= first_sample < 2**63:
-        raise ValueError(f"first sample {first_sample} is not a 64-bit count")
-    counts, stepped = plan.count_steps(plan.to_units(_as_rows(samples, plan)))
-    modes, second, plain, derived = _choose(plan, counts, stepped)
-    first = counts[:, 0].tolist()
-    first = [first[column] for column in _order_of(modes).plain]
-    wide = min(first) < -0x8000 or max(first) > 0x7FFF
-    flags, payload = pack_residuals(plain, derived)
-    flags |= (
-        _WIDE * wide | _STEPPED * bool(stepped) | _SECOND * second | _EXACT * (not len(derived))
-    )
-    head = _HEADER.pack(VERSION, flags, counts.shape[1], first_sample, len(counts), 0)
-    mask = stepped.to_bytes(2, "little") if stepped else b""
-    values = struct.pack(f"<{len(first)}{'i' if wide else 'h'}", *first)
-    body = b"".join((mask, pack_modes(modes), values, payload))
-    checksum = zlib.crc32(body, zlib.crc32(head[:_CHECKSUM_AT], plan.fingerprint))
-    return head[:_CHECKSUM_AT] + checksum.to_bytes(4, "little") + body
+
+    def __init__(self, setup: EcgSetup) -> None:
+        self._plan = plan_of(setup)
+        self._coding = _Coding(())
+        self._stepped = 0
+        self._frames_until_choice = 0
+
+    def encode(self, first_sample: int, samples: npt.NDArray[np.integer]) -> bytes:
+        """Encode the next frame; frames of 100 to 500 ms are what the format is made for.
+
+        Args:
+            first_sample: Number of the first sample since the start of the recording, from 0.
+            samples: (n, leads) ADC integers within 32 bits, n from 1 to `MAX_SAMPLES`.
+
+        Raises:
+            ValueError: The samples do not fit the setup or the format.
+        """
+        plan = self._plan
+        if not 0 <= first_sample < 2**63:
+            raise ValueError(f"first sample {first_sample} is not a 64-bit count")
+        counts, stepped = plan.count_steps(plan.to_units(_as_rows(samples, plan)))
+        if not self._frames_until_choice or stepped != self._stepped:
+            self._coding, self._stepped = _choose(plan, counts, stepped), stepped
+            self._frames_until_choice = CHOICE_FRAMES
+        self._frames_until_choice -= 1
+        return _pack(plan, first_sample, counts, stepped, self._coding)
+
+
+def encode_frame(setup: EcgSetup, first_sample: int, samples: npt.NDArray[np.integer]) -> bytes:
+    """Encode one frame by itself; see `FrameEncoder.encode`."""
+    return FrameEncoder(setup).encode(first_sample, samples)
 
 
 def decode_frame(setup: EcgSetup, data: bytes | bytearray | memoryview) -> Frame:
@@ -139,20 +151,20 @@ def decode_frame(setup: EcgSetup, data: bytes | bytearray | memoryview) -> Frame
     body = _Reader(data, _HEADER.size)
     stepped = int.from_bytes(body.take(2), "little") if flags & _STEPPED else 0
     leads = len(setup.leads)
-    modes = unpack_modes(body.take((leads + 3) // 4), leads)
-    order = _order_of(modes)
-    if stepped & ~plan.may_step or not plan.may_derive.issuperset(order.derived):
+    coding = _coding_of(body.take((leads + 3) // 4), leads)
+    if stepped & ~plan.may_step or not plan.may_derive.issuperset(coding.derived):
         raise EcgBlockError("a lead is coded in a way that the setup does not allow")
     dtype, width = ("<i4", 4) if flags & _WIDE else ("<i2", 2)
-    first = np.frombuffer(body.take(len(order.plain) * width), dtype)
-    missing = 0 if flags & _EXACT else len(order.derived)
+    first = np.frombuffer(body.take(len(coding.plain) * width), dtype)
+    missing = 0 if flags & _EXACT else len(coding.derived)
     plain, derived = unpack_residuals(
-        flags, body.rest(), (len(order.plain), length - 1), (missing, length)
+        flags, body.rest(), (len(coding.plain), length - 1), (missing, length)
     )
-    counts = _restore_plain(modes, first, plain, second=bool(flags & _SECOND))
-    if order.derived:
-        limb = _restore_derived(plan, counts, modes, stepped)
-        counts = np.concatenate((counts, limb + derived if missing else limb)).take(order.back, 0)
+    counts = _restore_plain(coding, first, plain, second=bool(flags & _SECOND))
+    if coding.derived:
+        lead_i, lead_ii = (counts[coding.plain.index(source)] for source in plan.sources)
+        limb = coding.predict(plan, lead_i, lead_ii, stepped)
+        counts = np.concatenate((counts, limb + derived if missing else limb)).take(coding.back, 0)
     samples = np.ascontiguousarray(plan.from_units(plan.restore_units(counts, stepped)).T)
     return Frame(first_sample, samples, samples != plan.invalid)
 
@@ -184,21 +196,44 @@ def _as_rows(samples: npt.NDArray[np.integer], plan: LeadPlan) -> Samples:
     return np.ascontiguousarray(samples.T, dtype=np.int32)
 
 
-@dataclass(frozen=True, slots=True)
-class _Order:
-    """The columns of the plain leads, of the derived leads, and back to all in their order."""
+class _Coding:
+    """How the leads of a frame are coded, and what follows from it.
 
-    plain: list[int]
-    derived: list[int]
-    plain_rows: npt.NDArray[np.intp]
-    back: npt.NDArray[np.intp]
+    Attributes:
+        packed: The modes as they travel.
+        plain: Columns of the plain leads.
+        derived: Columns of the derived leads.
+        back: From plain and derived leads to all in their order.
+        less_before: Numbers, among the plain leads, of those less the one before; the last first.
+    """
+
+    def __init__(self, modes: tuple[int, ...]) -> None:
+        number = sum(mode << 2 * lead for lead, mode in enumerate(modes))
+        self.packed = number.to_bytes((len(modes) + 3) // 4, "little")
+        self.plain = [column for column, mode in enumerate(modes) if mode < _NEAREST]
+        self.derived = [column for column, mode in enumerate(modes) if mode >= _NEAREST]
+        self.plain_rows = np.array(self.plain, np.intp)
+        self.derived_rows = np.array(self.derived, np.intp)
+        self.back = np.argsort([*self.plain, *self.derived])
+        numbers = reversed(range(len(self.plain)))
+        self.less_before = [n for n in numbers if modes[self.plain[n]] == _LESS_BEFORE]
+        self._bias = np.array([[_BIAS[modes[column]]] for column in self.derived])
+
+    def predict(self, plan: LeadPlan, lead_i: Samples, lead_ii: Samples, stepped: int) -> Samples:
+        """Return the (derived leads, n) integers that (n,) leads I and II predict."""
+        exact = plan.predict(lead_i, lead_ii, self.derived, stepped)
+        exact += self._bias
+        return wrap(np.floor(exact, out=exact))
+
+
+_BIAS = {_NEAREST: 0.5, _DOWN: 0.0}
+"""What is added before rounding down: to the nearest (halves up), and down."""
 
 
 @functools.lru_cache(maxsize=256)
-def _order_of(modes: tuple[int, ...]) -> _Order:
-    plain = [column for column, mode in enumerate(modes) if mode < _NEAREST]
-    derived = [column for column, mode in enumerate(modes) if mode >= _NEAREST]
-    return _Order(plain, derived, np.array(plain, np.intp), np.argsort([*plain, *derived]))
+def _coding_of(packed: bytes, leads: int) -> _Coding:
+    number = int.from_bytes(packed, "little")
+    return _Coding(tuple(number >> 2 * lead & 3 for lead in range(leads)))
 
 
 def _magnitude(residuals: Samples) -> npt.NDArray[np.int64]:
@@ -207,86 +242,92 @@ def _magnitude(residuals: Samples) -> npt.NDArray[np.int64]:
     return total
 
 
-def _choose(
-    plan: LeadPlan, counts: Samples, stepped: int
-) -> tuple[tuple[int, ...], bool, Samples, Samples]:
-    """Return the mode of each lead, the order of differences, and both kinds of residuals.
+def _differences(counts: Samples) -> tuple[Samples, Samples]:
+    """Return (leads, n - 1) first and second differences in time, these beginning with a first."""
+    first: Samples = counts[:, 1:] - counts[:, :-1]
+    second = first.copy()
+    second[:, 1:] -= first[:, :-1]
+    return first, second
 
-    No derived residuals are returned where all are 0.
-    """
-    leads, length = counts.shape
-    differences = np.empty((2, leads, length - 1), np.int32)
-    first, second = differences
-    np.subtract(counts[:, 1:], counts[:, :-1], out=first)
-    second[:, :1] = first[:, :1]
-    np.subtract(first[:, 1:], first[:, :-1], out=second[:, 1:])
-    costs = _magnitude(differences)
-    by_order = costs.tolist()
-    modes, derived = _choose_derived(plan, counts, stepped, list(map(min, *by_order)))
-    columns = _order_of(tuple(modes))
-    totals = [sum(map(of_order.__getitem__, columns.plain)) for of_order in by_order]
-    order = int(totals[1] < totals[0])
-    plain = differences[order].take(columns.plain_rows, axis=0)
-    less_before = plain[1:] - plain[:-1]
-    for number, cost in enumerate(_magnitude(less_before).tolist()):
-        column = columns.plain[number + 1]
-        if cost < by_order[order][column]:
-            plain[number + 1] = less_before[number]
+
+def _choose(plan: LeadPlan, counts: Samples, stepped: int) -> _Coding:
+    """Return the coding that leaves the smallest residuals of these (leads, n) values."""
+    differences = _differences(counts)
+    costs = [_magnitude(found).tolist() for found in differences]
+    modes = [_PLAIN] * len(counts)
+    _choose_derived(plan, counts, stepped, list(map(min, *costs)), modes)
+    plain = [column for column, mode in enumerate(modes) if mode == _PLAIN]
+    totals = [sum(map(of_order.__getitem__, plain)) for of_order in costs]
+    order = totals[1] < totals[0]
+    rows = differences[order].take(plain, axis=0)
+    for column, cost in zip(plain[1:], _magnitude(rows[1:] - rows[:-1]).tolist(), strict=True):
+        if cost < costs[order][column]:
             modes[column] = _LESS_BEFORE
-    return tuple(modes), bool(order), plain, derived
-
-
-_ROUNDINGS = np.array([[[0.5]], [[0.0]]])
-"""What is added before rounding down: to the nearest (halves up), and down."""
+    return _Coding(tuple(modes))
 
 
 def _choose_derived(
-    plan: LeadPlan, counts: Samples, stepped: int, plain_costs: list[int]
-) -> tuple[list[int], Samples]:
-    modes = [_PLAIN] * len(counts)
+    plan: LeadPlan, counts: Samples, stepped: int, plain_costs: list[int], modes: list[int]
+) -> None:
+    """Note in `modes` the leads that cost less when derived."""
     columns = plan.derivable
     if not columns:
-        return modes, counts[:0]
+        return
     lead_i, lead_ii = (counts[source] for source in plan.sources)
-    guesses = np.floor(plan.predict(lead_i, lead_ii, columns, stepped) + _ROUNDINGS)
-    misses = counts.take(columns, axis=0) - wrap(guesses)
-    sent = []
-    for number, of_roundings in enumerate(_magnitude(misses).T.tolist()):
-        rounding = int(of_roundings[1] < of_roundings[0])
-        if of_roundings[rounding] < plain_costs[columns[number]]:
-            modes[columns[number]] = _NEAREST + rounding
-            sent.append(misses[rounding, number])
-    derived = np.array(sent) if sent else counts[:0]
-    return modes, derived if derived.any() else counts[:0]
+    exact = plan.predict(lead_i, lead_ii, columns, stepped)
+    rows = counts.take(columns, axis=0)
+    for mode, bias in _BIAS.items():
+        misses = _magnitude(rows - wrap(np.floor(exact + bias))).tolist()
+        for column, cost in zip(columns, misses, strict=True):
+            if cost < plain_costs[column]:
+                plain_costs[column], modes[column] = cost, mode
+
+
+def _pack(
+    plan: LeadPlan, first_sample: int, counts: Samples, stepped: int, coding: _Coding
+) -> bytes:
+    """Return the frame of these (leads, n) values in this coding."""
+    rows = counts.take(coding.plain_rows, axis=0)
+    differences = _differences(rows)
+    totals = [np.add.reduce(np.absolute(found), axis=None) for found in differences]
+    second = bool(totals[1] < totals[0])
+    plain = differences[second]
+    for number in coding.less_before:
+        plain[number] -= plain[number - 1]
+    derived = counts[:0]
+    if coding.derived:
+        lead_i, lead_ii = (counts[source] for source in plan.sources)
+        misses = counts.take(coding.derived_rows, axis=0)
+        misses -= coding.predict(plan, lead_i, lead_ii, stepped)
+        derived = misses if misses.any() else derived
+    first = rows[:, 0]
+    narrow = first.astype("<i2")
+    wide = not np.array_equal(narrow, first)
+    flags, payload = pack_residuals(plain, derived)
+    flags |= _WIDE * wide | _STEPPED * bool(stepped) | _SECOND * second
+    flags |= _EXACT * (not len(derived))
+    head = _HEADER.pack(VERSION, flags, counts.shape[1], first_sample, len(counts), 0)
+    mask = stepped.to_bytes(2, "little") if stepped else b""
+    values = (first.astype("<i4") if wide else narrow).tobytes()
+    body = b"".join((mask, coding.packed, values, payload))
+    checksum = zlib.crc32(body, zlib.crc32(head[:_CHECKSUM_AT], plan.fingerprint))
+    return head[:_CHECKSUM_AT] + checksum.to_bytes(4, "little") + body
 
 
 def _restore_plain(
-    modes: tuple[int, ...], first: npt.NDArray[np.integer], residuals: Samples, *, second: bool
+    coding: _Coding, first: npt.NDArray[np.integer], residuals: Samples, *, second: bool
 ) -> Samples:
     """Return the rows of the plain leads, first values included."""
-    before = -1
-    for number, column in enumerate(_order_of(modes).plain):
-        if modes[column] == _LESS_BEFORE:
-            if before < 0:
-                raise EcgBlockError("the first plain lead has none before it")
-            residuals[number] += residuals[before]
-        before = number
+    for number in reversed(coding.less_before):
+        if not number:
+            raise EcgBlockError("the first plain lead has none before it")
+        residuals[number] += residuals[number - 1]
     rows = np.empty((len(residuals), residuals.shape[1] + 1), np.int32)
     rows[:, 0] = first
     if second:
         np.add.accumulate(residuals, axis=1, out=residuals)
     rows[:, 1:] = residuals
     return np.add.accumulate(rows, axis=1, out=rows)
-
-
-def _restore_derived(
-    plan: LeadPlan, plain: Samples, modes: tuple[int, ...], stepped: int
-) -> Samples:
-    """Return what I and II, among the plain leads, predict of the derived leads."""
-    order = _order_of(modes)
-    lead_i, lead_ii = (plain[order.plain.index(source)] for source in plan.sources)
-    bias = np.array([[0.5 if modes[column] == _NEAREST else 0.0] for column in order.derived])
-    return wrap(np.floor(plan.predict(lead_i, lead_ii, order.derived, stepped) + bias))
 
 
 def _check(plan: LeadPlan, data: bytes) -> tuple[int, int, int]:

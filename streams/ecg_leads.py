@@ -128,6 +128,7 @@ class StepScale:
 
     def __init__(self, steps: Sequence[float], toward_zero: Sequence[bool]) -> None:
         self._steps = np.array(steps, np.float64)[:, None]
+        self._per_unit = 1 / self._steps
         self._cut = np.array(toward_zero, np.bool_)[:, None]
         # An integer that was cut lies up to 1 below its step: the middle is half a unit up.
         self._middle = np.where(self._cut, 0.5, 0.0)
@@ -135,23 +136,25 @@ class StepScale:
 
     def to_units(self, counts: Whole) -> Samples:
         """Return the ADC integers (above the baseline) of (leads, n) whole numbers of steps."""
-        exact = counts * self._steps
-        if self._all_cut:
-            return wrap(np.trunc(exact))
-        nearest = np.floor(exact + 0.5)
-        return wrap(np.where(self._cut, np.trunc(exact), nearest) if self._some_cut else nearest)
+        return wrap(self._whole_units(counts))
 
-    def to_steps(self, units: Whole) -> Samples:
-        """Return the number of steps nearest to each of (leads, n) ADC integers.
+    def to_steps(self, units: Whole) -> tuple[Samples, npt.NDArray[np.bool_]]:
+        """Count (leads, n) ADC integers in steps.
 
-        It is the inverse of `to_units` for integers that occur there; for others the caller sees
-        that they do not come back.
+        Returns:
+            The number of steps nearest to each, and where `to_units` gives it back unchanged.
         """
-        exact = (
-            units + np.copysign(self._middle, units) if self._some_cut else units
-        ) / self._steps
-        exact += 0.5
-        return wrap(np.floor(exact, out=exact))
+        middle = units + np.copysign(self._middle, units) if self._some_cut else units
+        steps = middle * self._per_unit
+        np.rint(steps, out=steps)
+        return wrap(steps), self._whole_units(steps) == units
+
+    def _whole_units(self, counts: Whole | npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        exact: npt.NDArray[np.float64] = counts * self._steps
+        if self._all_cut:
+            return np.trunc(exact, out=exact)
+        nearest = np.floor(exact + 0.5)
+        return np.where(self._cut, np.trunc(exact), nearest) if self._some_cut else nearest
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,8 +228,7 @@ class LeadPlan:
         """
         if not self.may_step:
             return units, 0
-        steps = self._scale.to_steps(units)
-        same = self._scale.to_units(steps) == units
+        steps, same = self._scale.to_steps(units)
         if same.all():
             return steps, self.may_step
         comes_back = np.logical_and.reduce(same, axis=1)

@@ -1,4 +1,4 @@
-"""Residuals of an ECG frame to bytes and back: folding, byte planes, deflate; and the modes.
+"""Residuals of an ECG frame to bytes and back: folding, byte planes, deflate.
 
 The transform before it (`streams.ecg_block`) does most of the work. zlib with run lengths only
 (Z_RLE) is the cheapest coder that the standard library and a browser share; the planes make its
@@ -20,18 +20,6 @@ class EcgBlockError(MalformedError):
     """Bytes that are no ECG block, or not one of this description; the message says why."""
 
     reason = "ecg_block"
-
-
-def pack_modes(modes: tuple[int, ...]) -> bytes:
-    """Pack modes of 0 to 3 four to a byte, the first in the lowest bits."""
-    number = sum(mode << 2 * lead for lead, mode in enumerate(modes))
-    return number.to_bytes((len(modes) + 3) // 4, "little")
-
-
-def unpack_modes(packed: bytes, leads: int) -> tuple[int, ...]:
-    """Return the modes of `leads` leads; the inverse of `pack_modes`."""
-    number = int.from_bytes(packed, "little")
-    return tuple(number >> 2 * lead & 3 for lead in range(leads))
 
 
 def pack_residuals(plain: Samples, derived: Samples) -> tuple[int, bytes]:
@@ -86,9 +74,11 @@ def _to_planes(residuals: Samples) -> tuple[int, bytes]:
     """Return the number of byte planes and the planes, lowest first, each lead after lead."""
     if not residuals.size:
         return 1, b""
-    folded = ((residuals << 1) ^ (residuals >> 31)).astype("<u4")
-    planes = max(1, -(-int(np.maximum.reduce(folded, axis=None)).bit_length() // 8))
-    octets = folded.view(np.uint8).reshape(-1, 4)
+    folded = residuals << 1
+    folded ^= residuals >> 31
+    octets = folded.astype("<i4", copy=False).view(np.uint8).reshape(-1, 4)
+    bits = int(np.bitwise_or.reduce(folded.view(np.uint32), axis=None)).bit_length()
+    planes = max(1, -(-bits // 8))
     return planes, octets[:, :planes].T.tobytes()
 
 

@@ -133,9 +133,9 @@ def _with_step(
     found, found_toward_zero = 0.0, False
     if len(values) >= FEWEST_VALUES:
         for step, toward_zero in candidates:
-            scale = StepScale([step], [toward_zero])
             if step < max(SMALLEST_FOUND, found):
                 continue
-            if np.array_equal(scale.to_units(scale.to_steps(values[None]))[0], values):
+            _, comes_back = StepScale([step], [toward_zero]).to_steps(values[None])
+            if comes_back.all():
                 found, found_toward_zero = step, toward_zero
     return msgspec.structs.replace(lead, step=found, step_toward_zero=found_toward_zero)

@@ -11,10 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.ecg_block import (
+    CHOICE_FRAMES,
     MAX_SAMPLES,
     EcgBlockError,
     EcgSetup,
     Frame,
+    FrameEncoder,
     Lead,
     decode_frame,
     describe,
@@ -62,6 +64,38 @@ def test_frame_of_12_leads_at_200_ms_stays_below_a_packet_and_a_third_of_raw() -
     data = assert_comes_back(setup_of(*TWELVE), samples, 123_456_789_012)
     assert len(data) < 1100
     assert len(data) < samples.size * 2 / 3
+
+
+@settings(max_examples=40)
+@given(
+    lengths=st.lists(st.integers(1, 120), min_size=1, max_size=25),
+    step=st.sampled_from([0.0, 2.5, 4.88]),
+    seed=st.integers(0, 1000),
+)
+def test_frames_of_one_encoder_come_back_alone_in_any_order_whatever_changes_between(
+    lengths: list[int], step: float, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    setup = setup_of(*TWELVE, step=step)
+    encoder = FrameEncoder(setup)
+    coded = []
+    for number, length in enumerate(lengths):
+        samples = twelve_lead(length, seed + number) * random.choice([1, 1, 50_000])
+        if step and random.random() < 0.7:
+            samples = np.floor(samples * step + 0.5)
+        samples = np.roll(samples, random.integers(0, 12), axis=1).astype(np.int32)
+        coded.append((samples, encoder.encode(1000 * number, samples)))
+    random.shuffle(coded)
+    for samples, data in coded:
+        assert np.array_equal(decode_frame(setup, data).samples, samples)
+
+
+def test_encoder_chooses_anew_when_leads_change_places() -> None:
+    encoder, swapped = FrameEncoder(setup_of(*TWELVE)), twelve_lead()[:, ::-1]
+    for number in range(CHOICE_FRAMES):
+        encoder.encode(100 * number, twelve_lead(seed=number))
+    anew = encoder.encode(100 * CHOICE_FRAMES, swapped)
+    assert anew == encode_frame(setup_of(*TWELVE), 100 * CHOICE_FRAMES, swapped)
 
 
 def test_derived_leads_that_follow_from_i_and_ii_cost_next_to_nothing() -> None:
