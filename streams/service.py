@@ -1,7 +1,8 @@
-"""What every service does around its own work: logs, signals, a listening socket, an end."""
+"""What every service does around its own work: options, logs, signals, a socket, an end."""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
 import logging
@@ -9,15 +10,67 @@ import signal
 import ssl
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
 import structlog
 from aiohttp import web
 
+from streams.config import example
 from streams.errors import ConfigError
 
 INSIST_S = 6.0
 """How long a service may take to close before what is left is cancelled again."""
+
+
+class Named(Protocol):
+    """The settings of a service: they say its name, which stands in each line of its log."""
+
+    @property
+    def name(self) -> str:
+        """As in topics and credentials."""
+
+
+Settings = TypeVar("Settings", bound=Named)
+
+
+def command(
+    arguments: list[str],
+    *,
+    package: str,
+    file: str,
+    about: str | None,
+    read: Callable[[Path], Settings],
+    serve: Callable[[Settings], Coroutine[Any, Any, None]],
+) -> int:
+    """Do what ``forerun NAME`` is asked to: run the service, or print its example.
+
+    Args:
+        arguments: What stands behind ``forerun NAME``.
+        package: Carries the commented example ``file``.
+        file: ``NAME.toml``; also where the settings are looked for unless told otherwise.
+        about: The service in a sentence, for ``--help``.
+        read: Reads the settings.
+        serve: Runs the service until it is cancelled.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        ForerunError: It cannot start, or a part of it failed for good.
+    """
+    parser = argparse.ArgumentParser(prog=f"forerun {Path(file).stem}", description=about)
+    add = parser.add_argument
+    add("--config", type=Path, default=file, metavar="FILE", help=f"settings (default: {file})")
+    add("--example", action="store_true", help="print a commented settings file and end")
+    add("--log-level", choices=["debug", "info", "warning", "error"], default="info")
+    options = parser.parse_args(arguments)
+    if options.example:
+        sys.stdout.write(example(package, file))
+        return 0
+    settings = read(options.config)
+    set_up_logs(settings.name, level=options.log_level)
+    return run(lambda: serve(settings))
 
 
 def set_up_logs(service: str, *, level: str = "info") -> None:

@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hospital_gateway.board import Board
-from hospital_gateway.command import command
 from hospital_gateway.latency import Latencies, read_report, summary
 from hospital_gateway.live import FRAME_VERSION, PAST, LiveFrame, LiveStreams, build_frame
 from hospital_gateway.settings import Settings
@@ -172,12 +171,3 @@ def test_settings_unknown_key_or_impossible_value_stops_with_its_name(
     file.write_bytes(msgspec.toml.encode(changed))
     with pytest.raises(ConfigError, match=r"colour|hosts|roles"):
         load(file, Settings)
-
-
-def test_command_says_what_is_wrong_and_prints_its_example(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert command(["--example"]) == 0
-    assert "[broker]" in capsys.readouterr().out
-    assert command(["--config", str(tmp_path / "absent.toml")]) == 1
-    assert "absent.toml" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""A service ends when it is told to, even if a library swallows the word once."""
+"""A service finds its settings, and ends when it is told to, even if a library is deaf once."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import signal
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
+
+from streams import cli
+from streams.config import example
 
 PROGRAM = textwrap.dedent(
     """
@@ -48,3 +52,23 @@ def test_service_told_to_end_closes_and_ends_with_zero(task: str, number: signal
         process.send_signal(number)
         assert process.wait(60) == 0
         assert process.stdout.read() == "closed\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "package"),
+    [("onboard", "onboard"), ("dispatch", "dispatch"), ("hospital", "hospital_gateway")],
+)
+def test_service_command_prints_its_example_and_looks_for_it_here(
+    name: str,
+    package: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main([name, "--example"]) == 0
+    assert capsys.readouterr().out == example(package, f"{name}.toml")
+    assert cli.main([name]) == 1
+    assert capsys.readouterr().err.startswith(f"forerun {name}: {name}.toml: cannot be read")
+    assert cli.main([name, "--config", "other.toml"]) == 1
+    assert "other.toml" in capsys.readouterr().err
