@@ -24,15 +24,14 @@ from onboard.sensors.mrx_files import (
     read_wave_list,
     unlisted_wave,
 )
-from onboard.sensors.pace import Pace, Sleep
 from onboard.sensors.readings import Ended, Reading, Samples
+from onboard.sensors.replay import Replay
 from onboard.sensors.settings import MrxCaseSettings
 from onboard.sensors.sierra_ecg import TwelveLead, read_twelve_lead
 from onboard.sensors.timeline import Moment, Waveform, at_once, in_order, play, stream
 from onboard.sensors.vitals_columns import CUFF
-from streams.clock import Clock
 from streams.ecg_block import MAX_LEADS, Lead
-from streams.messages import DeviceEvent, Numeric, Origin, SensorState, Vitals
+from streams.messages import DeviceEvent, Numeric, SensorState, Vitals
 
 T = TypeVar("T")
 
@@ -55,25 +54,12 @@ class Case:
     problems: list[str] = field(default_factory=list)
 
 
-class MrxCase:
+class MrxCase(Replay[MrxCaseSettings]):
     """Replays an export: events, trends, waves and 12-leads at the moments they were taken.
 
     A part that is missing or damaged is told in a ``SensorState`` and the rest plays; the alarms
     are the device's own and are given as it logged them.
-
-    Attributes:
-        name: Name of the sensor.
-        origin: ``replay``.
     """
-
-    origin: Origin = "replay"
-
-    def __init__(
-        self, settings: MrxCaseSettings, clock: Clock, sleep: Sleep = asyncio.sleep
-    ) -> None:
-        self.name: str = settings.name
-        self.settings = settings
-        self._pace = Pace(clock, sleep, settings.speed)
 
     async def readings(self) -> AsyncGenerator[Reading, None]:
         """Give the case as it went.

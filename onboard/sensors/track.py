@@ -8,14 +8,12 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
 
 from onboard.errors import SensorError
-from onboard.sensors.pace import NS, Pace, Sleep
+from onboard.sensors.pace import NS
 from onboard.sensors.readings import Ended, Reading
-from onboard.sensors.settings import ReplayTable
-from streams.clock import Clock
-from streams.messages import Origin, Position, SensorState
+from onboard.sensors.replay import Replay, Table
+from streams.messages import Position, SensorState
 
 LARGEST_FILE_BYTES = 64 * 1024 * 1024
 LONGEST_GAP_S = 3600.0
@@ -120,24 +118,15 @@ def read_bytes(name: str, path: str) -> bytes:
         raise SensorError(name, f"{path}: cannot be read ({error})") from error
 
 
-Table = TypeVar("Table", bound=ReplayTable)
-
-
-class TrackReplay(ABC, Generic[Table]):
+class TrackReplay(Replay[Table], ABC):
     """Replays a track as positions; the kinds of files differ in how it is read.
 
     Attributes:
-        name: Name of the sensor.
         origin: ``replay``, or ``synthetic`` for a drawn route.
+        source: What the positions name as their source.
     """
 
-    origin: Origin = "replay"
     source = "replay"
-
-    def __init__(self, settings: Table, clock: Clock, sleep: Sleep = asyncio.sleep) -> None:
-        self.name: str = settings.name
-        self.settings = settings
-        self._pace = Pace(clock, sleep, settings.speed)
 
     @abstractmethod
     def read(self) -> Track:

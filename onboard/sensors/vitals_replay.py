@@ -7,14 +7,13 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TypeVar
 
-from onboard.sensors.pace import NS, Pace, Sleep
+from onboard.sensors.pace import NS
 from onboard.sensors.readings import Ended, Reading
+from onboard.sensors.replay import Replay
 from onboard.sensors.settings import CsvVitalsSettings, WfdbVitalsSettings
 from onboard.sensors.vitals_columns import Column, VitalsRows
-from streams.clock import Clock
-from streams.messages import Origin
 
 Table = TypeVar("Table", WfdbVitalsSettings, CsvVitalsSettings)
 
@@ -43,20 +42,8 @@ def measured_columns(columns: Sequence[Column], rows: Sequence[Sequence[float]])
     return [column for column in columns if any(is_value(row[column.index]) for row in rows)]
 
 
-class VitalsReplay(ABC, Generic[Table]):
-    """Replays recorded vitals with the recorded timing.
-
-    Attributes:
-        name: Name of the sensor.
-        origin: ``replay``.
-    """
-
-    origin: Origin = "replay"
-
-    def __init__(self, settings: Table, clock: Clock, sleep: Sleep = asyncio.sleep) -> None:
-        self.name: str = settings.name
-        self.settings: Table = settings
-        self._pace = Pace(clock, sleep, settings.speed)
+class VitalsReplay(Replay[Table], ABC):
+    """Replays recorded vitals with the recorded timing."""
 
     @abstractmethod
     def read(self) -> VitalsRecording:

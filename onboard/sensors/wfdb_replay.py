@@ -8,13 +8,12 @@ from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
 from onboard.errors import SensorError, SensorUnreachableError
-from onboard.sensors.pace import Pace, Sleep
 from onboard.sensors.readings import Ended, Reading
+from onboard.sensors.replay import Replay
 from onboard.sensors.settings import WfdbReplaySettings
 from onboard.sensors.timeline import Waveform, in_order, play, stream
-from streams.clock import Clock
 from streams.errors import ForerunError
-from streams.messages import Origin, SensorState
+from streams.messages import SensorState
 
 if TYPE_CHECKING:
     from streams.waveform_record import WaveformRecord
@@ -24,26 +23,13 @@ FETCH_S = 120.0
 """A record of half an hour has some megabytes; after this the network is held to be gone."""
 
 
-class WfdbReplay:
+class WfdbReplay(Replay[WfdbReplaySettings]):
     """Replays records one after the other, sample for sample.
 
     Every record begins a recording of its own, and so does every round of a loop; signals of
     different rates are recordings side by side. A record that wfdb refuses is told and passed
     over, if there are others.
-
-    Attributes:
-        name: Name of the sensor.
-        origin: ``replay``.
     """
-
-    origin: Origin = "replay"
-
-    def __init__(
-        self, settings: WfdbReplaySettings, clock: Clock, sleep: Sleep = asyncio.sleep
-    ) -> None:
-        self.name: str = settings.name
-        self.settings = settings
-        self._pace = Pace(clock, sleep, settings.speed)
 
     async def readings(self) -> AsyncGenerator[Reading, None]:
         """Give the chunks of all records.
