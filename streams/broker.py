@@ -339,6 +339,10 @@ def command(arguments: list[str]) -> int:
         return 0
     if options.what == "revoke":
         revoke(directory, options.name)
+        print(  # noqa: T201 - the answer to the command
+            f"{options.name} is revoked: a broker that runs on {state} disconnects it within "
+            f"{2 * WATCH_S:g} s, and services that read its roster refuse the next request."
+        )
         return 0
     service.set_up_logs("broker", level=options.log_level)
     return service.run(lambda: _serve(settings, state))

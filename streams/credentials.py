@@ -189,11 +189,13 @@ def revoke(directory: Path, name: str) -> None:
         CredentialError: There is none of that name.
         StorageError: The directory cannot be written.
     """
-    make_private_directory(directory)
+    unknown = CredentialError(f"there is no credential {name!r} in {directory}")
+    if not directory.is_dir():
+        raise unknown
     with locked(directory):
         entries = _read_roster(directory)
         if entries.pop(name, None) is None:
-            raise CredentialError(f"no credential {name!r}")
+            raise unknown
         _write_roster(directory, entries)
         credential_path(directory, name).unlink(missing_ok=True)
 

@@ -14,6 +14,7 @@ import aiohttp
 import psutil
 import pytest
 
+from streams import cli
 from streams.authority import Authority, client_context
 from streams.broker import (
     Broker,
@@ -147,3 +148,18 @@ def test_command_issues_and_revokes(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert file.exists()
     assert command([*state, "revoke", "unit-7"]) == 0
     assert not file.exists()
+    told = capsys.readouterr().out
+    assert told.startswith("unit-7 is revoked: ")
+    assert f"{tmp_path} disconnects it within 2 s" in told
+
+
+@pytest.mark.parametrize("state", ["", "no-such-folder"])
+def test_command_revoke_of_an_unknown_name_is_refused_and_makes_nothing(
+    state: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / state
+    assert cli.main(["broker", "--state", str(folder), "revoke", "unit-9"]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == f"forerun broker: there is no credential 'unit-9' in {folder}/credentials\n"
+    assert not any(tmp_path.iterdir())
