@@ -64,7 +64,11 @@ def run(session: Session) -> Outcome:
     folder = session.data or _default_data()
     records, skipped = _load(folder)
     codecs = all_codecs()
-    sizes = {codec.name: _sizes(codec, records) for codec in codecs}
+    sizes = {}
+    task = session.progress.add_task("sizes of what is coded", total=len(codecs))
+    for codec in codecs:
+        sizes[codec.name] = _sizes(codec, records)
+        session.progress.advance(task)
     cpu = session.measure("ECG codecs", {codec.name: _cpu(codec, records) for codec in codecs})
     bounds = _bounds(session, records)
     rows = [_row(codec, sizes[codec.name], cpu[codec.name]) for codec in codecs]

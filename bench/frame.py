@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 from rich.table import Table
 from rich.text import Text
 
@@ -36,6 +36,10 @@ REGISTRY: dict[str, str] = {
     "relay": "bench.relay:run",
 }
 """Name of each benchmark and the function that runs it; only what runs is imported."""
+
+
+LINE_EVERY_S = 10.0
+"""A stage that goes on for longer says so again where there is no terminal."""
 
 
 class BenchError(Exception):
@@ -111,6 +115,37 @@ class Benchmark(Protocol):
         """Run the benchmark within the session's options."""
 
 
+class Stages(Progress):
+    """Shows what goes on: a bar on a terminal, elsewhere a plain line per stage.
+
+    A stage that takes long gets a line again, at most every ``LINE_EVERY_S``: who reads the log
+    of a pipeline sees that it lives.
+    """
+
+    def __init__(self, console: Console) -> None:
+        """Show it on ``console``."""
+        super().__init__(console=console, transient=True, disable=not console.is_terminal)
+        self._began_s = self._told_s = time.monotonic()
+
+    def add_task(self, description: str, *arguments: Any, **options: Any) -> TaskID:
+        """Begin a stage."""
+        self._tell(description)
+        return super().add_task(description, *arguments, **options)
+
+    def advance(self, task_id: TaskID, advance: float = 1) -> None:
+        """Say that a step of a stage is done."""
+        super().advance(task_id, advance)
+        task = next(task for task in self.tasks if task.id == task_id)
+        if not task.finished and time.monotonic() - self._told_s >= LINE_EVERY_S:
+            self._tell(f"{task.description}: {task.completed:g} of {task.total:g} done")
+
+    def _tell(self, words: str) -> None:
+        self._told_s = time.monotonic()
+        if not self.console.is_terminal:
+            line = f"{self._told_s - self._began_s:5.0f} s  {words}"
+            self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
 class Session:
     """One run of a benchmark: its options, its progress display and the interleaving."""
 
@@ -139,7 +174,8 @@ class Session:
         for repeat in range(self.repeats):
             first = repeat % len(names) if names else 0
             for name in names[first:] + names[:first]:
-                self.progress.update(task, description=f"{what}: {name} ({repeat + 1})")
+                now = f"{what}: {name} (round {repeat + 1} of {self.repeats})"
+                self.progress.update(task, description=now)
                 found[name].append(cases[name]())
                 self.progress.advance(task)
         self.progress.update(task, description=what)
@@ -164,7 +200,8 @@ def find_benchmark(name: str) -> Benchmark:
         benchmark: Benchmark = getattr(importlib.import_module(module), function)
     except ModuleNotFoundError as error:
         raise BenchError(
-            f"benchmark {name} needs the module {error.name}; install the extra 'bench'"
+            f"it needs the module {error.name}, which is not installed: "
+            f'`make bench ARGS="{name}"` installs all, or install the extra `bench` of forerun'
         ) from error
     return benchmark
 
@@ -178,7 +215,7 @@ def run_benchmark(name: str, *, data: Path | None, repeats: int, console: Consol
     benchmark = find_benchmark(name)
     started = datetime.now(tz=UTC)
     clock = time.perf_counter()
-    with Progress(console=console, transient=True) as progress:
+    with Stages(console) as progress:
         outcome = benchmark(Session(data=data, repeats=repeats, progress=progress))
     return Report(
         name=name,

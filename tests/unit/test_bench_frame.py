@@ -1,5 +1,6 @@
 """The frame of all benchmarks: medians, interleaving, promises, exit status, JSON."""
 
+import io
 import json
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from rich.progress import Progress
 
 from bench import frame
 from bench.command import command
-from bench.frame import Column, Measurement, Outcome, Promise, Relation, Session
+from bench.frame import Column, Measurement, Outcome, Promise, Relation, Session, Stages
 
 
 @pytest.fixture
@@ -59,6 +60,32 @@ def test_session_measure_with_peers_interleaves_and_turns_the_order(session: Ses
 
     session.measure("x", {name: lambda name=name: case(name) for name in "abc"})  # type: ignore[misc]
     assert order == ["a", "b", "c", "b", "c", "a", "c", "a", "b"]
+
+
+def test_stages_without_a_terminal_are_a_line_each_and_long_ones_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = io.StringIO()
+    with Stages(Console(file=text)) as progress:
+        session = Session(data=None, repeats=2, progress=progress)
+        session.measure("short", {"a [b]": dict, "c": dict})
+        monkeypatch.setattr(frame, "LINE_EVERY_S", 0.0)
+        session.measure("long", {"a [b]": dict, "c": dict})
+    assert [line.split(" s  ")[1] for line in text.getvalue().splitlines()] == [
+        "short",
+        "long",
+        "long: a [b] (round 1 of 2): 1 of 4 done",
+        "long: c (round 1 of 2): 2 of 4 done",
+        "long: c (round 2 of 2): 3 of 4 done",
+    ]
+
+
+def test_stages_on_a_terminal_are_a_bar_without_lines() -> None:
+    text = io.StringIO()
+    with Stages(Console(file=text, force_terminal=True)) as progress:
+        Session(data=None, repeats=1, progress=progress).measure("short", {"a": dict})
+    assert "━" in text.getvalue()
+    assert " s  short" not in text.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -128,6 +155,20 @@ def test_command_with_missing_peer_module_ends_with_2_and_names_it(
     monkeypatch.setitem(frame.REGISTRY, "ecg", "no_such_module_anywhere:run")
     assert command(["ecg"]) == 2
     assert "no_such_module_anywhere" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("package", ["pyflac", "pcodec", "zstandard"])
+def test_command_ecg_without_the_extra_ends_with_2_and_says_what_to_do(
+    package: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for module in ("bench.ecg", "bench.ecg_codecs"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setitem(sys.modules, package, None)  # an import of it now says it is not there
+    assert command(["ecg"]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"needs the module {package}, which is not installed" in said
+    assert 'make bench ARGS="ecg"' in said
+    assert "extra `bench`" in said
 
 
 def test_command_with_json_into_missing_folder_ends_with_2_before_measuring(
