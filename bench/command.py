@@ -24,14 +24,16 @@ def command(arguments: list[str]) -> int:
     notices = Console(stderr=True)
     if options.json and not options.json.parent.is_dir():
         # Said before minutes of measuring, not after them.
-        notices.print(f"forerun bench: there is no folder {options.json.parent}", style="red")
+        words = f"forerun bench: there is no folder {options.json.parent}"
+        notices.print(words, style="red", markup=False, soft_wrap=True)
         return CANNOT_RUN
     try:
         report = run_benchmark(
             options.name, data=options.data, repeats=options.repeats, console=notices
         )
     except BenchError as error:
-        notices.print(f"forerun bench {options.name}: {error}", style="red", markup=False)
+        words = f"forerun bench {options.name}: {error}"
+        notices.print(words, style="red", markup=False, soft_wrap=True)
         return CANNOT_RUN
     report.show(_output_console())
     if options.json:
