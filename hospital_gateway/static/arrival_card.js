@@ -8,7 +8,7 @@ import { t } from "/static/shared/i18n.js";
 import { Severity, levelClass } from "/static/shared/severity.js";
 import {
   detail, distance, etaFigure, headline, levelOf, nameOf, needWord, originBand, roleWord, severityWord,
-  sexAndAge, stageOf,
+  sexAndAge, stageOf, unitName,
 } from "./card_words.js";
 import { VitalTiles } from "./vital_tiles.js";
 
@@ -35,7 +35,7 @@ export function ArrivalCard({ row, state, number }) {
         <p class="arrival-who"><${Severity} level=${level} word=${severityWord(patient.severity)} />
           <strong>${sexAndAge(patient)}</strong>
           <span class="clip">${nameOf(card, patient)}</span>
-          <span class="muted clip">${[card.units[0], stageOf(card) && t(`stage.${stageOf(card)}`),
+          <span class="muted clip">${[unitName(card), stageOf(card) && t(`stage.${stageOf(card)}`),
             detail(card, patient)].filter(Boolean).join(" · ")}</span></p>
       </div>
       <${EtaBlock} row=${row} state=${state} />

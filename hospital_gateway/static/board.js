@@ -108,7 +108,7 @@ function AsideCard({ row, state }) {
       onKeyDown=${(/** @type {KeyboardEvent} */ event) => { if (event.key === "Enter" && event.target === event.currentTarget) location.hash = caseHash(row); }}>
     ${diverted ? html`<h3 class="stand-down">${t("diverted.title")}</h3>` : html`<${OffLoad} row=${row} />`}
     <p class="aside-headline" title=${headline(card, patient)}><a href=${caseHash(row)}>${headline(card, patient)}</a></p>
-    <p><strong>${sexAndAge(patient)}</strong> ${nameOf(card, patient)} <span class="muted">${card.units[0] ?? ""}</span></p>
+    <p><strong>${sexAndAge(patient)}</strong> ${nameOf(card, patient)} <span class="muted">${unitName(card) ?? ""}</span></p>
     ${diverted && html`<p>${[card.diverted_to && t("diverted.to", { hospital: card.diverted_to }),
       card.stood_down_reason].filter(Boolean).join(" · ") || t("diverted.no_reason")}</p>`}
     ${card.status === "arrived" && html`<p class="aside-seen"><${SeenBy} card=${card} /></p>

@@ -9,8 +9,8 @@ import { subscribe } from "/static/shared/whep.js";
 
 /** @typedef {import("./state.js").ArrivalState} ArrivalState */
 
-/** @param {{caseId: string, unit: string | undefined, on: boolean, state: ArrivalState}} props */
-export function CabinVideo({ caseId, unit, on, state }) {
+/** @param {{caseId: string, unit: string | undefined, name: string | undefined, on: boolean, state: ArrivalState}} props */
+export function CabinVideo({ caseId, unit, name, on, state }) {
   const video = useRef(/** @type {HTMLVideoElement | null} */ (null));
   const [view, setView] = useState(/** @type {import("/static/shared/whep.js").ViewState | null} */ (null));
   const [muted, setMuted] = useState(true);
@@ -32,7 +32,7 @@ export function CabinVideo({ caseId, unit, on, state }) {
       ${words && html`<p class="cabin-message">${words}
         ${phase === "stalled" && view?.lastFrameAt ? ` ${timeOfDay(view.lastFrameAt + serverNow() - Date.now())}` : ""}
         ${phase === "refused" ? html`<span class="small">${view?.reason}</span>` : null}</p>`}</div>
-    <figcaption class="small"><span class="grow">${t("video.label")}${unit ? ` · ${unit}` : ""}</span>
+    <figcaption class="small"><span class="grow">${t("video.label")}${name ? ` · ${name}` : ""}</span>
       <button aria-pressed=${!muted} onClick=${() => setMuted(!muted)}>${t(muted ? "video.unmute" : "video.mute")}</button>
     </figcaption></figure>`;
 }

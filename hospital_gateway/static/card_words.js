@@ -52,6 +52,11 @@ export function nameOf(card, patient) {
     ? t("patient.numbered", { alias: card.alias, label: patient.label }) : card.alias;
 }
 
+/** The assigned unit as people call it. @param {Card} card @returns {string | undefined} */
+export function unitName({ units: [unit], unit_names: names }) {
+  return unit && (names[unit] ?? unit);
+}
+
 /** The last stage that the crew stamped. @param {Card} card @returns {string | null} */
 export function stageOf(card) {
   return STAGES.find((stage) => stage in card.milestones) ?? null;

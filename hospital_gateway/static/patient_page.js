@@ -55,7 +55,7 @@ export function PatientPage({ state, caseId, label }) {
       <div class="patient-title"><h2 class="clip" title=${title}>${title}</h2>
         <p class="arrival-who"><${Severity} level=${level} word=${severityWord(patient.severity)} />
           <strong>${sexAndAge(patient)}</strong> <span class="clip">${nameOf(card, patient)}</span>
-          <span class="muted clip">${[card.units[0], card.address].filter(Boolean).join(" · ")}</span></p></div>
+          <span class="muted clip">${[unitName(card), card.address].filter(Boolean).join(" · ")}</span></p></div>
       <div class="patient-seen"><${SeenBy} card=${card} />
         ${current && html`<${AcknowledgeButton} card=${card} state=${state} />`}</div>
       ${current ? html`<${EtaBlock} row=${row} state=${state} />` : html`<${Ended} card=${card} />`}
@@ -63,7 +63,7 @@ export function PatientPage({ state, caseId, label }) {
     <section class="patient-left" aria-label=${t("atmist.label")}>
       <${Atmist} row=${row} state=${state} />
       <h3>${t("timeline.label")}</h3>
-      <div class="patient-timeline" tabindex="0" role="region" aria-label=${t("timeline.label")}><${Timeline} entries=${one.lines.value.map(entryOf)} /></div>
+      <div class="patient-timeline" tabindex="0" role="region" aria-label=${t("timeline.label")}><${Timeline} entries=${one.lines.value.map((line) => entryOf(line, card.unit_names))} /></div>
       ${current && html`<${NoteField} caseId=${caseId} state=${state} />`}
     </section>
     <section class="patient-centre">
@@ -72,7 +72,7 @@ export function PatientPage({ state, caseId, label }) {
       <${Trends} one=${one} patient=${patient} />
     </section>
     <section class="patient-right live" tabindex="0" aria-label=${t("patient.right")}>
-      <${CabinVideo} caseId=${caseId} unit=${card.units[0]} on=${current && card.media.cabin !== "off"} state=${state} />
+      <${CabinVideo} caseId=${caseId} unit=${card.units[0]} name=${unitName(card)} on=${current && card.media.cabin !== "off"} state=${state} />
       <${VitalTiles} one=${one} patient=${patient} staleS=${state.staleS.value.vitals} size="console"
         banded=${band.origins} />
       <${RecordState} card=${card} />

@@ -39,7 +39,8 @@ import { Reports } from "./reports.js";
  * @property {"red" | "yellow" | "green" | "unknown"} severity
  * @property {string} origin @property {boolean} drill
  * @property {number | null} opened_ms @property {number | null} chosen_ms
- * @property {string[]} units @property {Record<string, number>} milestones
+ * @property {string[]} units @property {Record<string, string>} unit_names
+ * @property {Record<string, number>} milestones
  * @property {Patient[]} patients @property {Mark[]} seen
  * @property {Record<string, string>} media @property {Record<string, string>} failed_sensors
  * @property {string | null} outcome @property {number | null} closed_ms

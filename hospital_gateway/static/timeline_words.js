@@ -11,7 +11,7 @@ function word(prefix, code) {
   return hasText(`${prefix}.${code}`) ? t(`${prefix}.${code}`) : code;
 }
 
-/** @type {Record<string, (said: Record<string, any>) => string>} */
+/** @type {Record<string, (said: Record<string, any>, names: Record<string, string>) => string>} */
 const WORDS = {
   case_opened: (said) => t("line.case_opened", { complaint: said.complaint, address: said.address }),
   case_amended: (said) => t("line.case_amended", {
@@ -20,8 +20,8 @@ const WORDS = {
   }),
   case_note: (said) => said.text,
   case_closed: (said) => [word("outcome", said.outcome), said.text].filter(Boolean).join(": "),
-  unit_assigned: (said) => t("line.unit_assigned", { unit: said.unit }),
-  unit_released: (said) => t("line.unit_released", { unit: said.unit }),
+  unit_assigned: (said, names) => t("line.unit_assigned", { unit: names[said.unit] ?? said.unit }),
+  unit_released: (said, names) => t("line.unit_released", { unit: names[said.unit] ?? said.unit }),
   hospital_chosen: (said) => t("line.hospital_chosen", { hospital: said.name }),
   hospital_stood_down: (said) => t("line.hospital_stood_down", { hospital: said.hospital }),
   run_started: (said) => t("line.run_started", { crew: said.crew ?? "" }),
@@ -38,15 +38,18 @@ const WORDS = {
   acknowledged: (said) => t("line.acknowledged", { role: roleWord(said.role), hospital: said.hospital }),
 };
 
-/** @param {Line} line @returns {import("/static/shared/timeline.js").Entry} */
-export function entryOf(line) {
+/**
+ * @param {Line} line @param {Record<string, string>} names units as people call them
+ * @returns {import("/static/shared/timeline.js").Entry}
+ */
+export function entryOf(line, names) {
   const words = WORDS[line.kind];
   return {
     id: line.id,
     atMs: line.at_ms,
     notedAtMs: line.noted_ms,
-    text: words ? words(line.said) : line.kind,
-    who: line.source === "hub" ? t("who.hub") : line.source,
+    text: words ? words(line.said, names) : line.kind,
+    who: line.source === "hub" ? t("who.hub") : names[line.source] ?? line.source,
     level: line.kind === "pre_alert" ? levelOf(line.said.severity) : undefined,
     synthetic: line.origin === "synthetic",
   };

@@ -147,6 +147,63 @@ async def test_invalid_value_is_struck_and_says_the_devices_reason(show: Opened)
     assert "sensor off" in await tile.inner_text()
 
 
+MINUTE_MS = 60_000
+
+
+@pytest.mark.parametrize(
+    ("name", "signs", "shown"),
+    [
+        ("heart_rate_per_min", {"heart_rate_per_min": (81.6, 2)}, ("82", "stale", None)),
+        ("temperature_celsius", {"temperature_celsius": (37.0, 0)}, ("37.0", "fresh", None)),
+        (
+            "nibp",
+            {"nibp_systolic_mmhg": (121.0, 4), "nibp_diastolic_mmhg": (70.0, 5)},
+            ("121/70", "fresh", None),
+        ),
+        (
+            "nibp",
+            {"nibp_systolic_mmhg": (121.0, 4), "nibp_diastolic_mmhg": (70.0, 11)},
+            ("121/70", "stale", None),
+        ),
+        ("abp", {"abp_systolic_mmhg": (121.0, 2)}, ("121/–", "stale", None)),
+        (
+            "abp",
+            {"abp_systolic_mmhg": (121.0, 0), "abp_diastolic_mmhg": (70.0, 0, "invalid", "damped")},
+            ("121/70", "invalid", "damped"),
+        ),
+        ("spo2_percent", {"heart_rate_per_min": (80.0, 0)}, None),
+    ],
+)
+async def test_vital_sign_is_rounded_paired_and_stale_alike_on_every_page(
+    gallery: GalleryServer,
+    open_page: Opened,
+    name: str,
+    signs: dict[str, tuple[Any, ...]],
+    shown: tuple[str, str, str | None] | None,
+) -> None:
+    page = await open_page(gallery.url)
+    readings = {
+        code: {
+            "value": value,
+            "at_ms": 1e12 - age_min * MINUTE_MS,
+            "validity": said[0] if said else "valid",
+            "reason": said[1] if said else None,
+            "origin": "live",
+        }
+        for code, (value, age_min, *said) in signs.items()
+    }
+    found = await page.evaluate(
+        """async ([name, signs]) => {
+          const { vitalSign } = await import("/static/shared/vital_signs.js");
+          const { stateOf } = await import("/static/shared/value_tile.js");
+          const sign = vitalSign(name, signs, 60);
+          return sign && [sign.value.value, stateOf(sign.value, 1e12), sign.value.reason ?? null];
+        }""",
+        [name, readings],
+    )
+    assert found == (shown and list(shown))
+
+
 async def test_language_switch_changes_every_text_at_once_and_is_kept(
     show: Opened, until: Opened
 ) -> None:
