@@ -285,7 +285,9 @@ def _assign(action: AssignUnit, case: Case, book: CaseBook, fleet: Fleet) -> Dec
         taken = UnitReleased(unit=unit.name, reason=f"sent to {case.address}: {reason}")
         drafts.append(_draft(other, "unit_released", taken))
     released = case.unit if case.unit != unit.name else None
-    assigned = UnitAssigned(unit=unit.name, reason=action.reason, released=released)
+    assigned = UnitAssigned(
+        unit=unit.name, reason=action.reason, released=released, name=unit.label
+    )
     return Decision(case.id, (*drafts, _draft(case, "unit_assigned", assigned)))
 
 

@@ -96,6 +96,7 @@ class Arrival:
     _amended: dict[str, Latest[object]] = field(default_factory=dict)
     _assigned: Latest[str] = field(default_factory=Latest)
     _released: dict[str, int] = field(default_factory=dict)
+    _unit_names: dict[str, Latest[str]] = field(default_factory=dict)
     _milestones: dict[str, tuple[Stamped, Milestone]] = field(default_factory=dict)
     _seen: dict[str, Seen] = field(default_factory=dict)
     _media: dict[tuple[str, str], Latest[MediaState]] = field(default_factory=dict)
@@ -147,6 +148,11 @@ class Arrival:
         if unit is None or self._released.get(unit, 0) > self._assigned.sequence:
             return []
         return [unit]
+
+    @property
+    def unit_names(self) -> dict[str, str]:
+        """Names for people of the units that were sent, as far as the hub has told them."""
+        return {unit: name.value for unit, name in sorted(self._unit_names.items()) if name.value}
 
     @property
     def milestones(self) -> dict[str, int]:
@@ -322,6 +328,7 @@ def _fold_run(arrival: Arrival, stamped: Stamped, body: Body) -> None:
     match body:
         case UnitAssigned():
             arrival._assigned.offer(stamped.sequence, body.unit)
+            arrival._unit_names.setdefault(body.unit, Latest()).offer(stamped.sequence, body.name)
         case UnitReleased():
             released = arrival._released.get(body.unit, 0)
             arrival._released[body.unit] = max(released, stamped.sequence)

@@ -87,7 +87,12 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):
-    """One case on the board."""
+    """One case on the board.
+
+    Attributes:
+        units: The unit now assigned, if there is one.
+        unit_names: Names for people of all units that were sent, where the hub has told them.
+    """
 
     case: str
     status: Status
@@ -100,6 +105,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     opened_ms: float | None
     chosen_ms: float | None
     units: list[str]
+    unit_names: dict[str, str]
     milestones: dict[str, float]
     patients: list[PatientCard]
     seen: list[Mark]
@@ -158,6 +164,7 @@ def card_of(arrival: Arrival, chain: Chain, pending: Iterable[Mark] = ()) -> Car
         opened_ms=milliseconds(arrival.opened_at_ns) if opened else None,
         chosen_ms=milliseconds(arrival.chosen_ns) if arrival.chosen_sequence else None,
         units=arrival.units,
+        unit_names=arrival.unit_names,
         milestones={stage: milliseconds(at) for stage, at in arrival.milestones.items()},
         patients=_patients(arrival),
         seen=[*marks, *(mark for mark in pending if mark.role not in known)],

@@ -251,11 +251,12 @@ class CaseClosed(Body, frozen=True, kw_only=True):
 
 
 class UnitAssigned(Body, frozen=True, kw_only=True):
-    """A unit is sent to the case; ``released`` names the unit it replaces."""
+    """A unit is sent to the case; ``released`` is the unit it replaces, ``name`` is for people."""
 
     unit: Name
     reason: Text | None = None
     released: Name | None = None
+    name: ShortText = ""
 
 
 class UnitReleased(Body, frozen=True, kw_only=True):

@@ -79,7 +79,7 @@ export function EtaBlock({ row, state }) {
   }
   return html`<div class="eta ${stale ? "stale" : ""}">
     <span class="eta-label">${t("eta.label")}</span>
-    <output class="eta-figure number">${etaFigure(eta, at)}</output>
+    <output class="eta-figure number ${stale ? "hollow" : ""}">${etaFigure(eta, at)}</output>
     <span class="eta-note">${eta
       ? (stale ? html`<strong>${t("eta.position", { age: ageInWords(ageMs) })}</strong>`
         : html`<span title=${t("eta.position", { age: ageInWords(ageMs) })}>${distance(eta.distance_m)} · ${ageInWords(ageMs)}</span>`)

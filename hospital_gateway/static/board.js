@@ -7,7 +7,7 @@ import { hasText, t } from "/static/shared/i18n.js";
 import { StatusBar } from "/static/shared/status_bar.js";
 import { AlarmSound } from "./alarm_sound.js";
 import { AcknowledgeButton, ArrivalCard, SeenBy, caseHash } from "./arrival_card.js";
-import { headline, nameOf, originBand, roleWord, rowsOf, sexAndAge } from "./card_words.js";
+import { headline, nameOf, originBand, roleWord, rowsOf, sexAndAge, unitName } from "./card_words.js";
 
 /** @typedef {import("./state.js").ArrivalState} ArrivalState */
 /** @typedef {import("./card_words.js").Row} Row */

@@ -13,7 +13,7 @@ import { TrendChart } from "/static/shared/trend_chart.js";
 import { AcknowledgeButton, ChainWarning, EtaBlock, SeenBy } from "./arrival_card.js";
 import { CabinVideo } from "./cabin_video.js";
 import {
-  headline, levelOf, nameOf, needWord, originBand, severityWord, sexAndAge,
+  headline, levelOf, nameOf, needWord, originBand, severityWord, sexAndAge, unitName,
 } from "./card_words.js";
 import { entryOf } from "./timeline_words.js";
 import { VitalTiles, newestOf } from "./vital_tiles.js";

@@ -63,12 +63,12 @@ class Er:
     async def patient(
         self, *, unit: str = "unit-1", pathway: Pathway = "stemi", severity: Severity = "red",
         alias: str = "Blue Heron", complaint: str = "chest pain", patient: str = "1",
-        eta_s: float | None = None, origin: str = "live",
+        eta_s: float | None = None, origin: str = "live", unit_name: str = "",
     ) -> str:  # fmt: skip
         case, hub = new_id(), self.hub
         opened = CaseOpened(address="12 Long Street", complaint=complaint, alias=alias)
         await hub.fact(case, opened, "case_opened")
-        await hub.fact(case, UnitAssigned(unit=unit), "unit_assigned")
+        await hub.fact(case, UnitAssigned(unit=unit, name=unit_name), "unit_assigned")
         chosen = HospitalChosen(hospital=HERE, name="First Hospital")
         await hub.fact(case, chosen, "hospital_chosen")
         alert = PreAlert(pathway=pathway, severity=severity, age_years=60, sex="male")
@@ -155,7 +155,7 @@ async def _until_exists(file: Path) -> None:
 
 def text(selector: str) -> str:
     """JavaScript for what an element says, or an empty text."""
-    return f"document.querySelector({json.dumps(selector)})?.innerText ?? ''"
+    return f"(document.querySelector({json.dumps(selector)})?.innerText ?? '')"
 
 
 async def test_board_empty_says_that_nobody_comes(
@@ -244,6 +244,21 @@ async def test_acknowledge_by_role_is_delivered_kept_and_seen_at_the_other_seat(
     assert [one.kind for one in er.hub.from_hospitals] == ["acknowledged"]
     await er.patient(pathway="stroke", unit="unit-2")
     await until(desk, f"{text('.acknowledge')}.includes('as charge nurse')")
+
+
+async def test_unit_is_called_as_at_the_console_and_by_its_id_where_the_hub_told_no_name(
+    er: Er, open_page: OpenPage, until: Until
+) -> None:
+    named = await er.patient(unit="unit-1", unit_name="Ambulance 1")
+    nameless = await er.patient(unit="unit-2", pathway="stroke")
+    page = await open_page(er.url, may_log=VIDEO_FAILS)
+    await until(page, "document.querySelectorAll('.arrival').length === 2")
+    assert "Ambulance 1" in await page.evaluate(text(f"[data-case='{named}']"))
+    assert "unit-2" in await page.evaluate(text(f"[data-case='{nameless}']"))
+    await page.evaluate(f"location.hash = '#/case/{named}'")
+    for part in (".arrival-who", ".cabin figcaption", ".patient-timeline"):
+        await until(page, f"{text(part)}.includes('Ambulance 1')")
+    assert "unit-1" not in await page.evaluate(text(".patient"))
 
 
 async def test_board_sorts_counts_the_rest_and_keeps_long_names_inside(

@@ -90,6 +90,7 @@ async def test_case_opened_in_the_console_is_on_the_right_board_within_a_second_
     chosen = await city.client.get(city.urls[HUB], f"/api/cases/{case}")
     right = boards.pop(str(chosen["hospital"]))
     await right.locator(f"[data-case='{case}']").wait_for(timeout=10_000)
+    await expect(right.locator(f"[data-case='{case}']")).to_contain_text("Ambulance")
     appeared = await right.evaluate(f"window.appeared['{case}']")
     pressed = await console.evaluate("window.lastKeyAt")
     assert appeared - pressed < 1000, "milliseconds from the key to the card"

@@ -35,7 +35,8 @@ def full_case() -> list[Stored]:
     writer = CaseWriter()
     writer.open(severity="yellow")
     writer.assign("unit-2")
-    writer.add(UnitAssigned(unit="unit-1", released="unit-2"), "unit_assigned")
+    sent = UnitAssigned(unit="unit-1", released="unit-2", name="Ambulance 1")
+    writer.add(sent, "unit_assigned")
     writer.choose(THERE)
     writer.stand_down(THERE, "cath lab down")
     writer.choose(HERE)
@@ -97,6 +98,7 @@ def test_card_of_the_whole_case_says_what_was_said() -> None:
     case = str(FULL[0].envelope.case)
     card = board_of(FULL).card(case)
     assert (card.status, card.outcome, card.units) == ("closed", "handed_over", ["unit-1"])
+    assert card.unit_names == {"unit-1": "Ambulance 1"}, "of unit-2 an older hub told no name"
     assert card.complaint == "chest pain, sweating"
     assert [(p.label, p.severity) for p in card.patients] == [
         ("1", "red"), ("2", "red"), (None, "unknown"),

@@ -24,6 +24,7 @@ from dispatch.case_actions import (
 from dispatch.cases import CLOSED_IN_FULL, Case, CaseBook
 from dispatch.errors import ConflictError, UnknownError
 from dispatch.units import Fleet, HospitalSettings, UnitSettings
+from streams.codec import any_body
 from streams.identity import new_id
 from streams.messages import (
     CaseClosed,
@@ -93,6 +94,12 @@ def test_severity_shown_is_the_severity_saved(severity: Severity) -> None:
     shown = case_pages.summary(desk.case(), lambda *_: None)
     assert shown["severity"] == severity
     assert desk.pages.facts[0].envelope.kind == "case_opened"
+
+
+def test_assigned_unit_is_named_as_people_call_it(desk: Desk) -> None:
+    desk.act(AssignUnit(case=CASE, unit="unit-1"))
+    body = any_body(desk.pages.facts[-1].envelope)
+    assert body == UnitAssigned(unit="unit-1", name="Ambulance 1")
 
 
 def test_assigning_a_busy_unit_changes_nothing_without_override(desk: Desk) -> None:
