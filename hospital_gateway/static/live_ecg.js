@@ -6,6 +6,7 @@
  */
 import { EcgBlockError, decodeFrame } from "/static/shared/ecg_block.js";
 import { EcgFeed, inMillivolts } from "/static/shared/ecg_feed.js";
+import { leadName } from "/static/shared/ecg_paper.js";
 import { EcgStrip } from "/static/shared/ecg_strip.js";
 
 /** @typedef {import("./state.js").Card} Card */
@@ -64,7 +65,7 @@ export class EcgView {
     if (column !== undefined && column >= 0) {
       this.feed.columns = [column];
       this.feed.strip = new EcgStrip({
-        leads: [setup.leads[column].name], rateHz: setup.sampling_frequency_hz,
+        leads: [leadName(setup.leads[column].name)], rateHz: setup.sampling_frequency_hz,
         layout: "stacked", onDrawn: report,
       });
     }

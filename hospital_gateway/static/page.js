@@ -5,7 +5,7 @@
 import { html, render, signal, useEffect } from "/static/shared/view.js";
 import { t, loadMessages } from "/static/shared/i18n.js";
 import { LinkBar } from "/static/shared/status_bar.js";
-import { ageInWords, now, timeOfDay } from "/static/shared/clock.js";
+import { durationInWords, now, timeOfDay } from "/static/shared/clock.js";
 import { Board } from "./board.js";
 import { PatientPage } from "./patient_page.js";
 import { ArrivalState } from "./state.js";
@@ -48,7 +48,7 @@ function UpstreamBar({ state }) {
   }, [lost]);
   if (!lost) return null;
   return html`<div class="not-live" role="alert">${t(`upstream.${name}`, {
-    time: timeOfDay(since), age: ageInWords(now.value - since),
+    time: timeOfDay(since), duration: durationInWords(now.value - since),
   })}</div>`;
 }
 

@@ -9,6 +9,7 @@
  * `leftOut` names them. A damaged block is refused, counted in `refused` and told to `onError`.
  */
 import { EcgBlockError, decodeFrame } from "./ecg_block.js";
+import { leadName } from "./ecg_paper.js";
 import { EcgStrip } from "./ecg_strip.js";
 
 /** @typedef {import("./ecg_block.js").EcgSetup} EcgSetup */
@@ -37,7 +38,7 @@ export class EcgFeed {
       .map((lead) => lead.name);
     this.strip = new EcgStrip({
       ...options,
-      leads: this.columns.map((n) => setup.leads[n].name),
+      leads: this.columns.map((n) => leadName(setup.leads[n].name)),
       rateHz: setup.sampling_frequency_hz,
     });
   }

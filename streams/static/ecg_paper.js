@@ -54,6 +54,11 @@ function find(names, name) {
   return names.findIndex((other) => other.toLowerCase() === name.toLowerCase());
 }
 
+/** A standard lead's name as it is printed, whatever the device calls it. @param {string} name */
+export function leadName(name) {
+  return TWELVE_LEADS[find(TWELVE_LEADS, name)] ?? name;
+}
+
 /**
  * Lays the leads out.
  * @param {string[]} names of the leads, in the order of the samples

@@ -339,7 +339,7 @@ export class EcgStrip {
     const text = waiting ? t("ecg.waiting")
       : t("ecg.not_live", { time: since, duration: durationInWords(silentMs) });
     message.textContent = this.state.value === "live" ? "" : text;
-    const names = [...this.#clipped].map((lead) => this.leads[lead]);
+    const names = this.leads.filter((_, lead) => this.#clipped.has(lead));
     if (names.join() !== this.offScale.peek().join()) this.offScale.value = names;
   }
 }

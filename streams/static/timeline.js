@@ -45,8 +45,8 @@ function Row({ entry }) {
   const late = notedAtMs !== undefined && notedAtMs - atMs > LATE_MS;
   return html`<li class="timeline-row">
     <time class="number">${timeOfDay(atMs)}</time>
-    <span class="timeline-mark">${level && level !== "none" && html`<${Shape} level=${level} />`}</span>
-    <span class="timeline-text">${entry.text}
+    <span class="timeline-text">${level && level !== "none"
+        && html`<span class="timeline-mark"><${Shape} level=${level} /></span>`}${entry.text}
       ${entry.synthetic && html` <span class="muted">(${t("origin.synthetic")})</span>`}
       <span class="muted small">${[entry.who, late && t("timeline.late", { time: timeOfDay(notedAtMs) })]
         .filter(Boolean).map((words) => html` · ${words}`)}</span></span>

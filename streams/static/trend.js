@@ -54,7 +54,7 @@ export function Sparkline({ history, label, minutes = 10 }) {
   const values = points.flatMap((p) => (p.value === null ? [] : [p.value]));
   if (values.length < 2) return null;
   const low = Math.min(...values);
-  const span = Math.max(...values) - low || 1;
+  const span = Math.max(...values) - low;
   let path = "";
   let pen = "M";
   for (const { atMs, value } of points) {
@@ -63,7 +63,7 @@ export function Sparkline({ history, label, minutes = 10 }) {
       continue;
     }
     const x = ((atMs - start) / (end - start)) * 100;
-    path += `${pen}${x.toFixed(1)} ${(19 - ((value - low) / span) * 18).toFixed(1)}`;
+    path += `${pen}${x.toFixed(1)} ${(span ? 19 - ((value - low) / span) * 18 : 10).toFixed(1)}`;
     pen = "L";
   }
   return html`<svg class="sparkline" viewBox="0 0 100 20" preserveAspectRatio="none" role="img"

@@ -6,12 +6,15 @@
  * A point with value null is a gap, drawn as one. Needs values.css and vendor/uplot.css.
  */
 import { html, useEffect, useRef } from "./view.js";
+import { timeOfDay } from "./clock.js";
 import { t } from "./i18n.js";
 import { theme, token } from "./theme.js";
 import uPlot from "./vendor/uplot.js";
 
 /** @typedef {import("./trend.js").Point} Point */
 /** @typedef {{label: string, unit: string, points: Point[]}} Series */
+/** Units that an axis shows at least. */
+const LEAST = 20;
 
 /**
  * One chart, one axis per unit (at most two units are readable).
@@ -60,6 +63,18 @@ function aligned(series, minutes) {
 }
 
 /**
+ * A steady value is a line in the middle, and noise is not blown up: an axis has at least LEAST units.
+ * @param {string} unit @param {number | null} low @param {number | null} high
+ * @returns {[number, number]}
+ */
+function reach(unit, low, high) {
+  if (low === null || high === null) return [0, 100];
+  const half = Math.max(LEAST, (high - low) * 1.2) / 2;
+  const middle = (low + high) / 2;
+  return [middle - half, unit === "%" ? Math.min(100, middle + half) : middle + half];
+}
+
+/**
  * @param {Series[]} series @param {number} width @param {number} height
  * @returns {uPlot.Options}
  */
@@ -72,12 +87,16 @@ function chartOptions(series, width, height) {
     width,
     height,
     cursor: { drag: { x: false, y: false } },
-    scales: Object.fromEntries(units.map((unit) => [unit, {}])),
+    scales: Object.fromEntries(units.map((unit) => [unit, {
+      range: (/** @type {uPlot} */ _, /** @type {number | null} */ low, /** @type {number | null} */ high) => reach(unit, low, high),
+    }])),
+    legend: { markers: { width: 2, dash: (_, index) => ["solid", "dashed", "dotted", "dashed"][(index - 1) % 4] } },
     series: [
-      { value: "{HH}:{mm}:{ss}" },
+      { label: " ", value: (_, atS) => (atS == null ? "" : timeOfDay(atS * 1000)) },
       ...series.map((s, index) => ({
         label: `${s.label} ${s.unit}`,
         scale: s.unit,
+        value: (/** @type {uPlot} */ _, /** @type {number | null} */ value) => value ?? "",
         stroke: token(`--series-${(index % 7) + 1}`),
         width: 2,
         // Colour is doubled by the dash: the second curve of a chart is dashed, and so on.

@@ -140,6 +140,18 @@ async def test_stale_value_shows_hollow_with_its_age_in_words(show: Opened) -> N
     assert await fresh.evaluate(stroke) == 0
 
 
+@pytest.mark.parametrize(("theme", "blue"), [("dark", "#56b4e9"), ("light", "#0072b2")])
+async def test_first_curve_has_the_blue_that_its_ground_can_bear(
+    show: Opened, theme: str, blue: str
+) -> None:
+    page = await show(theme=theme)
+    marker = page.locator(".trend-chart .u-marker").nth(1)  # the first is that of the time
+    colour = await marker.evaluate("(e) => getComputedStyle(e).borderTopColor")
+    assert "#" + "".join(f"{int(part):02x}" for part in re.findall(r"\d+", colour)) == blue
+    ground = {"dark": "#0d1117", "light": "#eef1f4"}[theme]
+    assert contrast(blue, ground) >= 3
+
+
 async def test_invalid_value_is_struck_and_says_the_devices_reason(show: Opened) -> None:
     page = await show()
     tile = page.locator(".tile.console.invalid")
@@ -391,6 +403,24 @@ async def test_page_whose_connection_is_open_but_silent_says_not_live(
     gallery.ticking = False
     gallery.refusing = True
     await page.locator(".not-live").wait_for(timeout=8000)
+
+
+async def test_trend_chart_shows_values_only_under_the_pointer_and_nothing_moves(
+    show: Opened,
+) -> None:
+    page = await show(language="zh")
+    chart = page.locator(".trend-chart")
+    await chart.scroll_into_view_if_needed()
+    values = chart.locator(".u-value")
+    height = "(e) => e.getBoundingClientRect().height"
+    before = await chart.evaluate(height)
+    assert [text.strip() for text in await values.all_inner_texts()] == ["", "", ""]
+    await chart.locator(".u-over").hover()
+    time_, rate, pressure = await values.all_inner_texts()
+    assert re.fullmatch(r"\d\d:\d\d:\d\d", time_)
+    assert float(rate) > 80
+    assert float(pressure) > 80
+    assert await chart.evaluate(height) == before
 
 
 async def test_map_without_tiles_asks_no_other_server_and_shows_names_as_text(
