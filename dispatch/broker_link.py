@@ -101,8 +101,9 @@ class BrokerLink:
                 log.warning("streams not ready", error=str(error))
                 await asyncio.sleep(RETRY_S)
                 continue
-            with contextlib.suppress(TransportError):
-                await self._transport.wait_disconnected(WATCH_S)
+            if self._transport.connections == made_at:  # else it was lost and is back already
+                with contextlib.suppress(TransportError):
+                    await self._transport.wait_disconnected(WATCH_S)
 
     async def _make_streams(self) -> tuple[str, ...]:
         names = await self._transport.ensure_streams(self._region)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Self
 
@@ -86,15 +86,15 @@ class MemoryNetwork:
         async with self._change:
             self._change.notify_all()
 
-    async def wait(self, *, up: bool, timeout_s: float) -> None:
-        """Wait until there is a path, or none.
+    async def wait(self, condition: Callable[[], bool], timeout_s: float) -> None:
+        """Wait until a condition on ``up`` and ``restored`` holds.
 
         Raises:
             TransportError: That did not happen within ``timeout_s``.
         """
         try:
             async with asyncio.timeout(timeout_s), self._change:
-                await self._change.wait_for(lambda: self._up is up)
+                await self._change.wait_for(condition)
         except TimeoutError:
             raise TransportError(f"memory: no change after {timeout_s:g} s") from None
 
@@ -172,15 +172,18 @@ class MemoryTransport:
         Raises:
             TransportError: There is none after ``timeout_s``.
         """
-        await self._network.wait(up=True, timeout_s=timeout_s)
+        await self._network.wait(lambda: self.connected, timeout_s)
 
     async def wait_disconnected(self, timeout_s: float) -> None:
-        """Wait until the path is cut.
+        """Wait until the present path is cut, even when the next one is there already.
 
         Raises:
             TransportError: It still stands after ``timeout_s``.
         """
-        await self._network.wait(up=False, timeout_s=timeout_s)
+        present = self.connections
+        await self._network.wait(
+            lambda: not self.connected or self.connections != present, timeout_s
+        )
 
     async def __aenter__(self) -> Self:
         """Return itself."""

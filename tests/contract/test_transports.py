@@ -285,6 +285,18 @@ async def test_path_that_comes_back_serves_the_subscriptions_made_before(rig: Ri
         assert sender.connections == before + 1
 
 
+async def test_wait_for_the_loss_ends_also_when_the_path_is_back_at_once(rig: Rig) -> None:
+    async with rig.connected("sender") as sender:
+        before = sender.connections
+        async with asyncio.TaskGroup() as group:
+            group.create_task(sender.wait_disconnected(BOUND_S))
+            await asyncio.sleep(0)  # it waits now
+            await rig.cut()
+            await rig.restore()
+        await sender.wait_connected(BOUND_S)
+        assert sender.connections == before + 1
+
+
 async def test_closed_transport_ends_its_subscriptions(rig: Rig) -> None:
     async with contextlib.AsyncExitStack() as outer, contextlib.AsyncExitStack() as inner:
         await outer.enter_async_context(rig.connected("sender"))
