@@ -14,6 +14,7 @@
 import { effect } from "./view.js";
 import { ageInWords, serverNow } from "./clock.js";
 import { language, t } from "./i18n.js";
+import { placeLabels } from "./map_labels.js";
 
 /** @typedef {typeof import("leaflet")} Leaflet */
 /** @typedef {"unit" | "scene" | "hospital" | "caller"} Kind */
@@ -51,6 +52,7 @@ export class CaseMap {
   /** @type {Map<string, import("leaflet").Layer[]>} */ #layers = new Map();
   #movedByPerson = false;
   #moving = false;
+  #placing = 0;
   /** @type {(() => void)[]} */ #undo = [];
 
   /**
@@ -84,6 +86,7 @@ export class CaseMap {
       this.#graticule = leaflet.layerGroup().addTo(map);
     }
     map.on("move zoom resize", () => this.#drawGraticule());
+    map.on("moveend zoomend resize", () => this.#placeSoon());
     map.on("dragstart", () => { this.#movedByPerson = true; });
     map.on("zoomstart", () => { if (!this.#moving) this.#movedByPerson = true; });
     map.on("click", (event) => this.options.onClick?.(event.latlng.lat, event.latlng.lng));
@@ -143,7 +146,7 @@ export class CaseMap {
     const bounds = this.#leaflet.latLngBounds([...this.#markers.values()].map(at));
     this.#moving = true;
     this.#map.fitBounds(bounds.pad(0.15), {
-      maxZoom: 15, animate: false, paddingTopLeft: [30, 40], paddingBottomRight: [140, 40], // labels stand right
+      maxZoom: 15, animate: false, paddingTopLeft: [60, 40], paddingBottomRight: [110, 40], // for controls and labels
     });
     this.#moving = false;
   }
@@ -159,12 +162,25 @@ export class CaseMap {
 
   /** @param {string} id */
   #redraw(id) {
-    if (!this.#map) return;
-    for (const layer of this.#layers.get(id) ?? []) layer.remove();
-    const layers = this.#markers.has(id) ? this.#markerLayers(id) : this.#lineLayers(id);
+    if (!this.#map || !this.#leaflet) return;
+    const marker = this.#markers.get(id);
+    const before = this.#layers.get(id) ?? [];
+    // A pin that is there is moved, not made anew: it keeps the pointer and the keyboard's focus.
+    const pin = before.find((layer) => layer instanceof /** @type {Leaflet} */ (this.#leaflet).Marker);
+    for (const layer of before) if (!marker || layer !== pin) layer.remove();
+    const layers = marker ? this.#markerLayers(marker, /** @type {any} */ (pin)) : this.#lineLayers(id);
     for (const layer of layers) layer.addTo(this.#map);
     if (layers.length) this.#layers.set(id, layers);
     else this.#layers.delete(id);
+    if (marker || pin) this.#placeSoon();
+  }
+
+  /** Labels are placed once, when all that changes now has changed, and before it is painted. */
+  #placeSoon() {
+    this.#placing ||= requestAnimationFrame(() => {
+      this.#placing = 0;
+      placeLabels(this.element);
+    });
   }
 
   /** @param {string} id @returns {import("leaflet").Layer[]} */
@@ -174,20 +190,29 @@ export class CaseMap {
     return [this.#leaflet.polyline(line.points, { className: `map-${line.kind}`, interactive: false })];
   }
 
-  /** @param {string} id @returns {import("leaflet").Layer[]} */
-  #markerLayers(id) {
+  /**
+   * @param {Marker} marker @param {import("leaflet").Marker | undefined} known its pin so far
+   * @returns {import("leaflet").Layer[]}
+   */
+  #markerLayers(marker, known) {
     const leaflet = /** @type {Leaflet} */ (this.#leaflet);
-    const marker = /** @type {Marker} */ (this.#markers.get(id));
     const icon = leaflet.divIcon({
       className: "map-marker", iconSize: [28, 28], html: markerElement(marker),
     });
-    const pin = leaflet.marker(at(marker), { icon, keyboard: true, title: marker.label, alt: marker.label });
-    pin.on("click", () => this.options.onMarker?.(id));
+    const pin = known?.setLatLng(at(marker)).setIcon(icon) ?? this.#newPin(marker, icon);
+    pin.setZIndexOffset(marker.chosen ? 1000 : 0);
     if (!marker.accuracyM) return [pin];
     const circle = leaflet.circle(at(marker), {
       radius: marker.accuracyM, className: "map-accuracy", interactive: false,
     });
     return [circle, pin];
+  }
+
+  /** @param {Marker} marker @param {import("leaflet").DivIcon} icon */
+  #newPin(marker, icon) {
+    const leaflet = /** @type {Leaflet} */ (this.#leaflet);
+    const pin = leaflet.marker(at(marker), { icon, keyboard: true, riseOnHover: true, title: marker.label });
+    return pin.on("click", () => this.options.onMarker?.(marker.id));
   }
 
   #drawGraticule() {
@@ -205,12 +230,14 @@ export class CaseMap {
     };
     for (const lon of lines(bounds.getWest(), bounds.getEast())) {
       this.#line([[bounds.getSouth(), lon], [bounds.getNorth(), lon]]);
-      const free = (bounds.getEast() - lon) / perPx > 100; // the corner belongs to the latitudes
+      // The corners belong to the latitudes and to the control of the zoom.
+      const free = (bounds.getEast() - lon) / perPx > 100 && (lon - bounds.getWest()) / perPx > 60;
       if (free) this.#tick([bounds.getNorth(), lon], `${lon.toFixed(digits)}°`, "lon");
     }
     for (const lat of lines(bounds.getSouth(), bounds.getNorth())) {
       this.#line([[lat, bounds.getWest()], [lat, bounds.getEast()]]);
-      this.#tick([lat, bounds.getEast()], `${lat.toFixed(digits)}°`, "lat");
+      const free = (bounds.getNorth() - lat) / perPx > 24; // else its figures were cut off
+      if (free) this.#tick([lat, bounds.getEast()], `${lat.toFixed(digits)}°`, "lat");
     }
   }
 

@@ -438,6 +438,74 @@ async def test_map_without_tiles_asks_no_other_server_and_shows_names_as_text(
     assert not [url for url in asked if "127.0.0.1" not in url]
 
 
+CROWD = """() => {
+  const { map } = gallery;
+  for (const id of ["scene", "er", "a7", "a9", "caller"]) map.remove(id);
+  const put = (id, kind, lat, lon, more) =>
+    map.setMarker({ id, kind, lat, lon, label: `Ambulance ${id}`, ...more });
+  put("1", "unit", 31.2, 121.4, { chosen: true });
+  put("2", "unit", 31.2002, 121.4004);
+  put("3", "unit", 31.2004, 121.3996);
+  put("4", "unit", 31.1996, 121.3998);
+  put("scene", "scene", 31.2, 121.4001, { chosen: true, label: "嘉定区曹安公路4800号" });
+  put("far", "hospital", 31.25, 121.5);
+}"""
+"""Pins nearly on top of each other, and one far off."""
+
+SHOWN_LABELS = """() => [...document.querySelectorAll(".map-pin span")]
+  .filter((one) => getComputedStyle(one).visibility === "visible")
+  .map((one) => ({ text: one.textContent, box: one.getBoundingClientRect().toJSON() }))"""
+
+
+async def test_map_labels_of_a_crowd_cover_neither_each_other_nor_the_maps_edge(
+    show: Opened, until: Opened, screenshot: Any
+) -> None:
+    page = await show()
+    await until(page, "document.querySelectorAll('.map-pin[data-side]').length === 5")
+    await page.evaluate(CROWD)
+    await until(page, "document.querySelectorAll('.map-pin[data-side]').length === 6")
+    await page.locator(".map").scroll_into_view_if_needed()
+    await screenshot(page, "gallery-map-crowd")
+    shown = await page.evaluate(SHOWN_LABELS)
+    texts = {one["text"] for one in shown}
+    assert {"Ambulance 1", "嘉定区曹安公路4800号", "Ambulance far"} <= texts
+    for one, other in itertools.combinations([one["box"] for one in shown], 2):
+        assert (
+            one["right"] <= other["left"]
+            or other["right"] <= one["left"]
+            or one["bottom"] <= other["top"]
+            or other["bottom"] <= one["top"]
+        )
+    frame = await page.locator(".map").bounding_box()
+    assert frame is not None
+    for one in shown:
+        assert frame["x"] <= one["box"]["left"]
+        assert one["box"]["right"] <= frame["x"] + frame["width"]
+
+
+async def test_map_hidden_label_shows_with_the_keyboards_focus_which_a_moving_pin_keeps(
+    show: Opened, until: Opened
+) -> None:
+    page = await show()
+    await until(page, "document.querySelectorAll('.map-pin[data-side]').length === 5")
+    await page.evaluate(CROWD)
+    await until(page, "document.querySelector('.map-pin[data-side=none]') !== null")
+    hidden = page.locator(".map-marker:has([data-side=none])").first
+    label = await hidden.get_attribute("title")
+    await page.keyboard.press("Tab")  # from here on the focus is the keyboard's
+    await hidden.focus()
+    focused = "document.activeElement.title"
+    assert await page.evaluate(focused) == label
+    assert label in {one["text"] for one in await page.evaluate(SHOWN_LABELS)}
+    number = str(label).removeprefix("Ambulance ")
+    await page.evaluate(
+        "(id) => gallery.map.setMarker({ id, kind: 'unit', lat: 31.2003, lon: 121.4,"
+        " label: `Ambulance ${id}` })",
+        number,
+    )
+    assert await page.evaluate(focused) == label
+
+
 # --- without a browser ------------------------------------------------------------------------
 
 
