@@ -46,7 +46,7 @@ from streams.topics import TOPICS, find, path
 from streams.transport import Delivery
 from streams.transport.nats import NatsTransport
 
-TIME_EVERY_S = 5.0
+TIME_EVERY_S = 2.0
 """How often the hub is asked for its time; its answer also shows that it lives."""
 
 FIRST_TIMES = 3

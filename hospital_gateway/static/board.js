@@ -81,10 +81,11 @@ function useStillOrder(rows) {
 
 /** Nobody is coming: said in words, with what is known of the link. @param {{state: ArrivalState}} props */
 function Nobody({ state }) {
-  const live = state.hospital.value !== null;
+  const upstream = state.hospital.value === null ? "connecting" : state.upstream.value.state;
+  const words = { live: "board.nobody", connecting: "board.waiting" }[upstream] ?? "board.unknown";
   return html`<div class="nobody live">
-    <p class="nobody-words">${t(live ? "board.nobody" : "board.waiting")}</p>
-    ${live && html`<p class="muted">${t("board.nobody_since", { time: timeOfDay(now.value) })}</p>`}</div>`;
+    <p class="nobody-words">${t(words)}</p>
+    ${upstream === "live" && html`<p class="muted">${t("board.nobody_since", { time: timeOfDay(now.value) })}</p>`}</div>`;
 }
 
 /** What this seat is: asked once, kept, changed here. @param {{state: ArrivalState}} props */

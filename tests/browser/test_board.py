@@ -126,26 +126,30 @@ class Er:
 
 @pytest.fixture
 async def er(tmp_path: Path) -> AsyncIterator[Er]:
-    async with HubStandIn(tmp_path) as hub:
-        settings = msgspec.convert(hospital_settings(hub), Settings)
-        serving = asyncio.create_task(serve(settings), name="test.gateway")
-        ready = Path(settings.state) / "ready.json"
-        try:
-            async with asyncio.timeout(20), asyncio.TaskGroup() as group:
-                waiting = group.create_task(_until_exists(ready))
-                await asyncio.wait({waiting, serving}, return_when=asyncio.FIRST_COMPLETED)
-                if serving.done():
-                    serving.result()
-            url = json.loads(ready.read_text())["url"]
-            async with asyncio.TaskGroup() as group:
-                town = Er(hub, url, group)
-                yield town
-                for task in town.playing:
-                    task.cancel()
-        finally:
-            serving.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await serving
+    async with HubStandIn(tmp_path) as hub, _gateway(hub) as url, asyncio.TaskGroup() as group:
+        town = Er(hub, url, group)
+        yield town
+        for task in town.playing:
+            task.cancel()
+
+
+@contextlib.asynccontextmanager
+async def _gateway(hub: HubStandIn) -> AsyncIterator[str]:
+    """A gateway of the hub's first hospital; gives its address."""
+    settings = msgspec.convert(hospital_settings(hub), Settings)
+    serving = asyncio.create_task(serve(settings), name="test.gateway")
+    ready = Path(settings.state) / "ready.json"
+    try:
+        async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+            waiting = group.create_task(_until_exists(ready))
+            await asyncio.wait({waiting, serving}, return_when=asyncio.FIRST_COMPLETED)
+            if serving.done():
+                serving.result()
+        yield json.loads(ready.read_text())["url"]
+    finally:
+        serving.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving
 
 
 async def _until_exists(file: Path) -> None:
@@ -395,5 +399,22 @@ async def test_board_lost_link_and_silent_hub_are_shouted(
     await until(page, "document.querySelector('.not-live') === null", 15)
     await until(page, "forerun.state.upstream.value.state === 'live'", 15)
     er.hub.answers_time = False
-    await until(page, f"{text('.not-live')}.includes('dispatch does not answer')", 40)
+    silent_from_ms = er.hub.now_ns() / 1e6
+    await until(page, f"{text('.not-live')}.includes('dispatch does not answer')", 15)
     assert await page.evaluate("document.documentElement.dataset.upstream") == "lost"
+    assert not await page.locator(".link").is_visible(), "nothing may say that the link is well"
+    since_ms = await page.evaluate("forerun.state.upstream.value.since_ms")
+    assert since_ms < silent_from_ms + 2500, "since the last answer, not since it was noticed"
+
+
+async def test_board_of_a_hospital_that_never_reached_its_hub_does_not_say_that_nobody_comes(
+    tmp_path: Path, open_page: OpenPage, until: Until, screenshot: Any
+) -> None:
+    async with HubStandIn(tmp_path) as hub:
+        hub.answers_time = False
+        async with _gateway(hub) as url:
+            page = await open_page(f"{url}/?key={hub.seat.token}")
+            await until(page, f"{text('.nobody-words')} === 'Waiting for the board …'")
+            await until(page, f"{text('.not-live')}.includes('dispatch does not answer')", 15)
+            assert "not known" in await page.evaluate(text(".nobody-words"))
+            await screenshot(page, "board-never-reached-hub")

@@ -16,7 +16,7 @@ from hospital_gateway.board import Board
 from hospital_gateway.latency import Latencies, read_report, summary
 from hospital_gateway.live import FRAME_VERSION, PAST, LiveFrame, LiveStreams, build_frame
 from hospital_gateway.settings import Settings
-from hospital_gateway.upstream import SILENT_AFTER_NS, Upstream
+from hospital_gateway.upstream import SILENT_AFTER_NS, STARTING_NS, Upstream
 from streams.codec import encode, encode_body
 from streams.config import example, load
 from streams.errors import ConfigError, MalformedError
@@ -146,11 +146,25 @@ def test_upstream_silent_hub_is_told_once_with_the_last_live_time() -> None:
     upstream.heard(0)
     live = upstream.look(connected=True, now_ns=0, hub_now_ms=2.0)
     assert live == {"state": "live", "since_ms": 2.0}
-    silent = upstream.look(connected=True, now_ns=SILENT_AFTER_NS + 1, hub_now_ms=9.0)
+    silent_ms = SILENT_AFTER_NS / 1e6
+    assert upstream.look(connected=True, now_ns=SILENT_AFTER_NS, hub_now_ms=2 + silent_ms) is None
+    later_ns, later_ms = SILENT_AFTER_NS + 10**9, 2 + silent_ms + 1000
+    silent = upstream.look(connected=True, now_ns=later_ns, hub_now_ms=later_ms)
     assert silent == {"state": "hub_silent", "since_ms": 2.0}
-    assert upstream.look(connected=True, now_ns=SILENT_AFTER_NS + 2, hub_now_ms=9.5) is None
-    cut = upstream.look(connected=False, now_ns=SILENT_AFTER_NS + 3, hub_now_ms=10.0)
+    assert upstream.look(connected=True, now_ns=later_ns, hub_now_ms=later_ms) is None
+    cut = upstream.look(connected=False, now_ns=later_ns + 10**9, hub_now_ms=later_ms + 1000)
     assert cut == {"state": "no_broker", "since_ms": 2.0}
+
+
+@pytest.mark.parametrize(("connected", "state"), [(True, "hub_silent"), (False, "no_broker")])
+def test_upstream_hub_that_never_answers_is_told_once_the_start_is_over(
+    connected: bool, state: str
+) -> None:
+    upstream = Upstream()
+    assert upstream.look(connected=connected, now_ns=10, hub_now_ms=1.0) is None
+    assert upstream.look(connected=connected, now_ns=10 + STARTING_NS, hub_now_ms=2.0) is None
+    told = upstream.look(connected=connected, now_ns=11 + STARTING_NS, hub_now_ms=3.0)
+    assert told == {"state": state, "since_ms": 1.0}
 
 
 def test_settings_example_is_complete(tmp_path: Path) -> None:
