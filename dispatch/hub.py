@@ -21,6 +21,7 @@ from dispatch.forwarder import Forwarder
 from dispatch.ingest import Ingest
 from dispatch.live_streams import LiveStreams
 from dispatch.media_rights import DECIDING, MediaRights
+from dispatch.path_echo import PathEcho
 from dispatch.relay import Relay
 from dispatch.settings import Settings
 from dispatch.trouble import TroubleWatch
@@ -59,6 +60,7 @@ class Hub:
     Attributes:
         record: The cases, units and hospitals as the journal says.
         relay: The media relay.
+        echo: Answers the vehicles' probes of their path.
         forwarder: What is on its way to units and hospitals.
         port: Where the pages are served; 0 before.
         link: The side of the broker; ``link.ready`` is set once facts can come.
@@ -70,6 +72,7 @@ class Hub:
         self._parts = parts
         self.port = 0
         self.relay = Relay(settings.relay(), on_message=self._take_message)
+        self.echo = PathEcho(self.relay)
         self.record = CaseRecord(
             parts.journal, parts.outbox, Fleet(settings.units, settings.hospitals), clock
         )

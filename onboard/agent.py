@@ -24,11 +24,14 @@ from onboard.actions import Action, Camera, decide
 from onboard.ecg_path import EcgPath
 from onboard.incoming import Incoming
 from onboard.intake import Intake
+from onboard.ladder import Rung, rungs_for
 from onboard.link import Link, Uplink
+from onboard.live_frames import LiveShape
 from onboard.logbook import Logbook
 from onboard.media import CabinCamera, LiveEcg, cancel
 from onboard.outgoing import HUB, Outgoing
 from onboard.positions import TRACK_S, Positions
+from onboard.quality import QualityControl
 from onboard.recorder import SYNC_S, Recorder, Segment
 from onboard.run import Effect
 from onboard.sensor_watch import SensorStatus, SensorWatch, as_fact
@@ -39,7 +42,7 @@ from onboard.vital_signs import VitalSigns
 from streams.clock import Clock, OffsetEstimate
 from streams.errors import StorageError
 from streams.health import WAITING, Check
-from streams.messages import Arrival, Envelope, Refusal, Track
+from streams.messages import Arrival, Envelope, QualityStep, Refusal, Track
 from streams.outbox import Draft, Outbox
 from streams.topics import LANES
 
@@ -115,6 +118,7 @@ class Agent:
             outgoing=self.outgoing, incoming=Incoming(self.logbook, self._take),
             offset=self.offset, clock=clock,
         )  # fmt: skip
+        self.quality = self._quality_control()
         self._acting = asyncio.Lock()
         self._group: asyncio.TaskGroup
         self._media: dict[str, asyncio.Task[None]] = {}
@@ -129,6 +133,18 @@ class Agent:
         self.link.arrival = self._arrival
         if self.camera:
             self.camera.changed = lambda: self.changed("camera")
+        self.quality.changed = lambda: self.changed("quality")
+
+    def _quality_control(self) -> QualityControl:
+        camera = self.camera
+        table = camera.table if camera else None
+        rungs = rungs_for(table.most_bps, table.fps, sound=table.sound) if table else None
+        return QualityControl(
+            rungs or rungs_for(0, 0, sound=False), self.live_ecg, obey=self._obey,
+            size=lambda: camera.size if camera else (0, 0),
+            oldest_s=lambda: self.outgoing.oldest_s(self.clock.wall_ns()),
+            make=self._quality_stepped, wall_ns=self.clock.wall_ns,
+        )  # fmt: skip
 
     def close(self) -> None:
         """Close the storage."""
@@ -265,7 +281,8 @@ class Agent:
         name = f"onboard[{self.settings.name}]"
         self._start_sensors(table.name for table in self.settings.sensor)
         if self.settings.hub is not None:
-            self._media["ecg"] = self._group.create_task(self.live_ecg.run(), name=f"{name}.live")
+            for part, work in (("ecg", self.live_ecg.run()), ("quality", self.quality.run())):
+                self._media[part] = self._group.create_task(work, name=f"{name}.{part}")
         if self.camera and self.camera.view.wanted:
             self._start_camera()
 
@@ -276,6 +293,7 @@ class Agent:
         await self.sensors.stop(with_run)
         for name in list(self._media):
             await cancel(self._media.pop(name))
+        self.ecg.live_shape = LiveShape()
         if self.camera:
             self.camera.end(self._bound())
 
@@ -306,6 +324,14 @@ class Agent:
         name = f"onboard[{self.settings.name}].camera"
         running = self.camera.run(self._bound())
         self._media["camera"] = self._group.create_task(running, name=name)
+
+    def _obey(self, rung: Rung, pace_bps: float) -> None:
+        self.ecg.live_shape = LiveShape(rung.ecg_every, rung.ecg_joined)
+        if self.camera is not None:
+            self.camera.obey(rung, pace_bps)
+
+    def _quality_stepped(self, step: QualityStep) -> None:
+        self._make_quietly(Draft("quality_step", step, "live", self._bound().case))
 
     def _sensors_of_agent(self) -> list[str]:
         if self.settings.start == "agent":

@@ -10,6 +10,7 @@ growing pauses; what is wrong stands in ``camera.state`` meanwhile, and no pictu
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from collections import deque
@@ -23,6 +24,7 @@ import numpy as np
 import structlog
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av.audio.resampler import AudioResampler
+from av.video.frame import PictureType
 
 from onboard.camera_sources import CameraError, find_source, read_source
 from streams.timecode import write_time_code
@@ -36,6 +38,8 @@ _SOUND_FRAMES_KEPT = 10
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 8.0
 _JOIN_TIMEOUT_S = 10.0
 _EARLY = 0.5  # of a frame's time: what comes sooner is one picture too many
+_MOST_EARLY_S = 0.02
+_LEAST_SCALED = (160, 90)  # pixels: below, a picture shows nothing
 _BLACK_LUMA, _NEUTRAL_CHROMA = 16, 128
 
 log = structlog.get_logger("onboard.camera")
@@ -71,6 +75,25 @@ class CameraSettings:
             raise CameraError(f"camera: odd size {self.width}x{self.height}", lasting=True)
         if not 1 <= self.fps <= 60:
             raise CameraError(f"camera: impossible rate of {self.fps} a second", lasting=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What is made of the source's pictures and sound now; the settings are the most.
+
+    Attributes:
+        width: Pixels, even.
+        height: Pixels, even.
+        fps: The most pictures a second; 0 gives none.
+        stills: Whether each picture is to be a key frame: whole without those before it.
+        sound: Whether sound is handed out.
+    """
+
+    width: int
+    height: int
+    fps: float
+    stills: bool = False
+    sound: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +137,9 @@ class Camera:
         self._running = False
         self._has_sound = False
         self._error = "not started"
-        self._taken = self._skipped = self._openings = 0
+        self._seen = self._taken = self._skipped = self._openings = 0
         self._next_due = 0.0
+        self._shape = Shape(settings.width, settings.height, settings.fps)
 
     async def __aenter__(self) -> Self:
         """Start decoding."""
@@ -151,6 +175,31 @@ class Camera:
             openings=self._openings,
         )
 
+    @property
+    def shape(self) -> Shape:
+        """What is made of the source now."""
+        return self._shape
+
+    def reshape(self, scale: int, fps: float, *, stills: bool = False, sound: bool = True) -> None:
+        """Make less, or again all, of the source from the next picture on.
+
+        Args:
+            scale: Divisor of width and height, as far as a picture of it is worth looking at.
+            fps: The most pictures a second, if the settings do not say less; 0 for none.
+            stills: Whether each picture is to be whole without those before it.
+            sound: Whether sound is handed out.
+        """
+        settings = self.settings
+        size = (settings.width, settings.height)
+        while scale > 1 and any(
+            n // scale < n_least for n, n_least in zip(size, _LEAST_SCALED, strict=True)
+        ):
+            scale -= 1
+        width, height = (2 * round(n / scale / 2) for n in size)
+        shape = Shape(width, height, min(fps, settings.fps), stills, sound)
+        if shape != self._shape:
+            self._shape, self._next_due = shape, 0.0
+
     def open_tracks(self) -> list[MediaStreamTrack]:
         """Return new tracks to publish: the picture, and the sound if the source has any.
 
@@ -172,7 +221,7 @@ class Camera:
         """Open the source again and again; runs in the thread."""
         pause_s = _FIRST_PAUSE_S
         while not self._stop.is_set():
-            before = self._taken
+            before = self._seen
             try:
                 self._openings += 1
                 self._read_once()
@@ -181,7 +230,7 @@ class Camera:
                 self._error = str(error)
             if self._stop.is_set():
                 return
-            if self._taken > before:
+            if self._seen > before:
                 pause_s = _FIRST_PAUSE_S
                 if self._source.kind == "file":
                     continue  # from its beginning, without a pause
@@ -207,21 +256,26 @@ class Camera:
                 self._take_sound(frame)
 
     def _take_picture(self, frame: av.VideoFrame) -> None:
-        now = time.monotonic()
-        period = 1 / self.settings.fps
-        if now < self._next_due - _EARLY * period:
+        now, shape = time.monotonic(), self._shape
+        self._seen += 1
+        self._running = True
+        period = 1 / shape.fps if shape.fps else math.inf
+        if not shape.fps or now < self._next_due - min(_EARLY * period, _MOST_EARLY_S):
             self._skipped += 1
             return
-        self._next_due = max(self._next_due + period, now)
-        picture = fit_picture(frame, self.settings.width, self.settings.height)
+        self._next_due = max(self._next_due + period, now + _EARLY * period)
+        picture = fit_picture(frame, shape.width, shape.height)
+        if shape.stills:
+            picture.pict_type = PictureType.I
         self._taken += 1
-        self._running = True
         self._call(self._hand_out_picture, picture)
 
     def _take_sound(self, frame: av.AudioFrame) -> None:
         if self._resampler is None:
             self._resampler = AudioResampler("s16", "stereo", SOUND_RATE_HZ, SOUND_SAMPLES)
         self._has_sound = True
+        if not self._shape.sound:
+            return
         for part in self._resampler.resample(frame):
             if part.samples == SOUND_SAMPLES:
                 self._call(self._hand_out_sound, part)

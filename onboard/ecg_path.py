@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 import msgspec
 import structlog
 
+from onboard.live_frames import LiveFrames, LiveShape
 from onboard.outgoing import Outgoing
 from onboard.recorder import Found, Header, RecordedFrame, Recorder, Segment
 from onboard.sensors import EcgBegan, EcgChunk
@@ -56,6 +57,7 @@ class OpenRecording:
         base: Number of its first sample in the sensor's count.
         segment: Its file.
         encoder: Makes its frames.
+        live: Makes its live frames.
         pending: Frames that are recorded and not yet in a fact.
         pending_samples: Samples per lead in them.
         pending_since_ns: Monotonic time of the oldest of them.
@@ -68,6 +70,7 @@ class OpenRecording:
     base: int
     segment: Segment
     encoder: FrameEncoder
+    live: LiveFrames
     pending: list[bytes] = field(default_factory=list)
     pending_samples: int = 0
     pending_since_ns: int = 0
@@ -95,7 +98,11 @@ class EcgPath:
             outgoing: Makes the facts.
             binding: Tells to whom the sensors belong now.
             send_live: Sends a live message, or drops and counts it; never waits.
+
+        Attributes:
+            live_shape: How live frames go out; the record is the same whatever it is.
         """
+        self.live_shape = LiveShape()
         self._recorder = recorder
         self._outgoing = outgoing
         self._binding = binding
@@ -169,10 +176,11 @@ class EcgPath:
         frame = recording.encoder.encode(first, chunk.samples)
         recording.segment.append(first, count, frame)
         if live:
-            body = EcgLive(
-                setup_id=recording.setup.setup_id, frame=frame, newest_ns=chunk.newest_ns
+            body = recording.live.take(
+                first, chunk.samples, frame, chunk.newest_ns, self.live_shape
             )
-            self._send_live(self._outgoing.frame(_draft(recording, "ecg_live", body)))
+            if body is not None:
+                self._send_live(self._outgoing.frame(_draft(recording, "ecg_live", body)))
         if not recording.pending:
             recording.pending_since_ns = now_ns
         recording.pending.append(frame)
@@ -220,8 +228,9 @@ class EcgPath:
             Header(started=started, origin=origin, case=binding.case, patient=binding.patient)
         )
         recording = OpenRecording(
-            sensor, began, origin, binding, base, segment, FrameEncoder(began.setup)
-        )
+            sensor, began, origin, binding, base, segment,
+            FrameEncoder(began.setup), LiveFrames(began.setup),
+        )  # fmt: skip
         draft = _draft(recording, "ecg_started", started)
         self._outgoing.make([draft], (_mark(segment), _SENT_START))
         return recording

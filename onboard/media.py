@@ -7,13 +7,15 @@ crew sees the same words: who is filmed must know it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
 
 from onboard.camera import Camera, CameraSettings
 from onboard.camera_sources import CameraError
+from onboard.ladder import Rung
+from onboard.path_probe import LABEL as PATH_LABEL
 from onboard.settings import CameraTable
 from onboard.situation import Binding
 from onboard.whip import Publication, PublishSettings, limit_video_bitrate, publish
@@ -58,19 +60,32 @@ class CameraView:
 
 
 class LiveEcg:
-    """The live ECG's data channel; without a path frames are dropped and counted."""
+    """The live ECG's data channel; without a path frames are dropped and counted.
+
+    Attributes:
+        echoed: Takes what the hub sends back of the probes of this path.
+    """
 
     def __init__(self, signalling: Signalling | None, peer: PeerSettings) -> None:
         """Prepare; without an endpoint every frame is dropped."""
         self._signalling = signalling
         self._peer = peer
         self._uplink: DataUplink | None = None
-        self._dropped = 0
+        self.echoed: Callable[[bytes], None] = lambda _echo: None
 
     @property
     def connected(self) -> bool:
         """Whether frames are going out."""
         return self._uplink is not None and self._uplink.connected
+
+    @property
+    def paths(self) -> int:
+        """How many paths were built in this run; a change means that the path is another one."""
+        return self._uplink.connections if self._uplink is not None else 0
+
+    def send_probe(self, burst: Sequence[bytes]) -> bool:
+        """Send probes beside the frames, now or not at all; return whether they went."""
+        return self._uplink is not None and self._uplink.send_beside(PATH_LABEL, burst)
 
     def send(self, message: bytes) -> None:
         """Send an encoded ``ecg_live``, or drop it; never waits."""
@@ -85,11 +100,17 @@ class LiveEcg:
             DROPPED.labels("ecg_live").inc()
         DROPPED.labels("ecg_live").inc(uplink.counts.dropped - before)
 
+    def _take_echo(self, echo: bytes) -> None:
+        self.echoed(echo)  # who takes them may come later than the channel
+
     async def run(self) -> None:
         """Hold the channel until cancelled."""
         if self._signalling is None:
             return
-        uplink = DataUplink(self._signalling, label=ECG_LABEL, peer=self._peer, kept=KEPT_FRAMES)
+        uplink = DataUplink(
+            self._signalling, label=ECG_LABEL, peer=self._peer, kept=KEPT_FRAMES,
+            beside={PATH_LABEL: self._take_echo},
+        )  # fmt: skip
         async with uplink:
             self._uplink = uplink
             try:
@@ -127,6 +148,8 @@ class CabinCamera:
         self._wall_ns = wall_ns
         self._origin: Origin = "synthetic" if table.source == "synthetic" else table.origin
         self._told: bool | None = None
+        self._running: tuple[Camera, Publication] | None = None
+        self._rung: tuple[Rung, float] | None = None
         self.view = CameraView(table.name, True, False, None, wall_ns(), self._origin)
         limit_video_bitrate(table.most_bps)
 
@@ -143,6 +166,9 @@ class CabinCamera:
                 )
             )
             async with camera, publish(camera, self._signalling, self._publish) as publication:
+                self._running = (camera, publication)
+                if self._rung is not None:
+                    self.obey(*self._rung)
                 while True:
                     reason = _why_not(camera, publication)
                     if reason is None or self._told or loop.time() > patient_until:
@@ -150,6 +176,36 @@ class CabinCamera:
                     await asyncio.sleep(LOOK_EVERY_S)
         except CameraError as error:
             self._tell(binding, str(error))
+        finally:
+            self._running = None
+
+    @property
+    def table(self) -> CameraTable:
+        """Its settings: the best that it gives."""
+        return self._table
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of what is published now, in pixels."""
+        if self._running is None:
+            return (self._table.width, self._table.height)
+        shape = self._running[0].shape
+        return (shape.width, shape.height)
+
+    def obey(self, rung: Rung, pace_bps: float) -> None:
+        """Send no more than a rung of the ladder allows, from the next picture on.
+
+        Args:
+            rung: Says what.
+            pace_bps: At which video packets may leave; 0 holds them.
+        """
+        self._rung = (rung, pace_bps)
+        if self._running is None:
+            return
+        camera, publication = self._running
+        fps = rung.fps if rung.picture != "off" else 0.0
+        camera.reshape(rung.scale, fps, stills=rung.picture == "stills", sound=rung.sound)
+        publication.steer(rung.video_bps, pace_bps, rung.scale)
 
     def let(self, binding: Binding, *, wanted: bool) -> None:
         """Note that the crew lets the camera run, or has switched it off."""

@@ -134,6 +134,14 @@ class Outgoing:
         entries = self._outbox.waiting(HUB, lane, 0, 1)
         return self._last[lane] - entries[0].sequence + 1 if entries else 0
 
+    def oldest_s(self, wall_ns: int) -> float:
+        """Return the age of the oldest urgent fact or vital sign without a receipt; 0 for none."""
+        made: list[int] = []
+        for lane in ("urgent", "vitals"):
+            entries = self._outbox.waiting(HUB, lane, 0, 1)
+            made.extend(entry.made_ns for entry in entries)
+        return max(0.0, (wall_ns - min(made)) / 1e9) if made else 0.0
+
     def backlog(self) -> Backlog:
         """Return what waits; cheap however much that is."""
         oldest: list[int] = []

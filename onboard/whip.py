@@ -6,6 +6,7 @@
 
 aiortc has no ICE restart and notices a dead peer only after about 30 s: here a path on which
 nothing arrives for 2 s (the relay reports twice a second) is given up and a new one is built.
+What the video may take of the link is steered from outside (``onboard.quality``).
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from typing import Any, Literal
 
 import structlog
 from aiortc import RTCRtpSender
-from aiortc.codecs import h264, vpx
+from aiortc.codecs import h264, opus, vpx
 
 from onboard.camera import Camera
+from onboard.pacing import VideoValve
 from streams.errors import CredentialError, TransportError
 from streams.webrtc import (
     PeerConnection,
@@ -35,6 +37,12 @@ from streams.webrtc import (
 
 LEAST_BITRATE_BPS = 100_000
 """Below it 640x480 is no picture: cut the video instead."""
+
+VOICE_BPS = 32_000
+"""Of the sound, stereo; aiortc's own 96 kbit/s is more than a narrow link's whole video."""
+
+VIEWERS_HEARD_AFTER_S = 40.0
+"""The relay's estimate grows by 8 % a second: sooner after a move it says what was, not what is."""
 
 _WATCH_EVERY_S = 0.1
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 4.0
@@ -71,13 +79,15 @@ class PublicationState:
         connected: Whether media flows to the endpoint.
         connections: Paths built since the start.
         error: Why there is no path, or empty.
-        repairs_denied: Packets not sent again because of ``repairs_per_s``.
+        repairs_denied: Packets not sent again because of ``repairs_per_s`` or the pace.
+        key_frames_denied: Requests for a key frame that came too soon after the last.
     """
 
     connected: bool
     connections: int
     error: str
     repairs_denied: int
+    key_frames_denied: int = 0
 
 
 def limit_video_bitrate(most_bps: int, least_bps: int = LEAST_BITRATE_BPS) -> None:
@@ -109,7 +119,11 @@ class Publication:
         self._signalling = signalling
         self._settings = settings or PublishSettings()
         self._connected = False
-        self._connections = self._repairs_denied = 0
+        self._connections = 0
+        self._valve = VideoValve(self._settings.repairs_per_s)
+        self._video: RTCRtpSender | None = None
+        self._steered_bps: int | None = None
+        self._steered_at = 0.0
         self._error = "not started"
         self._session_url = ""
 
@@ -120,8 +134,36 @@ class Publication:
             self._connected,
             self._connections,
             "" if self._connected else self._error,
-            self._repairs_denied,
+            self._valve.repairs_denied,
+            self._valve.key_frames_denied,
         )
+
+    def steer(self, video_bps: int, pace_bps: float, scale: int = 1) -> None:
+        """Let another bit rate and pace hold from now on; the endpoint's estimate counts less.
+
+        A new bit rate holds at once and alone; what the endpoint estimates for its viewers can
+        lower it again ``VIEWERS_HEARD_AFTER_S`` later.
+
+        Args:
+            video_bps: Of the encoder; 0 while the camera gives no picture.
+            pace_bps: At which packets may leave; 0 holds them.
+            scale: Divisor of the picture's width and height.
+        """
+        self._valve.steer(video_bps, pace_bps, scale)
+        if video_bps and video_bps != self._steered_bps:
+            self._steered_bps, self._steered_at = video_bps, time.monotonic()
+            limit_video_bitrate(video_bps, video_bps)
+            self._set_encoder(video_bps)
+
+    def _set_encoder(self, video_bps: int) -> None:
+        # The sender's own name for it; it has none before the first picture.
+        encoder = getattr(self._video, "_RTCRtpSender__encoder", None)
+        if encoder is not None:
+            encoder.target_bitrate = video_bps
+
+    def _hear_viewers(self, now: float) -> None:
+        if self._steered_bps and now - self._steered_at > VIEWERS_HEARD_AFTER_S:
+            limit_video_bitrate(self._steered_bps)
 
     async def run(self) -> None:
         """Publish until cancelled; then tell the endpoint the end."""
@@ -149,8 +191,12 @@ class Publication:
                 transceiver = peer.addTransceiver(track, direction="sendonly")
                 if track.kind == "video":
                     _prefer(transceiver, self._settings.codec)
-                    self._cap_repairs(transceiver.sender)
+                    self._video = transceiver.sender
+                else:
+                    _speak_thriftily(transceiver.sender)
             self._session_url = await connect_peer(peer, self._signalling)
+            assert self._video is not None  # a camera has a picture
+            self._valve.fit(self._video)
             await self._wait_connected(peer)
             self._connected = True
             self._connections += 1
@@ -182,26 +228,9 @@ class Publication:
                 raise TransportError(
                     f"{self._signalling.url}: nothing arrived for {self._settings.silence_s:g} s"
                 )
+            self._hear_viewers(time.monotonic())
             await asyncio.sleep(_WATCH_EVERY_S)
         raise TransportError(f"{self._signalling.url}: the path is {peer.connectionState}")
-
-    def _cap_repairs(self, sender: RTCRtpSender) -> None:
-        """Bound what aiortc sends again; its ``_retransmit`` answers every request."""
-        send_again: Any = sender._retransmit
-        rate = self._settings.repairs_per_s
-        tokens, refilled = rate, time.monotonic()
-
-        async def send_again_within_budget(sequence_number: int) -> None:
-            nonlocal tokens, refilled
-            now = time.monotonic()
-            tokens, refilled = min(rate, tokens + (now - refilled) * rate), now
-            if tokens < 1:
-                self._repairs_denied += 1
-                return
-            tokens -= 1
-            await send_again(sequence_number)
-
-        sender._retransmit = send_again_within_budget  # type: ignore[method-assign]
 
 
 @asynccontextmanager
@@ -230,3 +259,10 @@ def _prefer(transceiver: Any, codec: str) -> None:
     """Offer one codec and no retransmission stream: the relay repairs in place."""
     known = RTCRtpSender.getCapabilities("video").codecs
     transceiver.setCodecPreferences([c for c in known if c.name == codec])
+
+
+def _speak_thriftily(sender: RTCRtpSender) -> None:
+    """Give a sound sender its encoder before it takes one itself, with another bit rate."""
+    encoder = opus.OpusEncoder()
+    encoder.codec.bit_rate = VOICE_BPS
+    sender._RTCRtpSender__encoder = encoder  # type: ignore[attr-defined]

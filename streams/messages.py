@@ -174,12 +174,18 @@ class EcgEnded(Body, frozen=True, kw_only=True):
 
 
 class EcgLive(Body, frozen=True, kw_only=True):
-    """One live frame, sent at once and never again; the record has it too."""
+    """One live frame, sent at once and never again; the record has it too.
+
+    Attributes:
+        newest_ns: Wall clock of the source at the newest sample of the frame.
+        every: The frame holds every n-th sample of the recording, no filter between: its
+            sample k is number ``k * every`` there. The record holds all.
+    """
 
     setup_id: ShortText
     frame: bytes
     newest_ns: Time
-    """Wall clock of the source at the newest sample of the frame."""
+    every: Annotated[int, msgspec.Meta(ge=1, le=16)] = 1
 
 
 class DeviceEvent(Body, frozen=True, kw_only=True):
@@ -206,6 +212,53 @@ class MediaState(Body, frozen=True, kw_only=True):
     stream: Name
     state: Literal["on", "off"]
     reason: Text | None = None
+
+
+class QualityStep(Body, frozen=True, kw_only=True):
+    """What a vehicle sends of picture, sound and live waveform changed; why, with figures.
+
+    Vital signs and facts are never reduced, and the waveform's record is always complete.
+
+    Attributes:
+        rung: Number in the vehicle's table; 0 is all that its camera gives.
+        rungs: Rows of that table.
+        change: ``start`` is the first choice of a run.
+        reason: ``start``, ``room`` (a probe showed that the link carries more), ``delay`` (a
+            queue stands), ``loss``, ``late`` (a vital sign waits for its receipt), ``capacity``
+            (probes showed less than is needed), ``silence`` (no probe came back).
+        picture: ``stills`` are single pictures, seconds apart.
+        video_bps: Bit rate of the picture, bits per second.
+        width: Of the picture, pixels; 0 without one.
+        height: Of the picture, pixels; 0 without one.
+        fps: The most pictures a second.
+        ecg_every: Every n-th sample of the ECG goes out live.
+        ecg_joined: Whether several live ECG frames go as one, some tenths of a second later.
+        capacity_bps: What the link carried in the last probe.
+        round_trip_ms: Of the last probe.
+        least_round_trip_ms: The least of the last half minute.
+        queue_ms: How long packets stood in the uplink's queue.
+        loss: Share of probes lost, 0 to 1.
+        oldest_ms: Age of the oldest vital sign or urgent fact without a receipt.
+    """
+
+    rung: Count
+    rungs: Count
+    change: Literal["start", "down", "up"]
+    reason: ShortText
+    picture: Literal["video", "stills", "off"]
+    video_bps: Count
+    width: Count
+    height: Count
+    fps: Annotated[float, msgspec.Meta(ge=0)]
+    sound: bool
+    ecg_every: Annotated[int, msgspec.Meta(ge=1)] = 1
+    ecg_joined: bool = False
+    capacity_bps: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    round_trip_ms: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    least_round_trip_ms: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    queue_ms: Annotated[float, msgspec.Meta(ge=0)] = 0
+    loss: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0
+    oldest_ms: Annotated[float, msgspec.Meta(ge=0)] = 0
 
 
 class CaseOpened(Body, frozen=True, kw_only=True):

@@ -110,6 +110,7 @@ _ROWS = (
     _row("device_event", messages.DeviceEvent, "unit", "facts"),
     _row("sensor_state", messages.SensorState, "unit", "facts"),
     _row("media_state", messages.MediaState, "unit", "facts"),
+    _row("quality_step", messages.QualityStep, "unit", "facts"),
     _row("ecg_started", messages.EcgStarted, "unit", "facts"),
     _row("ecg_ended", messages.EcgEnded, "unit", "record"),
     _row("ecg_record", messages.EcgRecord, "unit", "record", limit_bytes=512 * KIB),

@@ -5,7 +5,7 @@ retransmission, so that a lost packet never delays the next one. Keep messages b
 ``PACKET_BYTES``, few per second: aiortc's SCTP collapses under bulk (see the facts on
 performance). ``WebRtcTransport`` carries topics over it.
 
-The relay sends an empty message twice a second on each channel; two seconds in which nothing
+The relay sends an empty message twice a second; two seconds in which nothing
 at all arrives end the path and a new one is built (aiortc has no ICE restart).
 """
 
@@ -15,7 +15,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +46,7 @@ TRANSPORT_LABEL = "transport"
 
 _WATCH_EVERY_S = 0.1
 _BUFFER_BYTES = 16 * 1024
+_CHUNK_BYTES = 32
 _TOPIC_LENGTH_BYTES = 2
 
 
@@ -85,6 +86,7 @@ class DataUplink(ConnectedTransport):
         silence_s: float = 2.0,
         connect_timeout_s: float = 10.0,
         queue_limit: int = QUEUE_MESSAGES,
+        beside: Mapping[str, Callable[[bytes], None]] | None = None,
     ) -> None:
         """Prepare an uplink.
 
@@ -98,6 +100,7 @@ class DataUplink(ConnectedTransport):
             silence_s: A path on which nothing arrives for so long is given up.
             connect_timeout_s: For a new path to stand.
             queue_limit: Messages that wait for one slow subscriber.
+            beside: Labels of further channels on the same path, and what takes their messages.
         """
         super().__init__("webrtc", queue_limit)
         self._signalling = signalling
@@ -109,6 +112,8 @@ class DataUplink(ConnectedTransport):
         self._silence_s = silence_s
         self._connect_timeout_s = connect_timeout_s
         self._channel: RTCDataChannel | None = None
+        self._beside = dict(beside or {})
+        self._channels_beside: dict[str, RTCDataChannel] = {}
         self._sent = self._sent_bytes = self._dropped_up = self._received = 0
 
     @property
@@ -145,6 +150,31 @@ class DataUplink(ConnectedTransport):
             self._dropped_up += 1
         return False
 
+    def send_beside(self, label: str, burst: Sequence[bytes]) -> bool:
+        """Send messages over a channel of ``beside`` in one burst, now or not at all.
+
+        SCTP's window would cut a burst into pieces, one a round trip, and what waits for it
+        would stand before the frames of the main channel: so the window is opened as far as
+        the burst needs. Keep bursts small and rare.
+
+        Args:
+            label: Of the channel.
+            burst: Messages below ``PACKET_BYTES``.
+
+        Returns:
+            Whether it was sent; False without a path, or while something waits.
+        """
+        channel = self._channels_beside.get(label)
+        if channel is None or channel.readyState != "open" or channel.bufferedAmount:
+            return False
+        if len(burst) > 1:
+            sctp = channel.transport
+            room = sctp._flight_size + sum(len(data) + _CHUNK_BYTES for data in burst)
+            sctp._cwnd = max(sctp._cwnd, room)
+        for data in burst:
+            channel.send(data)
+        return True
+
     def _flush(self) -> None:
         channel = self._channel
         while self._kept and channel is not None and channel.readyState == "open":
@@ -164,6 +194,7 @@ class DataUplink(ConnectedTransport):
         channel.on("open", opened.set)
         channel.on("message", self._take)
         channel.on("bufferedamountlow", self._flush)
+        beside = {label: self._open_beside(peer, label) for label in self._beside}
         session_url = ""
         try:
             session_url = await connect_peer(peer, self._signalling)
@@ -172,17 +203,28 @@ class DataUplink(ConnectedTransport):
                     await opened.wait()
             except TimeoutError as error:
                 raise TransportError(f"{self._signalling.url}: no path for data") from error
-            self._channel = channel
+            self._channel, self._channels_beside = channel, beside
             self._flush()
             yield lambda: self._until_silent(peer)
         except TransportError:
             session_url = ""  # lost: the next path replaces it; only an end in order is told
             raise
         finally:
-            self._channel = None
+            self._channel, self._channels_beside = None, {}
             if session_url:
                 await self._signalling.delete(session_url)
             await close_peer(peer)
+
+    def _open_beside(self, peer: PeerConnection, label: str) -> RTCDataChannel:
+        channel = peer.createDataChannel(label, ordered=False, maxRetransmits=0)
+        take = self._beside[label]
+
+        def take_message(message: str | bytes) -> None:
+            if isinstance(message, bytes) and message:  # an empty one is a heartbeat
+                take(message)
+
+        channel.on("message", take_message)
+        return channel
 
     async def _until_silent(self, peer: PeerConnection) -> None:
         progress = Progress(self._silence_s)

@@ -19,6 +19,7 @@ import pytest
 from aiohttp import web
 
 from dispatch.offers import Role
+from dispatch.path_echo import PathEcho
 from dispatch.relay import Relay, RelaySettings
 from dispatch.whip_whep import add_relay_routes
 from onboard.sensors.settings import RouteSettings, Waypoint
@@ -427,6 +428,7 @@ async def relay(site: Town) -> AsyncIterator[tuple[str, list[tuple[str, str, byt
     app = web.Application()
     settings = RelaySettings(peer=PeerSettings(addresses=("127.0.0.1",)))
     taken = Relay(settings, on_message=lambda *message: messages.append(message))
+    PathEcho(taken)
     async with taken:
         add_relay_routes(app, taken, authorise)
         async with listening(app, "127.0.0.1", 0, None) as port:

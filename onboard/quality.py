@@ -1,0 +1,259 @@
+"""Keeps a run on the right rung of the ladder: measures, decides, obeys, and says so.
+
+    hub's echoes ──▶ PathProbe ──▶ Ladder ──▶ camera, sound, live ECG
+                                     └──────▶ a fact for each move, the tablet, metrics
+
+The decisions are in ``ladder``, the measurements in ``path_probe``; here is only their clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+from prometheus_client import Counter, Gauge
+
+from onboard.ladder import ROOM, Ladder, Measured, Rung, Step, brake
+from onboard.path_probe import PathProbe, PathState
+from streams.messages import QualityStep
+
+TICK_S = 0.1
+PING_EVERY_S, PING_NARROW_EVERY_S = 0.2, 0.4
+"""A ping costs 1 kbit for each of the uplink's two packets: fewer where that counts."""
+
+TRAIN_EVERY_S, TRAIN_AT_BEST_EVERY_S, TRAIN_SOON_S = 3.0, 10.0, 0.3
+"""Between trains: below the best rung, on it, and while there is a question open."""
+
+TRAIN_QUEUE_S = 0.1
+"""No train is sent into a longer queue: it would lengthen it and measure little."""
+
+HOLD_S, HOLD_WITHOUT_PATH_S = 2.0, 8.0
+"""So long video waits for the first train of a new path, and for the path of the probes at all."""
+
+OLDEST_EVERY_S = 0.5
+PACE_OVER_RATE, PACE_MOST_OVER_RATE, PACE_OF_CAPACITY = 1.3, 4.0, 0.7
+"""Video leaves at 0.7 of what the link is known to carry, within 1.3 to 4 times its rate."""
+
+RUNG = Gauge("forerun_quality_rung", "Rung of the degradation ladder; 0 is full quality")
+STEPS = Counter("forerun_quality_steps_total", "Moves on the ladder", ["change", "reason"])
+CAPACITY = Gauge("forerun_path_capacity_bps", "What the uplink carried in the last probe train")
+ROUND_TRIP = Gauge("forerun_path_round_trip_seconds", "Of the newest probe of the media path")
+QUEUE = Gauge("forerun_path_queue_seconds", "Standing queue of the uplink")
+LOSS = Gauge("forerun_path_loss_ratio", "Share of the probes of the last seconds that were lost")
+
+log = structlog.get_logger(__name__)
+
+
+class Path(Protocol):
+    """The part of ``LiveEcg`` that is used here."""
+
+    echoed: Callable[[bytes], None]
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a path."""
+
+    @property
+    def paths(self) -> int:
+        """Paths built so far."""
+
+    def send_probe(self, burst: Sequence[bytes]) -> bool:
+        """Send probes now, or not at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """What goes out now, for the tablet.
+
+    Attributes:
+        step: The newest move; None before the first.
+        since_ns: Wall clock of it.
+        state: The newest measurement; None without a path.
+    """
+
+    step: QualityStep | None
+    since_ns: int
+    state: PathState | None
+
+
+class QualityControl:
+    """Runs with the run."""
+
+    def __init__(
+        self,
+        rungs: tuple[Rung, ...],
+        path: Path,
+        *,
+        obey: Callable[[Rung, float], None],
+        size: Callable[[], tuple[int, int]],
+        oldest_s: Callable[[], float],
+        make: Callable[[QualityStep], None],
+        wall_ns: Callable[[], int],
+    ) -> None:
+        """Prepare.
+
+        Args:
+            rungs: The table.
+            path: Where the probes go.
+            obey: Has a rung obeyed, with the pace of the video in bits per second.
+            size: Tells width and height of the published picture; (0, 0) without a camera.
+            oldest_s: Tells the age of the oldest urgent fact or vital sign without a receipt.
+            make: Makes the fact of a move; does not raise.
+            wall_ns: This machine's wall clock.
+        """
+        self.changed: Callable[[], None] = lambda: None
+        self.view = Quality(None, wall_ns(), None)
+        self._rungs = rungs
+        self._path = path
+        self._obey, self._size = obey, size
+        self._oldest_of, self._make, self._wall_ns = oldest_s, make, wall_ns
+        self._oldest_s = 0.0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._ladder = Ladder(self._rungs)
+        self._paths = 0
+        self._path_is_new(time.monotonic())
+        self._lost_at = time.monotonic()
+        self._oldest_due = 0.0
+
+    def _path_is_new(self, now: float) -> None:
+        self._probe = PathProbe(self._rungs[0].need_bps * ROOM * 1.05)
+        self._ping_due = self._train_due = now
+        self._held_until = now + HOLD_S
+
+    async def run(self) -> None:
+        """Measure and decide until cancelled."""
+        self._begin()
+        self.view = Quality(None, self._wall_ns(), None)
+        self._path.echoed = lambda echo: self._probe.take(echo, time.monotonic())
+        try:
+            while True:
+                self._tick(time.monotonic())
+                await asyncio.sleep(TICK_S)
+        finally:
+            self.view = Quality(None, self._wall_ns(), None)
+
+    def _tick(self, now: float) -> None:
+        if not self._path.connected:
+            # Media that has another way than the probes is not stopped for want of them.
+            self._obey_at(float(now - self._lost_at > HOLD_WITHOUT_PATH_S), None)
+            return
+        self._lost_at = now
+        if self._path.paths != self._paths:
+            self._paths = self._path.paths
+            self._path_is_new(now)
+        state = self._probe.look(now)
+        if now >= self._oldest_due:
+            self._oldest_due, self._oldest_s = now + OLDEST_EVERY_S, self._oldest_of()
+        step = self._ladder.decide(now, _measured(state, self._oldest_s))
+        if step is not None:
+            self._tell(step, state)
+        held = state.trains == 0 and now < self._held_until
+        self._obey_at(0.0 if held else brake(state.queue_s), state.capacity_bps)
+        self._ask(now, state)
+        self._count(state)
+
+    def _obey_at(self, share: float, capacity_bps: float | None) -> None:
+        rung = self._rungs[self._ladder.rung]
+        least, most = PACE_OVER_RATE * rung.video_bps, PACE_MOST_OVER_RATE * rung.video_bps
+        pace = min(most, max(least, PACE_OF_CAPACITY * (capacity_bps or 0)))
+        self._obey(rung, share * pace)
+
+    def _ask(self, now: float, state: PathState) -> None:
+        """Send the probes that are due."""
+        if now >= self._ping_due and self._path.send_probe([self._probe.ping(now)]):
+            narrow = self._rungs[self._ladder.rung].picture != "video"
+            self._ping_due = now + (PING_NARROW_EVERY_S if narrow else PING_EVERY_S)
+        if now < self._train_due or self._probe.has_train_under_way:
+            return
+        if state.round_trip_s is None or state.queue_s > TRAIN_QUEUE_S:
+            return
+        if self._path.send_probe(self._probe.train(now)):
+            self._train_due = now + self._train_pause(state)
+
+    def _train_pause(self, state: PathState) -> float:
+        ladder = self._ladder
+        growing = not state.settled and ladder.wants_more
+        if not ladder.placed or ladder.troubled or ladder.doubts or growing:
+            return TRAIN_SOON_S
+        return TRAIN_EVERY_S if ladder.wants_more else TRAIN_AT_BEST_EVERY_S
+
+    def _tell(self, step: Step, state: PathState) -> None:
+        rung = self._rungs[step.rung]
+        self._obey_at(1.0, state.capacity_bps)  # so that the picture's size is the new one
+        rungs, size = len(self._rungs), self._size()
+        fact = _as_fact(step, rung, rungs, state, oldest_s=self._oldest_s, size=size)
+        STEPS.labels(step.change, step.reason).inc()
+        log.info(
+            "quality", rung=step.rung, change=step.change, reason=step.reason,
+            capacity_bps=fact.capacity_bps, queue_ms=fact.queue_ms, loss=fact.loss,
+        )  # fmt: skip
+        self.view = Quality(fact, self._wall_ns(), state)
+        self._make(fact)
+        self.changed()
+
+    def _count(self, state: PathState) -> None:
+        self.view = Quality(self.view.step, self.view.since_ns, state)
+        RUNG.set(self._ladder.rung)
+        QUEUE.set(state.queue_s)
+        LOSS.set(state.loss)
+        if state.capacity_bps is not None:
+            CAPACITY.set(state.capacity_bps)
+        if state.round_trip_s is not None:
+            ROUND_TRIP.set(state.round_trip_s)
+
+
+def _measured(state: PathState, oldest_s: float) -> Measured:
+    return Measured(
+        queue_s=state.queue_s,
+        loss=state.loss,
+        capacity_bps=state.capacity_bps,
+        capacity_at=state.capacity_at,
+        settled=state.settled,
+        oldest_s=oldest_s,
+    )
+
+
+def _as_fact(
+    step: Step,
+    rung: Rung,
+    rungs: int,
+    state: PathState,
+    *,
+    oldest_s: float,
+    size: tuple[int, int],
+) -> QualityStep:
+    width, height = size if rung.picture != "off" else (0, 0)
+    return QualityStep(
+        rung=step.rung,
+        rungs=rungs,
+        change=step.change,
+        reason=step.reason,
+        picture=rung.picture,
+        video_bps=rung.video_bps,
+        width=width,
+        height=height,
+        fps=rung.fps,
+        sound=rung.sound,
+        ecg_every=rung.ecg_every,
+        ecg_joined=rung.ecg_joined,
+        capacity_bps=_rounded(state.capacity_bps),
+        round_trip_ms=_milliseconds(state.round_trip_s),
+        least_round_trip_ms=_milliseconds(state.least_round_trip_s),
+        queue_ms=_milliseconds(state.queue_s) or 0.0,
+        loss=round(state.loss, 3),
+        oldest_ms=_milliseconds(oldest_s) or 0.0,
+    )
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else round(max(0.0, seconds) * 1000, 1)
+
+
+def _rounded(bps: float | None) -> float | None:
+    return None if bps is None else float(round(bps, -3))
