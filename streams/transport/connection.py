@@ -26,11 +26,15 @@ from streams.transport.subscriptions import DropCount, Subscription, check_patte
 FIRST_DELAY_S = 0.1
 """Pause before the first new attempt; doubled at each failure, with jitter."""
 
-LONGEST_DELAY_S = 5.0
-"""Longest pause: a vehicle that comes out of a tunnel waits no longer than this."""
+LONGEST_DELAY_S = 2.0
+"""Longest pause. It is for an other side that answers and refuses; a link that is away is
+dialled all the time (``streams.transport.dialing``)."""
 
 STEADY_S = 10.0
-"""A connection that held this long counts as good, and the pauses start small again."""
+"""An attempt that took this long starts the pauses small again."""
+
+HELD_S = 1.0
+"""A connection that held this long was good: the next attempt starts at once."""
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +59,7 @@ class ConnectedTransport(ABC):
         self._queue_limit = queue_limit
         self._subscriptions: list[Subscription] = []
         self._connected = False
+        self._connected_s: float | None = None
         self._change = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
 
@@ -119,7 +124,7 @@ class ConnectedTransport(ABC):
     async def _supervise(self) -> None:
         delay_s = FIRST_DELAY_S
         while True:
-            started_s = time.monotonic()
+            started_s, self._connected_s = time.monotonic(), None
             try:
                 await self._hold_one_connection()
             except CredentialError as error:
@@ -135,15 +140,23 @@ class ConnectedTransport(ABC):
             finally:
                 self._connected = False
             await self._note(connected=False, refusal=self.refusal)
-            if time.monotonic() - started_s > STEADY_S:
+            now_s = time.monotonic()
+            if self._held_for_s(now_s) > HELD_S:
+                delay_s = FIRST_DELAY_S
+                continue
+            if now_s - started_s > STEADY_S:
                 delay_s = FIRST_DELAY_S
             await asyncio.sleep(delay_s * random.uniform(0.5, 1.0))
             delay_s = min(2 * delay_s, LONGEST_DELAY_S)
+
+    def _held_for_s(self, now_s: float) -> float:
+        return 0.0 if self._connected_s is None else now_s - self._connected_s
 
     async def _hold_one_connection(self) -> None:
         try:
             async with self._open() as lost:
                 self.connections += 1
+                self._connected_s = time.monotonic()
                 await self._note(connected=True, refusal=None)
                 log.info("connected", place=self._place, connections=self.connections)
                 heed_cancellation()  # subscribing, above, may have swallowed one
