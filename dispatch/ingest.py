@@ -129,6 +129,7 @@ class Ingest:
                 epoch=epoch,
                 stored=self._journal.inbox.lines(source, epoch),
                 refused=refusals[:MOST_REFUSALS],
+                ahead=self._journal.inbox.lines_ahead(source, epoch),
             )
             await self.send_receipt(scope, source, receipt)
 

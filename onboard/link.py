@@ -49,8 +49,15 @@ class Uplink(Protocol):
     def refusal(self) -> CredentialError | None:
         """Why the broker refuses this vehicle, if it does."""
 
+    @property
+    def has_room(self) -> bool:
+        """Whether facts that can wait may be handed over now."""
+
     async def publish(self, topic: str, data: bytes) -> None:
         """Send."""
+
+    async def post(self, topic: str, data: bytes) -> None:
+        """Hand over, without waiting for the broker."""
 
     def subscribe(self, pattern: str) -> AbstractAsyncContextManager[AsyncIterator[Delivery]]:
         """Subscribe."""
@@ -104,7 +111,10 @@ class Link:
             offset: Takes the comparisons with the hub's clock.
             clock: This machine's.
         """
-        self.sender = Sender(outbox, HUB, self.publish, clock)
+        self.sender = Sender(
+            outbox, HUB, self._post, clock,
+            has_room=lambda: uplink.has_room, newest_case_first=True,
+        )  # fmt: skip
         self.changed: Callable[[], None] = lambda: None
         self.delivered: Callable[[set[str], int], None] = lambda _ids, _at: None
         self.refused: Callable[[list[Refusal]], None] = lambda _refusals: None
@@ -146,8 +156,14 @@ class Link:
         Raises:
             TransportError: There is no path.
         """
-        path = topics.path("unit", self._region, self._unit, kind, drill=self._outgoing.drill)
-        await self._uplink.publish(path, data)
+        await self._uplink.publish(self._topic(kind), data)
+
+    async def _post(self, kind: str, data: bytes) -> None:
+        """Hand a fact over: its receipt comes from the hub, not from the broker."""
+        await self._uplink.post(self._topic(kind), data)
+
+    def _topic(self, kind: str) -> str:
+        return topics.path("unit", self._region, self._unit, kind, drill=self._outgoing.drill)
 
     async def send_freshest(self, draft: Draft) -> None:
         """Publish a stream message if there is a path; without one it is dropped and counted."""
@@ -212,7 +228,7 @@ class Link:
             await asyncio.sleep(0.5 if asked < TIME_AT_START else TIME_EVERY_S)
 
     async def _read(self, kind: str) -> None:
-        pattern = topics.path("unit", self._region, self._unit, kind, drill=self._outgoing.drill)
+        pattern = self._topic(kind)
         while True:
             try:
                 async with self._uplink.subscribe(pattern) as deliveries:

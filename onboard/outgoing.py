@@ -58,7 +58,6 @@ class Outgoing:
         self._outbox = outbox
         self._logbook = logbook
         self._listeners: list[Callable[[Envelope], None]] = []
-        self._last: dict[Lane, int] = {}
         self.made = 0
         self.freed = asyncio.Event()
 
@@ -75,12 +74,9 @@ class Outgoing:
         Raises:
             StorageError: The disk fails.
         """
-        waiting = self._outbox.depth(HUB).waiting
         freed: dict[Lane, int] = {}
         for lane in LANES:
             entries = self._outbox.waiting(HUB, lane, 0, 1)
-            if entries:
-                self._last[lane] = entries[0].sequence + waiting.get(lane, 0) - 1
             freed[lane] = entries[0].sequence - 1 if entries else 2**63 - 1
         for lane in ("urgent", "facts"):
             after = 0
@@ -106,7 +102,6 @@ class Outgoing:
         made = self._outbox.add_all(marked, mark)
         self.made += len(made)
         for envelope in made:
-            self._last[envelope.lane] = envelope.sequence
             if envelope.kind in KINDS:
                 self._logbook.add_own(envelope)
         for envelope in made:
@@ -131,8 +126,7 @@ class Outgoing:
 
     def waiting(self, lane: Lane) -> int:
         """Return how many facts of a lane have no receipt."""
-        entries = self._outbox.waiting(HUB, lane, 0, 1)
-        return self._last[lane] - entries[0].sequence + 1 if entries else 0
+        return self._outbox.count(HUB, lane)
 
     def oldest_s(self, wall_ns: int) -> float:
         """Return the age of the oldest urgent fact or vital sign without a receipt; 0 for none."""
@@ -149,6 +143,6 @@ class Outgoing:
         for lane in LANES:
             entries = self._outbox.waiting(HUB, lane, 0, 1)
             if entries:
-                waiting[lane] = self._last[lane] - entries[0].sequence + 1
+                waiting[lane] = self._outbox.count(HUB, lane)
                 oldest.append(entries[0].made_ns)
         return Backlog(waiting, min(oldest, default=None))

@@ -1,15 +1,14 @@
 """Delivery: what the outbox holds reaches the other application, which says so itself.
 
-``SendPlan`` is the pure core: which waiting fact goes next, and when silence means *again*.
-``Sender`` is the task around it. ``examine`` is the other end: bytes from a topic become a
-fact to store, or a refusal that says why.
+``Sender`` is the task around ``streams.send_plan``, which decides. ``examine`` is the other end:
+bytes from a topic become a fact to store, or a refusal that says why.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
 import structlog
@@ -22,91 +21,16 @@ from streams.errors import ForerunError, MalformedError, StorageError, Transport
 from streams.inbox import Line
 from streams.messages import Envelope, Lane, Receipt
 from streams.outbox import Entry, Outbox
+from streams.send_plan import SECOND_NS, SendPlan
 from streams.topics import LANES, Address, Party, parse
 
-SECOND_NS = 1_000_000_000
+ROOM_EVERY_S = 0.025
+"""How often a path without room is asked again."""
 
-WINDOW: dict[Lane, int] = {"urgent": 64, "vitals": 64, "facts": 64, "record": 16}
-"""Facts per lane that may be on the way without a receipt."""
-
-RESEND_NS = 2 * SECOND_NS
-"""Silence after which facts on the way are sent again; doubled each time, up to the limit."""
-
-RESEND_LIMIT_NS = 30 * SECOND_NS
+_CAN_WAIT = frozenset(LANES[1:])
+"""All lanes but the urgent one."""
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(slots=True)
-class _LaneState:
-    stored: int = 0
-    sent: int = 0
-    quiet_since_ns: int = 0
-    patience_ns: int = RESEND_NS
-
-
-class SendPlan:
-    """Decides what to send; pure, the time is an argument.
-
-    Lanes are served in the order of the table: as long as an urgent fact may be sent, nothing
-    else is. Within a lane facts go in order; without progress for ``RESEND_NS`` the lane
-    starts again behind the last receipt.
-    """
-
-    def __init__(self) -> None:
-        self._lanes: dict[Lane, _LaneState] = {lane: _LaneState() for lane in LANES}
-        self.resent = 0
-
-    def restart(self) -> None:
-        """Take everything without a receipt as lost: the path is a new one."""
-        for state in self._lanes.values():
-            self.resent += state.sent - state.stored
-            state.sent, state.patience_ns = state.stored, RESEND_NS
-
-    def take_receipt(self, receipt: Receipt, now_ns: int) -> None:
-        """Note what the other side has."""
-        for lane, stored in receipt.stored.items():
-            state = self._lanes.get(lane)
-            if state is not None and stored > state.stored:
-                state.stored, state.sent = stored, max(stored, state.sent)
-                state.quiet_since_ns, state.patience_ns = now_ns, RESEND_NS
-
-    def next(self, outbox: Outbox, destination: str, now_ns: int) -> list[Entry]:
-        """Return what to send now: from one lane, at most a few, so that urgent facts cut in."""
-        for lane in LANES:
-            state = self._lanes[lane]
-            self._lose_patience(state, now_ns)
-            room = WINDOW[lane] - (state.sent - state.stored)
-            if room <= 0:
-                continue
-            entries = outbox.waiting(destination, lane, state.sent, 1 if lane == "record" else room)
-            if entries:
-                if state.sent == state.stored:
-                    state.quiet_since_ns = now_ns
-                return entries
-        return []
-
-    def sent(self, entry: Entry) -> None:
-        """Note that an entry left."""
-        state = self._lanes[entry.lane]
-        if state.stored == 0 and entry.sequence > 1 and state.sent == 0:
-            state.stored = entry.sequence - 1  # freed in an earlier life of this process
-        state.sent = max(state.sent, entry.sequence)
-
-    def wake_after_ns(self, now_ns: int) -> int:
-        """Return after how long ``next`` may have something even if nothing happens."""
-        due = [
-            state.quiet_since_ns + state.patience_ns - now_ns
-            for state in self._lanes.values()
-            if state.sent > state.stored
-        ]
-        return max(0, min(due, default=RESEND_LIMIT_NS))
-
-    def _lose_patience(self, state: _LaneState, now_ns: int) -> None:
-        if state.sent > state.stored and now_ns - state.quiet_since_ns >= state.patience_ns:
-            self.resent += state.sent - state.stored
-            state.sent, state.quiet_since_ns = state.stored, now_ns
-            state.patience_ns = min(2 * state.patience_ns, RESEND_LIMIT_NS)
 
 
 class Sender:
@@ -121,6 +45,9 @@ class Sender:
         destination: str,
         publish: Callable[[str, bytes], Awaitable[None]],
         clock: Clock,
+        *,
+        has_room: Callable[[], bool] = lambda: True,
+        newest_case_first: bool = False,
     ) -> None:
         """Prepare a sender.
 
@@ -129,13 +56,24 @@ class Sender:
             destination: For whom they wait.
             publish: Sends ``(kind, data)``; raises ``TransportError`` when there is no path.
             clock: Only its monotonic clock is used.
+            has_room: Whether what can wait may be handed over now; urgent facts always are.
+            newest_case_first: See ``SendPlan``.
         """
-        self.plan = SendPlan()
+        self.plan = SendPlan(newest_case_first=newest_case_first)
+        self._has_room = has_room
         self._outbox = outbox
         self._destination = destination
         self._publish = publish
         self._clock = clock
         self._wake = asyncio.Event()
+        self._held: frozenset[Lane] = frozenset()
+
+    def hold(self, lanes: Collection[Lane]) -> None:
+        """Begin nothing of these lanes until they are no longer held: the link is full."""
+        held = frozenset(lanes)
+        if held != self._held:
+            self._held = held
+            self._wake.set()
 
     def wake(self) -> None:
         """Say that a new fact waits."""
@@ -168,14 +106,23 @@ class Sender:
         while True:
             heed_cancellation()
             self._wake.clear()
-            entries = self.plan.next(self._outbox, self._destination, self._clock.monotonic_ns())
+            now_ns = self._clock.monotonic_ns()
+            full = not self._has_room()
+            held = _CAN_WAIT if full else self._held
+            entries = self.plan.next(self._outbox, self._destination, now_ns, held=held)
             if not await self._send(entries):
                 await self._wait(SECOND_NS // 2)
             elif not entries:
-                await self._wait(self.plan.wake_after_ns(self._clock.monotonic_ns()))
+                await self._wait(self._pause_ns(full=full))
+
+    def _pause_ns(self, *, full: bool) -> int:
+        pause_ns = self.plan.wake_after_ns(self._clock.monotonic_ns())
+        return min(pause_ns, round(ROOM_EVERY_S * SECOND_NS)) if full else pause_ns
 
     async def _send(self, entries: list[Entry]) -> bool:
         for entry in entries:
+            if entry.lane in _CAN_WAIT and not self._has_room():
+                break  # the others are found again
             try:
                 await self._publish(entry.kind, entry.data)
             except TransportError as error:

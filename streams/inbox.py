@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from streams.messages import Lane
 
+MOST_RANGES = 100
+"""Ranges in one receipt, as many as the message takes; the others are told when these are gone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -88,6 +91,16 @@ class Inbox:
             line.lane: progress.stored
             for line, progress in self._lines.items()
             if line.source == source and line.epoch == epoch
+        }
+
+    def lines_ahead(
+        self, source: str, epoch: str, most: int = MOST_RANGES
+    ) -> dict[Lane, list[tuple[int, int]]]:
+        """Return what a receipt says of what is stored beyond gaps, the lowest ranges first."""
+        return {
+            line.lane: self.ahead(line)[:most]
+            for line, progress in self._lines.items()
+            if line.source == source and line.epoch == epoch and progress.ahead
         }
 
     @staticmethod

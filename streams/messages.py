@@ -36,6 +36,7 @@ Identifier = Annotated[str, msgspec.Meta(pattern=r"^[0-9A-HJKMNP-TV-Z]{26}$")]
 Time = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Offset = Annotated[int, msgspec.Meta(ge=-(2**62), le=2**62)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Ranges = Annotated[list[tuple[Count, Count]], msgspec.Meta(max_length=100)]
 Text = Annotated[str, msgspec.Meta(max_length=4000)]
 ShortText = Annotated[str, msgspec.Meta(max_length=200)]
 Age = Annotated[int, msgspec.Meta(ge=0, le=130)]
@@ -423,11 +424,14 @@ class Receipt(Body, frozen=True, kw_only=True):
         epoch: The outbox that is answered.
         stored: Per lane the highest sequence up to which everything is stored.
         refused: Messages that were refused; they count as answered.
+        ahead: Per lane what is stored beyond the first gap, as inclusive ranges, the lowest
+            first; lanes without are left out. None from those who do not tell.
     """
 
     epoch: Identifier
     stored: dict[Lane, Count]
     refused: Annotated[list[Refusal], msgspec.Meta(max_length=100)] = []
+    ahead: dict[Lane, Ranges] | None = None
 
 
 class TimeRequest(Body, frozen=True, kw_only=True):

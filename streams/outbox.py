@@ -11,7 +11,7 @@ is missing. A new file has a new epoch and starts again at 1.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,8 +30,16 @@ CREATE TABLE IF NOT EXISTS numbering (
 CREATE TABLE IF NOT EXISTS facts (
     destination TEXT NOT NULL, lane INTEGER NOT NULL, sequence INTEGER NOT NULL,
     id TEXT NOT NULL, kind TEXT NOT NULL, made_ns INTEGER NOT NULL, data BLOB NOT NULL,
+    case_id TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (destination, lane, sequence)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+_ADD_CASE = "ALTER TABLE facts ADD COLUMN case_id TEXT NOT NULL DEFAULT ''"
+"""For files of before there was such a column; what waits in them counts as of no case."""
+
+_INDEX = """
+CREATE INDEX IF NOT EXISTS facts_by_case ON facts (destination, lane, case_id, sequence)
 """
 
 
@@ -123,6 +131,10 @@ class Outbox:
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.execute("PRAGMA busy_timeout=5000")
             self._db.executescript(_SCHEMA)
+            columns = [row[1] for row in self._db.execute("PRAGMA table_info(facts)")]
+            if "case_id" not in columns:
+                self._db.execute(_ADD_CASE)
+            self._db.execute(_INDEX)
             row = self._db.execute("SELECT id, source FROM epoch").fetchone()
             if row is None:
                 row = (new_id(), source)
@@ -204,10 +216,11 @@ class Outbox:
         ).fetchone()
         envelope = self.envelope(draft, lane, sequence)
         self._db.execute(
-            "INSERT INTO facts VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO facts (destination, lane, sequence, id, kind, made_ns, data, case_id) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 destination, rank, sequence, envelope.id, envelope.kind,
-                envelope.source_ns, encode(envelope),
+                envelope.source_ns, encode(envelope), envelope.case or "",
             ),
         )  # fmt: skip
         return envelope
@@ -225,6 +238,45 @@ class Outbox:
             (destination, LANES.index(lane), after, limit),
         )
         return [Entry(lane, *row) for row in rows]
+
+    def waiting_by_case(
+        self, destination: str, lane: Lane, without: Collection[int], limit: int
+    ) -> list[Entry]:
+        """Return what waits in a lane, of the newest case that has something: its oldest first.
+
+        The newest case is that of the newest fact; facts of no case are a case together.
+
+        Args:
+            destination: For whom.
+            lane: The lane.
+            without: Sequences that are left out, such as those on the way; few.
+            limit: Most entries.
+        """
+        place, most = (destination, LANES.index(lane)), len(without) + 1
+        newest = self._db.execute(
+            "SELECT sequence, case_id FROM facts WHERE destination = ? AND lane = ? "
+            "ORDER BY sequence DESC LIMIT ?",
+            (*place, most),
+        )
+        case = next((case for sequence, case in newest if sequence not in without), None)
+        if case is None:
+            return []
+        found = self._db.execute(
+            "SELECT sequence FROM facts WHERE destination = ? AND lane = ? AND case_id = ? "
+            "ORDER BY sequence LIMIT ?",
+            (*place, case, most + limit),
+        ).fetchall()
+        chosen = [sequence for (sequence,) in found if sequence not in without][:limit]
+        return [entry for one in chosen for entry in self.waiting(destination, lane, one - 1, 1)]
+
+    def count(self, destination: str, lane: Lane) -> int:
+        """Return how many facts of a lane have no receipt."""
+        (number,) = self._db.execute(
+            "SELECT count(*) FROM facts INDEXED BY facts_by_case "
+            "WHERE destination = ? AND lane = ?",
+            (destination, LANES.index(lane)),
+        ).fetchone()
+        return int(number)
 
     def take_receipt(self, destination: str, receipt: Receipt) -> int:
         """Free what the receipt says is stored; return how many facts that were.
@@ -248,6 +300,12 @@ class Outbox:
                         "DELETE FROM facts WHERE destination = ? AND lane = ? AND sequence <= ?",
                         key,
                     ).rowcount
+                    for first, last in (receipt.ahead or {}).get(lane, ()):
+                        freed += self._db.execute(
+                            "DELETE FROM facts WHERE destination = ? AND lane = ? "
+                            "AND sequence BETWEEN ? AND ?",
+                            (*key[:2], first, last),
+                        ).rowcount
         except sqlite3.Error as error:
             raise StorageError(f"outbox {self.path}: {error}; free space on the disk") from error
         return freed

@@ -212,6 +212,15 @@ class MemoryTransport:
             return
         self._network.carry(Delivery(topic, data))
 
+    async def post(self, topic: str, data: bytes) -> None:
+        """Do as ``publish``: here is no broker for whose answer one could wait."""
+        await self.publish(topic, data)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether facts that can wait may be handed over: always."""
+        return True
+
     @contextlib.asynccontextmanager
     async def subscribe(self, pattern: str) -> AsyncIterator[AsyncIterator[Delivery]]:
         """Subscribe to ``pattern``.

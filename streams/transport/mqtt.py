@@ -186,10 +186,13 @@ class MqttTransport(ConnectedTransport):
 
     @property
     def has_room(self) -> bool:
-        """Whether so little is on the way that what can wait may be handed over too."""
+        """Whether so little is on the way that what can wait may be handed over too.
+
+        True without a connection: there, handing over says that itself.
+        """
         client = self._client
         if client is None or not self._connected:
-            return False
+            return True
         sight = tcp_sight.look(client.path.connection)
         if sight is None:
             return client.unanswered_bytes < _SLOW_AT_ONCE_BYTES

@@ -15,12 +15,13 @@ from streams import topics
 from streams.chain import Refused
 from streams.clock import SystemClock
 from streams.codec import decode, encode, encode_body
-from streams.delivery import RESEND_NS, WINDOW, Examined, Sender, SendPlan, examine
+from streams.delivery import Examined, Sender, examine
 from streams.errors import TransportError
 from streams.identity import new_id
 from streams.inbox import Inbox, Line
 from streams.messages import CaseNote, EcgRecord, Position, Receipt, RunStarted
 from streams.outbox import Draft, Outbox
+from streams.send_plan import RESEND_NS, WINDOW, SendPlan
 
 CASE = new_id()
 NOTE = Draft("case_note", CaseNote(text="n", at_ns=1), case=CASE)
