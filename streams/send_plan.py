@@ -27,7 +27,12 @@ RESEND_LIMIT_NS = 30 * SECOND_NS
 
 
 class SendPlan:
-    """Decides what to send."""
+    """Decides what to send.
+
+    Attributes:
+        resent: Facts sent again so far.
+        windows: Facts per lane that may be on the way; less than ``WINDOW`` on a narrow link.
+    """
 
     def __init__(self, *, newest_case_first: bool = False) -> None:
         """Begin with nothing on the way.
@@ -37,6 +42,7 @@ class SendPlan:
                 then say what they have beyond a gap.
         """
         self.resent = 0
+        self.windows = dict(WINDOW)
         self._lanes: dict[Lane, _LanePlan] = {
             lane: _ByCase(lane) if newest_case_first and lane == "record" else _InOrder(lane)
             for lane in LANES
@@ -76,7 +82,7 @@ class SendPlan:
             self.resent += lane.lose_patience(now_ns)  # also while held: it says when to look
             if name in held:
                 continue
-            room = WINDOW[name] - lane.on_the_way
+            room = self.windows[name] - lane.on_the_way
             if room <= 0:
                 continue
             entries = lane.waiting(outbox, destination, 1 if name == "record" else room)
