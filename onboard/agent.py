@@ -141,6 +141,7 @@ class Agent:
         rungs = rungs_for(table.most_bps, table.fps, sound=table.sound) if table else None
         return QualityControl(
             rungs or rungs_for(0, 0, sound=False), self.live_ecg, obey=self._obey,
+            limit_record=self._limit_record,
             size=lambda: camera.size if camera else (0, 0),
             oldest_s=lambda: self.outgoing.oldest_s(self.clock.wall_ns()),
             make=self._quality_stepped, wall_ns=self.clock.wall_ns,
@@ -329,6 +330,11 @@ class Agent:
         self.ecg.live_shape = LiveShape(rung.ecg_every, rung.ecg_joined)
         if self.camera is not None:
             self.camera.obey(rung, pace_bps)
+
+    def _limit_record(self, most: int) -> None:
+        sender = self.link.sender
+        sender.plan.windows["record"] = max(1, most)
+        sender.hold(() if most else ("record",))
 
     def _quality_stepped(self, step: QualityStep) -> None:
         self._make_quietly(Draft("quality_step", step, "live", self._bound().case))

@@ -36,7 +36,7 @@ BLIND_S = 1.5
 FRESH_S = 4.5
 """A measurement older than this says nothing."""
 
-STAY, ROOM = 1.05, 1.2
+STAY, ROOM = 1.03, 1.15
 """Capacity over need at which a rung is kept, and at which it is tried."""
 
 QUIET_S, AFTER_DOWN_S = 2.0, 5.0
@@ -103,7 +103,7 @@ RUNGS = (
     Rung(500_000, 25),
     Rung(280_000, 12.5),
     Rung(180_000, 10, scale=2),
-    Rung(80_000, 8, scale=2),
+    Rung(70_000, 8, scale=2),
     Rung(20_000, 0.2, scale=2, picture="stills"),
     Rung(20_000, 0.2, scale=2, picture="stills", sound=False),
     Rung(0, 0, scale=2, picture="off", sound=False, ecg_joined=True),

@@ -156,6 +156,10 @@ class PathProbe:
             for index in range(packets)
         ]
 
+    def forget_train(self) -> None:
+        """Forget the train that was made last: it could not be sent."""
+        self._train = None
+
     @property
     def has_train_under_way(self) -> bool:
         """Whether a train has been sent and not given its figure yet."""

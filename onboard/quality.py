@@ -34,6 +34,13 @@ TRAIN_QUEUE_S = 0.1
 HOLD_S, HOLD_WITHOUT_PATH_S = 2.0, 8.0
 """So long video waits for the first train of a new path, and for the path of the probes at all."""
 
+RECORD_QUEUE_S, RECORD_WAITS_S = 0.1, 5.0
+"""No block of the ECG's record is begun into a longer queue, unless it waited for so long: it
+has no hurry, and at 64 kbit/s each holds up a vital sign by half a second."""
+
+RECORD_WINDOW = 16
+"""Blocks on the way on a link with room for video; on a narrower one they go one by one."""
+
 OLDEST_EVERY_S = 0.5
 PACE_OVER_RATE, PACE_MOST_OVER_RATE, PACE_OF_CAPACITY = 1.3, 4.0, 0.7
 """Video leaves at 0.7 of what the link is known to carry, within 1.3 to 4 times its rate."""
@@ -89,6 +96,7 @@ class QualityControl:
         path: Path,
         *,
         obey: Callable[[Rung, float], None],
+        limit_record: Callable[[int], None],
         size: Callable[[], tuple[int, int]],
         oldest_s: Callable[[], float],
         make: Callable[[QualityStep], None],
@@ -100,6 +108,7 @@ class QualityControl:
             rungs: The table.
             path: Where the probes go.
             obey: Has a rung obeyed, with the pace of the video in bits per second.
+            limit_record: Has at most so many blocks of the ECG's record on the way.
             size: Tells width and height of the published picture; (0, 0) without a camera.
             oldest_s: Tells the age of the oldest urgent fact or vital sign without a receipt.
             make: Makes the fact of a move; does not raise.
@@ -109,7 +118,7 @@ class QualityControl:
         self.view = Quality(None, wall_ns(), None)
         self._rungs = rungs
         self._path = path
-        self._obey, self._size = obey, size
+        self._obey, self._limit_record, self._size = obey, limit_record, size
         self._oldest_of, self._make, self._wall_ns = oldest_s, make, wall_ns
         self._oldest_s = 0.0
         self._begin()
@@ -120,6 +129,7 @@ class QualityControl:
         self._path_is_new(time.monotonic())
         self._lost_at = time.monotonic()
         self._oldest_due = 0.0
+        self._record_began = time.monotonic()
 
     def _path_is_new(self, now: float) -> None:
         self._probe = PathProbe(self._rungs[0].need_bps * ROOM * 1.05)
@@ -136,12 +146,14 @@ class QualityControl:
                 self._tick(time.monotonic())
                 await asyncio.sleep(TICK_S)
         finally:
+            self._limit_record(RECORD_WINDOW)
             self.view = Quality(None, self._wall_ns(), None)
 
     def _tick(self, now: float) -> None:
         if not self._path.connected:
             # Media that has another way than the probes is not stopped for want of them.
             self._obey_at(float(now - self._lost_at > HOLD_WITHOUT_PATH_S), None)
+            self._limit_record(RECORD_WINDOW)
             return
         self._lost_at = now
         if self._path.paths != self._paths:
@@ -155,6 +167,10 @@ class QualityControl:
             self._tell(step, state)
         held = state.trains == 0 and now < self._held_until
         self._obey_at(0.0 if held else brake(state.queue_s), state.capacity_bps)
+        waits = state.queue_s > RECORD_QUEUE_S and now - self._record_began < RECORD_WAITS_S
+        self._record_began = self._record_began if waits else now
+        narrow = self._rungs[self._ladder.rung].picture != "video"
+        self._limit_record(0 if waits else 1 if narrow else RECORD_WINDOW)
         self._ask(now, state)
         self._count(state)
 
@@ -169,12 +185,15 @@ class QualityControl:
         if now >= self._ping_due and self._path.send_probe([self._probe.ping(now)]):
             narrow = self._rungs[self._ladder.rung].picture != "video"
             self._ping_due = now + (PING_NARROW_EVERY_S if narrow else PING_EVERY_S)
+            return  # a train of its own tick: it leaves only when nothing is before it
         if now < self._train_due or self._probe.has_train_under_way:
             return
         if state.round_trip_s is None or state.queue_s > TRAIN_QUEUE_S:
             return
         if self._path.send_probe(self._probe.train(now)):
             self._train_due = now + self._train_pause(state)
+        else:
+            self._probe.forget_train()
 
     def _train_pause(self, state: PathState) -> float:
         ladder = self._ladder
