@@ -334,7 +334,7 @@ class Agent:
     def _limit_record(self, most: int) -> None:
         sender = self.link.sender
         sender.plan.windows["record"] = max(1, most)
-        sender.hold(() if most else ("record",))
+        sender.hold([] if most else ["record"])
 
     def _quality_stepped(self, step: QualityStep) -> None:
         self._make_quietly(Draft("quality_step", step, "live", self._bound().case))
