@@ -45,7 +45,7 @@ VIEWERS_HEARD_AFTER_S = 40.0
 """The relay's estimate grows by 8 % a second: sooner after a move it says what was, not what is."""
 
 _WATCH_EVERY_S = 0.1
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 4.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 1.0
 _STEADY_S = 10.0
 
 log = structlog.get_logger("onboard.whip")
@@ -213,7 +213,7 @@ class Publication:
 
     async def _wait_connected(self, peer: PeerConnection) -> None:
         try:
-            async with asyncio.timeout(self._settings.connect_timeout_s):
+            async with asyncio.timeout(max(self._settings.connect_timeout_s, peer.set_up_s)):
                 while peer.connectionState != "connected":
                     if peer.connectionState in ("failed", "closed"):
                         raise TransportError(f"{self._signalling.url}: no path for media")

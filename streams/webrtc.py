@@ -14,10 +14,11 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 from aiortc import (
@@ -29,6 +30,16 @@ from aiortc import (
 )
 
 from streams.errors import CredentialError, TransportError
+from streams.transport.dialing import Dialer, Path
+from streams.transport.http_path import PathConnector
+from streams.transport.source import ANY_SOURCE, Source
+
+REACH_S = 15.0
+"""The endpoint is dialled for so long before the caller hears that there is no answer."""
+
+ROUND_TRIPS = 8
+"""A new path has so many round trips of signalling to stand, ICE, DTLS and SCTP together: at 3 s
+each a fixed time of 10 s would never be enough."""
 
 SDP_TYPE = "application/sdp"
 _MDNS_CANDIDATE = re.compile(r"^a=candidate:(?:\S+ ){4}\S+\.local .*\r?\n", re.MULTILINE)
@@ -58,10 +69,18 @@ class PeerSettings:
         addresses: Local addresses to offer, such as ``("127.0.0.1",)``; empty means all of the
             machine's but loopback.
         ice_servers: STUN and TURN servers; empty means none are asked.
+        choose: Asked at each new path for the addresses to offer instead, for who has several
+            uplinks; an empty answer leaves it at ``addresses``.
     """
 
     addresses: tuple[str, ...] = ()
     ice_servers: tuple[IceServer, ...] = ()
+    choose: Callable[[], tuple[str, ...]] = tuple
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """The addresses to offer now."""
+        return self.choose() or self.addresses
 
 
 class PeerConnection(RTCPeerConnection):
@@ -73,6 +92,8 @@ class PeerConnection(RTCPeerConnection):
 
     def __init__(self, settings: PeerSettings | None = None) -> None:
         """Make a peer connection with one transport for all its media."""
+        self.round_trip_s = 0.0
+        """Of its signalling: from the opening packet to its answer."""
         self._settings = settings or PeerSettings()
         servers = [
             RTCIceServer(
@@ -96,12 +117,13 @@ class PeerConnection(RTCPeerConnection):
             TransportError: None of the stated addresses can be bound.
         """
         connections = self._ice_connections()
+        offered = list(self._settings.offered)
         for connection in connections:
-            self._keep_to_addresses(connection)
+            self._keep_to_addresses(connection, offered)
         await super().setLocalDescription(sessionDescription)
         if connections and not any(c.local_candidates for c in connections):
             raise TransportError(
-                f"no interface to offer for WebRTC: {', '.join(self._settings.addresses) or 'none'}"
+                f"no interface to offer for WebRTC: {', '.join(offered) or 'none'}"
             )
 
     def _ice_connections(self) -> list[Any]:
@@ -110,11 +132,16 @@ class PeerConnection(RTCPeerConnection):
             transports.add(self.sctp.transport.transport)
         return [transport._connection for transport in transports]
 
-    def _keep_to_addresses(self, connection: Any) -> None:
-        if not self._settings.addresses:
+    @property
+    def set_up_s(self) -> float:
+        """How long a new path may take at least, by the round trip of its signalling."""
+        return ROUND_TRIPS * self.round_trip_s
+
+    @staticmethod
+    def _keep_to_addresses(connection: Any, stated: list[str]) -> None:
+        if not stated:
             return
         gather = connection.get_component_candidates
-        stated = list(self._settings.addresses)
 
         async def gather_on_stated(component: int, addresses: list[str]) -> Any:
             del addresses  # what aioice found; the stated ones count
@@ -141,26 +168,48 @@ class Signalling:
         url: Of the endpoint, such as ``https://hub:8443/whip/unit-7/cabin``.
         token: Bearer token; empty for none.
         tls: Context that knows the local authority; None for the system's.
-        timeout_s: For each request.
+        timeout_s: For each request, once the endpoint is reached.
+        source: Asked at each request where to start from.
     """
 
     url: str
     token: str = ""
     tls: ssl.SSLContext | None = None
     timeout_s: float = 5.0
+    source: Callable[[], Source] = lambda: ANY_SOURCE
 
-    async def post(self, offer: str) -> tuple[str, str]:
+    async def reach(self, timeout_s: float = REACH_S) -> Path:
+        """Connect to the endpoint, with overlapping attempts while the link is away.
+
+        Raises:
+            TransportError: It refuses, or does not answer in time.
+        """
+        place = urlsplit(self.url)
+        port = place.port or (443 if place.scheme == "https" else 80)
+        dialer = Dialer(place.hostname or "", port, None, self.source)
+        try:
+            return await dialer.dial(timeout_s)
+        except TransportError as error:
+            raise TransportError(f"{self.url}: {error}") from error
+
+    async def post(self, offer: str, path: Path | None = None) -> tuple[str, str]:
         """Post an offer; return the answer and the absolute URL of the session.
+
+        Args:
+            offer: The description.
+            path: From ``reach``; it is used up. None connects anew.
 
         Raises:
             CredentialError: The token is refused (401, 403).
             TransportError: Not reachable, or anything but 201 with a description.
         """
-        timeout = aiohttp.ClientTimeout(total=self.timeout_s)
+        path = path or await self.reach()
+        # Two round trips, TLS and the request itself; each may have to be repeated.
+        timeout = aiohttp.ClientTimeout(total=max(self.timeout_s, 4 * path.round_trip_s))
         headers = self._headers() | {"Content-Type": SDP_TYPE, "Accept": SDP_TYPE}
         try:
             async with (
-                aiohttp.ClientSession(timeout=timeout) as http,
+                aiohttp.ClientSession(timeout=timeout, connector=PathConnector(path)) as http,
                 http.post(self.url, data=offer, headers=headers, ssl=self._ssl()) as response,
             ):
                 text = await response.text()
@@ -175,14 +224,16 @@ class Signalling:
 
     async def delete(self, session_url: str) -> None:
         """End a session; an endpoint that is gone or does not know it any more is no error."""
-        timeout = aiohttp.ClientTimeout(total=min(2.0, self.timeout_s))
+        limit_s = min(2.0, self.timeout_s)
+        timeout = aiohttp.ClientTimeout(total=limit_s)
         try:
+            connector = PathConnector(await self.reach(limit_s))
             async with (
-                aiohttp.ClientSession(timeout=timeout) as http,
+                aiohttp.ClientSession(timeout=timeout, connector=connector) as http,
                 http.delete(session_url, headers=self._headers(), ssl=self._ssl()),
             ):
                 return
-        except (aiohttp.ClientError, TimeoutError, OSError):
+        except (aiohttp.ClientError, TransportError, TimeoutError, OSError):
             return
 
     def _headers(self) -> dict[str, str]:
@@ -195,6 +246,9 @@ class Signalling:
 async def connect_peer(peer: PeerConnection, signalling: Signalling) -> str:
     """Offer what ``peer`` has to a WHIP or WHEP endpoint and apply the answer.
 
+    The endpoint is reached before the offer is made: by then it is known which uplink lives, and
+    STUN servers, if any, are not asked over a link that is away.
+
     Returns:
         The URL of the session, for its end.
 
@@ -202,8 +256,14 @@ async def connect_peer(peer: PeerConnection, signalling: Signalling) -> str:
         CredentialError: The token is refused.
         TransportError: There is no path, or the answer is unusable.
     """
-    await peer.setLocalDescription(await peer.createOffer())
-    answer, session_url = await signalling.post(peer.localDescription.sdp)
+    path = await signalling.reach()
+    peer.round_trip_s = path.round_trip_s
+    try:
+        await peer.setLocalDescription(await peer.createOffer())
+    except BaseException:
+        path.abort()
+        raise
+    answer, session_url = await signalling.post(peer.localDescription.sdp, path)
     try:
         await peer.setRemoteDescription(RTCSessionDescription(sdp=answer, type="answer"))
     except Exception as error:

@@ -199,7 +199,7 @@ class DataUplink(ConnectedTransport):
         try:
             session_url = await connect_peer(peer, self._signalling)
             try:
-                async with asyncio.timeout(self._connect_timeout_s):
+                async with asyncio.timeout(max(self._connect_timeout_s, peer.set_up_s)):
                     await opened.wait()
             except TimeoutError as error:
                 raise TransportError(f"{self._signalling.url}: no path for data") from error
