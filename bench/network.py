@@ -11,8 +11,8 @@ and one namespace per *vehicle*, over one or more uplinks with conditions of the
 
 What is started with ``box.city.prefix`` shares the city's loopback; vehicles reach it at
 ``CITY_ADDRESS``, so services must listen there too. A benchmark lives in the city itself when
-its program calls ``enter_city`` first; from elsewhere ``Namespace.open_socket`` reaches any place,
-also a vehicle's own loopback.
+its program calls ``enter_city`` (``bench.network_namespace``) first; from elsewhere
+``Namespace.open_socket`` reaches any place, also a vehicle's own loopback.
 
 The machine's own namespace is not touched. A process of its own forwards the packets
 (``bench.network_link``) and holds the namespaces by their descriptors only: when this process
@@ -22,6 +22,7 @@ ends, killed or not, it ends too, and the kernel removes devices and namespaces.
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
 import socket
 import subprocess
@@ -191,10 +192,12 @@ class NetworkBox:
         The forwarding process plays it by itself: nothing that this process does delays it.
 
         Raises:
-            NetworkBoxError: The forwarding process is gone. What is wrong in the script is said
-                by ``Playing.finished``.
+            NetworkBoxError: A time is no number, or the forwarding process is gone. What else is
+                wrong in the script is said by ``Playing.finished``.
         """
         changes = list(script)
+        if not all(math.isfinite(at_s) for at_s, _ in changes):
+            raise NetworkBoxError("A script's times are numbers of seconds.")
         order = self.next_order()
         length_s = max((at_s for at_s, _ in changes), default=0.0)
         playing = Playing(length_s, _box=self, _order=order, _done=self._expect(order))

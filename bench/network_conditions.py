@@ -125,7 +125,7 @@ class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LinkChange(msgspec.Struct, frozen=True, tag="link", forbid_unknown_fields=True):
-    """Give an uplink other conditions.
+    """Give an uplink other conditions, with or without a cut among them.
 
     Attributes:
         vehicle: Name of the vehicle.

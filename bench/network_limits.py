@@ -18,6 +18,7 @@ import struct
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,15 +66,15 @@ LOADS = (
 )
 
 
-async def measure(seconds: float) -> None:
-    """Run all loads one after another and print a line for each."""
+async def measure(seconds: float, loads: Sequence[Load] = LOADS) -> None:
+    """Run loads one after another and print a line for each."""
     _line(
         "load", "sent/s", "came/s", "Mbit/s", "added: p50", "p99", "max ms", "late", "CPU", "missed"
     )
     async with NetworkBox() as box:
         vehicle = await box.add_vehicle(UNIT)
         process = psutil.Process(box.pid)
-        for load in LOADS:
+        for load in loads:
             down = Conditions(delay_ms=load.up.delay_ms)
             await box.apply(LinkChange(UNIT, up=load.up, down=down))
             before, busy_s = await box.counters(UNIT), sum(process.cpu_times()[:2])

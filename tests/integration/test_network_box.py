@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import socket
 import time
@@ -25,6 +26,7 @@ from bench.network_conditions import (
     Script,
     UplinkSwitch,
 )
+from bench.network_limits import Load, measure
 from bench.network_recordings import read_trace, recorded_traces
 from tests.conftest import WaitFor
 from tests.network_ports import UNIT, connection, echo_server, echoed, port, why_not
@@ -67,6 +69,8 @@ async def test_tcp_and_udp_pass_in_both_directions(box: NetworkBox, wait_for: Wa
     ):
         assert seen == CITY_ADDRESS
         assert await echoed(reader, writer, data)
+        peer = writer.get_extra_info("socket")
+        assert peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 5) == b"cubic"
     async with port(box.city, echo=True) as city, port(vehicle.inside) as unit:
         unit.send(7, city)
         await wait_for(lambda: unit.numbers == [7], "the packet comes back")
@@ -325,6 +329,18 @@ async def test_interface_that_is_down_takes_nothing_and_that_is_counted(
         await wait_for(lambda: city.numbers == [2], "the uplink is back")
 
 
+async def test_address_that_changes_while_the_interface_is_down_is_there_when_it_is_up(
+    box: NetworkBox, wait_for: WaitFor
+) -> None:
+    vehicle = await box.add_vehicle(UNIT)
+    changes = (UplinkSwitch(UNIT, on=False), AddressChange(UNIT), UplinkSwitch(UNIT, on=True))
+    effects = [await box.apply(change) for change in changes]
+    async with port(box.city) as city, port(vehicle.inside) as unit:
+        unit.send(1, city)
+        await wait_for(lambda: city.numbers == [1], "the packet comes")
+    assert city.came[0][2] == effects[1].address == effects[2].address
+
+
 async def test_vehicles_do_not_share_conditions_or_addresses(
     box: NetworkBox, wait_for: WaitFor
 ) -> None:
@@ -381,6 +397,21 @@ async def test_change_of_what_is_not_there_is_refused(
         await box.apply(change)
     with pytest.raises(NetworkBoxError, match="already"):
         await box.add_vehicle(UNIT)
+
+
+async def test_script_with_a_time_that_is_no_number_is_refused(box: NetworkBox) -> None:
+    await box.add_vehicle(UNIT)
+    with pytest.raises(NetworkBoxError, match="times"):
+        await box.play([(math.nan, CutChange(UNIT))])
+
+
+async def test_box_measures_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    loads = [Load("udp", Conditions(delay_ms=5), 200, 100), Load("tcp", Conditions())]
+    await measure(0.3, loads)
+    header, udp, tcp = (line.split() for line in capsys.readouterr().out.splitlines())
+    assert header[:2] == ["load", "sent/s"]
+    assert udp[:2] == ["udp", "100"]
+    assert float(tcp[2]) > 0
 
 
 async def test_recorded_trace_is_played(box: NetworkBox, shared_data: Path) -> None:
