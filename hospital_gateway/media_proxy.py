@@ -113,9 +113,7 @@ class MediaProxy:
             return web.Response(status=403, text=f"{error}\n")
         if not units:
             return web.Response(status=404, text="no vehicle is assigned to this case\n")
-        offer = await request.content.read(MAX_SDP_BYTES + 1)
-        if len(offer) > MAX_SDP_BYTES:
-            return web.Response(status=413, text=f"at most {MAX_SDP_BYTES} bytes are taken\n")
+        offer = await _read(request.content)
         await self._note(request[HOLDER].name, f"video {stream}", case)
         url = f"{self._hub}/whep/{units[0]}/{stream}"
         headers: dict[str, str] = {hdrs.CONTENT_TYPE: request.headers.get(hdrs.CONTENT_TYPE, "")}
@@ -133,7 +131,7 @@ class MediaProxy:
         session = self._sessions.get(id_)
         if session is None or session.case != request.match_info["case"]:
             return web.Response(status=404, text="no such session: it has ended\n")
-        body = await request.content.read(MAX_SDP_BYTES)
+        body = await _read(request.content)
         names = (hdrs.CONTENT_TYPE, hdrs.IF_MATCH)
         headers: dict[str, str] = {
             name: request.headers[name] for name in names if name in request.headers
@@ -150,7 +148,7 @@ class MediaProxy:
             async with self._client.request(
                 method, url, data=body or None, headers=headers, allow_redirects=False
             ) as answer:
-                text = (await answer.content.read(2 * MAX_SDP_BYTES)).decode(errors="replace")
+                text = (await _read(answer.content)).decode(errors="replace")
                 response = web.Response(status=answer.status, text=text)
                 for name in _PASSED_ON:
                     if name in answer.headers:
@@ -158,6 +156,9 @@ class MediaProxy:
                 for link in answer.headers.getall(hdrs.LINK, ()):
                     response.headers.add(hdrs.LINK, link)
                 location = answer.headers.get(hdrs.LOCATION)
+        except web.HTTPRequestEntityTooLarge:
+            text = f"the hub answered with more than {MAX_SDP_BYTES} bytes\n"
+            return web.Response(status=502, text=text), None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             log.warning("hub's media not reached", url=url, error=str(error))
             text = f"the hub cannot be reached for video ({type(error).__name__})\n"
@@ -173,3 +174,17 @@ class MediaProxy:
         with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
             async with self._client.delete(session.url):
                 log.info("video ended", case=session.case)
+
+
+async def _read(content: aiohttp.StreamReader) -> bytes:
+    """Return all of a body: ``content.read(n)`` would give what has come so far.
+
+    Raises:
+        HTTPRequestEntityTooLarge: It has more than ``MAX_SDP_BYTES``.
+    """
+    body = bytearray()
+    async for piece in content.iter_any():
+        body += piece
+        if len(body) > MAX_SDP_BYTES:
+            raise web.HTTPRequestEntityTooLarge(MAX_SDP_BYTES, len(body))
+    return bytes(body)

@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from hospital_gateway.board import Board
-from hospital_gateway.media_proxy import MediaProxy
+from hospital_gateway.media_proxy import MAX_SDP_BYTES, MediaProxy
 from streams.authority import Authority, client_context, server_context
 from streams.credentials import Credential
 from streams.service import listening
@@ -34,20 +34,29 @@ class FakeHub:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, str]] = []
+        self.offers: list[bytes] = []
+        self.answer = [b"answer"]
+        """The pieces in which an offer is answered, with a pause between them."""
 
     def app(self) -> web.Application:
         app = web.Application()
         app.router.add_route("*", "/whep/{rest:.*}", self._answer)
         return app
 
-    async def _answer(self, request: web.Request) -> web.Response:
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
         self.asked.append((request.method, request.path, request.headers["Authorization"]))
+        self.offers.append(await request.read())
         if request.method != "POST":
             return web.Response(status=200 if request.method == "DELETE" else 204)
         headers = {"Location": f"{request.path}/-/{SESSION}", "ETag": '"1"'}
-        return web.Response(
-            status=201, text="answer", content_type="application/sdp", headers=headers
-        )
+        answer = web.StreamResponse(status=201, headers=headers)
+        answer.content_type = "application/sdp"
+        await answer.prepare(request)
+        for piece in self.answer:
+            await answer.write(piece)
+            await asyncio.sleep(0.05)
+        await answer.write_eof()
+        return answer
 
 
 @contextlib.asynccontextmanager
@@ -149,3 +158,36 @@ async def test_video_without_a_hub_says_so(tmp_path: Path, writer: CaseWriter) -
     ):
         assert answer.status == 502
         assert "hub cannot be reached" in await answer.text()
+
+
+async def test_offer_and_answer_that_come_in_pieces_pass_whole_and_too_long_ones_not(
+    tmp_path: Path, writer: CaseWriter
+) -> None:
+    authority, hub = Authority(tmp_path), FakeHub()
+    tls = server_context(authority.server_certificate("hub", []))
+    most = MAX_SDP_BYTES
+
+    async def offer(size: int) -> AsyncIterator[bytes]:
+        for start in range(0, size, 1400):
+            yield b"o" * min(1400, size - start)
+            await asyncio.sleep(0.001)
+
+    async with (
+        listening(hub.app(), "127.0.0.1", 0, tls) as port,
+        gateway(f"https://127.0.0.1:{port}", board_of(writer), authority.ca_path) as (_, url),
+        aiohttp.ClientSession(url) as page,
+    ):
+        path = f"/whep/{writer.case}/cabin"
+        hub.answer = [b"a" * 3000, b"b" * 3000]
+        async with page.post(path, data=offer(6000)) as answer:
+            assert (answer.status, await answer.read()) == (201, b"a" * 3000 + b"b" * 3000)
+        assert hub.offers == [b"o" * 6000]
+        async with page.post(path, data=offer(most + 1)) as answer:
+            assert answer.status == 413
+        session = f"{path}/-/{SESSION}"
+        async with page.patch(session, data=b"c" * (most + 1)) as answer:
+            assert answer.status == 413
+        assert len(hub.offers) == 1
+        hub.answer = [b"a" * most, b"b"]
+        async with page.post(path, data=b"offer") as answer:
+            assert answer.status == 502
