@@ -3,8 +3,7 @@
     ForerunError
     └── DispatchError          a request that the hub does not do, told to who asked
         ├── UnknownError       no such case, unit, hospital or action (status 404)
-        ├── ConflictError      it would silently undo something: says what (status 409)
-        └── NotYoursError      the case, unit or stream is another's (status 403)
+        └── ConflictError      it would silently undo something: says what (status 409)
 
 None of them goes away by repeating the same request.
 """
@@ -58,10 +57,3 @@ class ConflictError(DispatchError):
     def __init__(self, text: str, **conflict: str) -> None:
         super().__init__(text)
         self.conflict = conflict
-
-
-class NotYoursError(DispatchError):
-    """The case, unit or stream belongs to another."""
-
-    reason = "not_yours"
-    status = 403

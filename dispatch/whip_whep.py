@@ -4,7 +4,7 @@
     POST    /whep/{resource}             offer in, answer out; views
     PATCH   /whip|whep/{resource}/-/{session}    trickled candidates (204); ICE restart is 422
     DELETE  /whip|whep/{resource}/-/{session}    ends the session
-    OPTIONS on each                      what it takes, and CORS
+    OPTIONS on each                      what it takes
 
 A resource is one to four names with ``/`` between them, such as ``unit-7/cabin``. Refusals are
 plain text that says what to change.
@@ -40,26 +40,21 @@ _NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 _RESOURCE = rf"{_NAME}(?:/{_NAME}){{0,3}}"
 _SESSION = r"[A-Za-z0-9_-]{16,64}"
 _UFRAG = re.compile(r"^a=ice-ufrag:(\S+)", re.MULTILINE)
-_ALLOWED_HEADERS = "Authorization, Content-Type, If-Match"
 
 Protocol = Literal["whip", "whep"]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def add_relay_routes(
-    app: web.Application, relay: Relay, authorise: Authorise, *, allow_origin: str = ""
-) -> None:
+def add_relay_routes(app: web.Application, relay: Relay, authorise: Authorise) -> None:
     """Add WHIP below ``/whip/`` and WHEP below ``/whep/`` to an application.
 
     Args:
         app: Where to add them, before it is started.
         relay: Already entered by the time requests come.
         authorise: Says who a request is from, or refuses it.
-        allow_origin: Origin of pages that another server serves (CORS), ``*`` for any; empty
-            for none but our own.
     """
-    whip = _Endpoint(relay, authorise, allow_origin, protocol="whip", role="publish")
-    whep = _Endpoint(relay, authorise, allow_origin, protocol="whep", role="view")
+    whip = _Endpoint(relay, authorise, protocol="whip", role="publish")
+    whep = _Endpoint(relay, authorise, protocol="whep", role="view")
     for endpoint in (whip, whep):
         base = f"/{endpoint.protocol}/{{resource:{_RESOURCE}}}"
         one = f"{base}/-/{{session:{_SESSION}}}"
@@ -87,7 +82,6 @@ class _Endpoint:
         self,
         relay: Relay,
         authorise: Authorise,
-        allow_origin: str,
         *,
         protocol: Protocol,
         role: Role,
@@ -95,7 +89,6 @@ class _Endpoint:
         self.protocol = protocol
         self._relay = relay
         self._authorise = authorise
-        self._allow_origin = allow_origin
         self._role: Role = role
 
     def serve(self, handler: Handler) -> Handler:
@@ -109,11 +102,9 @@ class _Endpoint:
                 response = web.Response(
                     status=refused.status, text=f"{refused}\n", headers=refused.headers
                 )
-            except web.HTTPException as error:
+            except web.HTTPException:
                 self._relay.refused["authorisation"] += 1
-                error.headers.update(self._cors())
                 raise
-            response.headers.update(self._cors())
             return response
 
         return answer
@@ -165,13 +156,8 @@ class _Endpoint:
         return web.Response(status=204)
 
     async def options(self, _request: web.Request) -> web.Response:
-        """Say what is taken, and allow pages of another origin where that is set."""
-        response = web.Response(status=204, headers={"Accept-Post": SDP_TYPE})
-        if self._allow_origin:
-            response.headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = "POST, PATCH, DELETE, OPTIONS"
-            response.headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = _ALLOWED_HEADERS
-            response.headers[hdrs.ACCESS_CONTROL_MAX_AGE] = "600"
-        return response
+        """Say what is taken."""
+        return web.Response(status=204, headers={"Accept-Post": SDP_TYPE})
 
     async def _find(self, request: web.Request) -> Session:
         resource = request.match_info["resource"]
@@ -189,14 +175,6 @@ class _Endpoint:
         except CredentialError as error:
             headers = {"WWW-Authenticate": "Bearer"}
             raise _RefusedError(401, str(error), error.reason, headers) from error
-
-    def _cors(self) -> dict[str, str]:
-        if not self._allow_origin:
-            return {}
-        return {
-            "Access-Control-Allow-Origin": self._allow_origin,
-            "Access-Control-Expose-Headers": "Location, ETag, Link",
-        }
 
 
 def _accepts_sdp(request: web.Request) -> bool:

@@ -18,8 +18,6 @@ from hospital_gateway.vital_trends import Point, Trend
 from streams.identity import alias
 from streams.messages import Lane, Origin, Severity, Sex, Validity
 
-NS_PER_MS = 1_000_000
-
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The newest value of a vital sign."""

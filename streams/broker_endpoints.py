@@ -46,11 +46,6 @@ class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
         return f"tls://{self.host}:{self.nats_port}"
 
     @property
-    def websocket_url(self) -> str:
-        """URL of MQTT over WebSocket."""
-        return f"wss://{self.host}:{self.websocket_port}/mqtt"
-
-    @property
     def monitor_url(self) -> str:
         """URL of the server's monitoring."""
         return f"http://127.0.0.1:{self.monitor_port}"

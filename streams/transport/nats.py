@@ -109,15 +109,12 @@ class NatsTransport(ConnectedTransport):
             async with asyncio.timeout(self._timeout_s):
                 await client.publish(subject(topic), data)
 
-    async def publish_stored(
-        self, topic: str, data: bytes, *, message_id: str | None = None
-    ) -> int:
+    async def publish_stored(self, topic: str, data: bytes) -> int:
         """Send ``data`` into the JetStream stream of its topic; return its sequence there.
 
         Args:
             topic: A topic of a fact.
             data: The bytes.
-            message_id: With the same id again within two minutes it is stored once only.
 
         Raises:
             TopicError: ``topic`` has a wildcard or an impossible token.
@@ -128,12 +125,11 @@ class NatsTransport(ConnectedTransport):
         check_topic(topic)
         check_size(data)
         name = subject(topic)
-        headers = {"Nats-Msg-Id": message_id} if message_id else None
         self._refused.pop(("publish", name.lower()), None)
         with self._errors_translated() as client:
             context = client.jetstream(timeout=self._timeout_s)
             try:
-                answer = await context.publish(name, data, headers=headers)
+                answer = await context.publish(name, data)
             except nats.js.errors.NoStreamResponseError as error:
                 raise TransportError(f"no stream takes {topic}: start the hub first") from error
             except nats.errors.TimeoutError as error:  # a refusal is no answer

@@ -60,7 +60,6 @@ class ServeRelay(Protocol):
         settings: RelaySettings | None = None,
         *,
         tls: tuple[ssl.SSLContext, ssl.SSLContext] | None = None,
-        allow_origin: str = "",
     ) -> AbstractAsyncContextManager[RelaySite]: ...
 
 
@@ -83,7 +82,6 @@ def serve_relay() -> ServeRelay:
         settings: RelaySettings | None = None,
         *,
         tls: tuple[ssl.SSLContext, ssl.SSLContext] | None = None,
-        allow_origin: str = "",
     ) -> AsyncIterator[RelaySite]:
         messages: list[tuple[str, str, bytes]] = []
         relay = Relay(
@@ -92,7 +90,7 @@ def serve_relay() -> ServeRelay:
         )
         async with relay:
             app = web.Application()
-            add_relay_routes(app, relay, authorise, allow_origin=allow_origin)
+            add_relay_routes(app, relay, authorise)
             runner = web.AppRunner(app)
             await runner.setup()
             site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls[0] if tls else None)

@@ -115,14 +115,6 @@ async def test_two_readers_of_one_consumer_share_the_facts(city: City, wait_for:
     assert {name for name, _ in seen} == {"one", "two"}
 
 
-async def test_same_message_id_again_is_stored_once(city: City) -> None:
-    async with city.nats("hub-north") as hub:
-        await hub.ensure_streams("north")
-        topic = "er/north/first-hospital/case_fact"
-        sequences = [await hub.publish_stored(topic, b"x", message_id="01J") for _ in range(3)]
-    assert sequences == [1, 1, 1]
-
-
 async def test_publish_stored_without_a_stream_says_so(city: City) -> None:
     async with city.nats("hub-north") as hub:
         with pytest.raises(TransportError, match="stream"):
