@@ -53,7 +53,8 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
         epoch: ULID of the source's outbox; a new disk is a new epoch, sequences start again.
         lane: The lane of the outbox that numbers it.
         sequence: 1, 2, 3 … without a gap per (source, epoch, destination, lane).
-        source_ns: The source's wall clock when it was made, uncorrected.
+        source_ns: The source's wall clock when it was made, uncorrected (a steady one, which
+            does not follow when the machine's is set; see ``streams.clock``).
         monotonic_ns: The source's monotonic clock at the same moment.
         offset_ns: What the source believed to add to its wall clock to get the hub's; None
             while unknown.
@@ -67,6 +68,8 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
     version: int
     kind: str
+        boot: Names the life of the monotonic clock: of one source, times with the same name are
+            comparable. Empty where that is not known.
     id: Identifier
     source: Name
     epoch: Identifier
@@ -85,6 +88,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
 class Body(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Base of all bodies; encoded as a map, so that fields can be added."""
+    boot: ShortText = ""
 
 
 class Position(Body, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from streams.clock import Clock, OffsetEstimate
+from streams.clock import Clock, OffsetEstimate, boot_name
 from streams.codec import encode, encode_body
 from streams.errors import StorageError
 from streams.identity import new_id
@@ -107,7 +107,13 @@ class Outbox:
     """
 
     def __init__(
-        self, path: Path, source: str, clock: Clock, offset: OffsetEstimate | None = None
+        self,
+        path: Path,
+        source: str,
+        clock: Clock,
+        offset: OffsetEstimate | None = None,
+        *,
+        boot: str | None = None,
     ) -> None:
         """Open or make the outbox at ``path``.
 
@@ -116,6 +122,7 @@ class Outbox:
             source: Name of this source; stands in every envelope.
             clock: This machine's clocks.
             offset: Estimate of the offset to the hub; None at the hub itself.
+            boot: Name of the life of the monotonic clock; None is this machine's present one.
 
         Raises:
             StorageError: The file cannot be opened, is damaged, or belongs to another source.
@@ -124,6 +131,7 @@ class Outbox:
         self.source = source
         self._clock = clock
         self._offset = offset
+        self._boot = boot_name() if boot is None else boot
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, isolation_level=None)
@@ -173,6 +181,7 @@ class Outbox:
             case=draft.case,
             patient=draft.patient,
             drill=draft.drill,
+            boot=self._boot,
         )
 
     def add(self, destination: str, draft: Draft) -> Envelope:
