@@ -201,6 +201,8 @@ class PathProbe:
         for one in lost:
             del self._pings[one]
             self._outcomes.append((now, True))
+        if self._train is not None and sent > self._train[1].sent_at:
+            self._end_train()  # a later ping is back: what has not come of it is lost
         if sent < self._newest_back:
             return
         self._newest_back = sent
