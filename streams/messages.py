@@ -64,12 +64,12 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
         case: The case it belongs to, if any.
         patient: The patient it is bound to; None is *unassigned*, never guessed.
         drill: True for exercises; drill topics have their own rights.
+        boot: Names the life of the monotonic clock: of one source, times with the same name are
+            comparable. Empty where that is not known.
     """
 
     version: int
     kind: str
-        boot: Names the life of the monotonic clock: of one source, times with the same name are
-            comparable. Empty where that is not known.
     id: Identifier
     source: Name
     epoch: Identifier
@@ -84,11 +84,11 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     case: Identifier | None = None
     patient: ShortText | None = None
     drill: bool = False
+    boot: ShortText = ""
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Base of all bodies; encoded as a map, so that fields can be added."""
-    boot: ShortText = ""
 
 
 class Position(Body, frozen=True, kw_only=True):
