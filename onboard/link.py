@@ -1,6 +1,6 @@
 """The vehicle's link to the hub: facts up by the outbox, facts down, the clock, the words for it.
 
-MQTT by ``streams.transport.mqtt``, which connects again by itself; nothing here waits for a
+MQTT over one or several uplinks, which connect again by themselves; nothing here waits for a
 link. ``Link.run`` is the task.
 """
 
@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 
 class Uplink(Protocol):
-    """The part of ``MqttTransport`` that is used here."""
+    """The part of ``onboard.uplinks.Uplinks`` that is used here."""
 
     @property
     def connected(self) -> bool:
@@ -48,6 +48,10 @@ class Uplink(Protocol):
     @property
     def refusal(self) -> CredentialError | None:
         """Why the broker refuses this vehicle, if it does."""
+
+    @property
+    def in_use(self) -> str:
+        """Name of the uplink in use; empty where there is just one."""
 
     @property
     def has_room(self) -> bool:
@@ -78,12 +82,14 @@ class LinkState:
         since_ns: Wall clock since when that is so.
         answered_ns: Wall clock of the hub's last receipt or time reply; None before the first.
         refused: Why the broker refuses this vehicle, if it does.
+        uplink: Name of the uplink in use, where there are several.
     """
 
     connected: bool
     since_ns: int
     answered_ns: int | None
     refused: str | None
+    uplink: str = ""
 
 
 class Link:
@@ -137,8 +143,9 @@ class Link:
         """How it is now."""
         refusal = self._uplink.refusal
         return LinkState(
-            self._connected, self._since_ns, self._answered_ns, str(refusal) if refusal else None
-        )
+            self._connected, self._since_ns, self._answered_ns,
+            str(refusal) if refusal else None, self._uplink.in_use,
+        )  # fmt: skip
 
     @property
     def offset_ns(self) -> int:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,14 +18,16 @@ from onboard.agent import Agent
 from onboard.media import LIVE_RESOURCE, CabinCamera, LiveEcg
 from onboard.settings import CameraTable, Settings
 from onboard.tablet import Tablet
+from onboard.uplinks import Member, Uplinks
 from streams.authority import Authority, Pair, client_context, server_context
 from streams.clock import Clock, SystemClock
-from streams.credentials import Roster, Verified, read_own_credential
+from streams.credentials import Credential, Roster, Verified, read_own_credential
 from streams.errors import ConfigError, CredentialError
 from streams.outbox import Draft
 from streams.private_files import make_private_directory, write_private
 from streams.service import listening
 from streams.transport.mqtt import MqttTransport
+from streams.transport.source import ANY_SOURCE, Source
 from streams.web import Verify
 from streams.webrtc import PeerSettings, Signalling
 
@@ -44,13 +47,13 @@ async def serve(settings: Settings) -> None:
     )
     make_private_directory(settings.folder)
     trust = client_context(Path(settings.authority))
-    broker, clock = settings.broker, SystemClock()
-    uplink = MqttTransport(broker.host, broker.port, credential, trust, websocket=broker.websocket)
-    peer = PeerSettings(addresses=settings.media.addresses)
+    clock = SystemClock()
+    uplinks = _uplinks(settings, credential, trust)
+    peer = PeerSettings(addresses=settings.media.addresses, choose=uplinks.media_addresses)
 
     def endpoint(hub: str, stream: str) -> Signalling:
         url = f"{hub.rstrip('/')}/whip/{settings.name}/{stream}"
-        return Signalling(url, credential.token, trust)
+        return Signalling(url, credential.token, trust, source=uplinks.source)
 
     live, camera = LiveEcg(None, peer), None
     if settings.hub is not None:
@@ -59,15 +62,36 @@ async def serve(settings: Settings) -> None:
             signalling = endpoint(settings.hub, settings.camera.name)
             camera = _camera_maker(settings.camera, signalling, peer, clock)
     with _held_alone(settings.folder):
-        async with uplink:
+        async with uplinks:
             agent = Agent(
-                settings, uplink, clock, drill=credential.drill, live_ecg=live, camera=camera
+                settings, uplinks, clock, drill=credential.drill, live_ecg=live, camera=camera
             )
             try:
                 agent.recover()
                 await _run(agent, settings, _verifier(settings))
             finally:
                 agent.close()
+
+
+def _uplinks(settings: Settings, credential: Credential, trust: ssl.SSLContext) -> Uplinks:
+    """Return the uplinks of the settings, or the one that the system's routing gives."""
+
+    def member(name: str, source: Source, *, copies: bool) -> Member:
+        broker = settings.broker
+        transport = MqttTransport(
+            broker.host, broker.port, credential, trust, websocket=broker.websocket,
+            source=source, name=f"mqtt-{name}" if name else "mqtt",
+        )  # fmt: skip
+        return Member(name, transport, source, copies)
+
+    if not settings.uplink:
+        return Uplinks([member("", ANY_SOURCE, copies=False)])
+    return Uplinks(
+        [
+            member(one.name, Source(one.interface, one.address), copies=one.facts == "both")
+            for one in settings.uplink
+        ]
+    )
 
 
 async def _run(agent: Agent, settings: Settings, verify: Verify) -> None:

@@ -29,6 +29,28 @@ class Broker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     websocket: bool = False
 
 
+class UplinkTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One of several ways to the broker and the hub; in the order of preference.
+
+    Attributes:
+        name: For people, such as the operator's.
+        interface: Network interface, such as ``wwan0``.
+        address: Address of this machine, where the routing goes by it.
+        facts: ``failover`` sends facts over it only while it is in use; ``both`` sends a copy
+            of each besides.
+    """
+
+    name: Name
+    interface: Annotated[str, msgspec.Meta(max_length=15)] = ""
+    address: Annotated[str, msgspec.Meta(max_length=45)] = ""
+    facts: Literal["both", "failover"] = "failover"
+
+    def __post_init__(self) -> None:
+        """Refuse an uplink that could be any."""
+        if not (self.interface or self.address):
+            raise ValueError(f"uplink {self.name!r}: state its interface, its address, or both")
+
+
 class Tls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The operator's own certificate of the page's server, PEM files."""
 
@@ -94,6 +116,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         seats: Names of the seats that may; None lets all of the region in.
         listen: Where the tablet's page is served.
         broker: How the broker is reached.
+        uplink: The uplinks, the preferred first; none leaves the way to the system.
         tls: The page server's certificate; None takes one of the local authority.
         start: Whether sensors start with the run or with the agent.
         always: Sensors that start with the agent whatever ``start`` says, such as the GPS.
@@ -117,6 +140,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     seats: tuple[Name, ...] | None = None
     listen: Listen = Listen()
     broker: Broker
+    uplink: tuple[UplinkTable, ...] = ()
     tls: Tls | None = None
     start: Literal["run", "agent"] = "run"
     always: tuple[Name, ...] = ()
@@ -129,7 +153,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     sensor: tuple[SensorSettings, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse sensors that cannot be told apart, and names of sensors that are not there."""
+        """Refuse what cannot be told apart, and what is not there or said twice."""
+        uplinks = [table.name for table in self.uplink]
+        if len(set(uplinks)) < len(uplinks):
+            raise ValueError("two uplinks have one name; give each its own")
+        if self.uplink and self.media.addresses:
+            raise ValueError("media.addresses: with [[uplink]] tables media use the uplink in use")
         names = [table.name for table in self.sensor]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:

@@ -74,6 +74,7 @@ class TabletView:
             "ecg": self._ecg(),
             "link": self._link(),
             "camera": self._camera(),
+            "quality": self._quality(),
             "arrival": self._arrival(),
             "position": self._position(),
         }
@@ -203,6 +204,7 @@ class TabletView:
             "since_ms": self.to_page_ms(link.since_ns),
             "answered_ms": self.to_page_ms(link.answered_ns) if link.answered_ns else None,
             "refused": link.refused,
+            "uplink": link.uplink,
             "waiting": backlog.total,
             "waiting_urgent": backlog.waiting.get("urgent", 0),
             "oldest_ms": self.to_page_ms(backlog.oldest_ns) if backlog.oldest_ns else None,
@@ -220,6 +222,15 @@ class TabletView:
             "reason": view.reason,
             "since_ms": self.to_page_ms(view.since_ns),
             "origin": view.origin,
+        }
+
+    def _quality(self) -> dict[str, Any] | None:
+        view = self._agent.quality.view
+        if view.step is None:
+            return None
+        return {
+            "since_ms": self.to_page_ms(view.since_ns),
+            "said": msgspec.to_builtins(view.step),
         }
 
     def _arrival(self) -> dict[str, Any] | None:

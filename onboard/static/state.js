@@ -40,7 +40,8 @@ import { LiveEcg } from "./live_ecg.js";
 /** @typedef {{state: "idle" | "assigned" | "running" | "ended", possible: string[],
  *   waiting: {id: string, address: string | null}[]}} Run */
 /** @typedef {{connected: boolean, since_ms: number, answered_ms: number | null, refused: string | null,
- *   waiting: number, waiting_urgent: number, oldest_ms: number | null, live_ecg: boolean}} Link */
+ *   uplink: string, waiting: number, waiting_urgent: number, oldest_ms: number | null,
+ *   live_ecg: boolean}} Link */
 /** @typedef {{stream: string, wanted: boolean, on: boolean, reason: string | null, since_ms: number,
  *   origin: string}} Camera */
 /** @typedef {{name: string, kind: string, state: "waiting" | "running" | "ended" | "failed",

@@ -33,7 +33,8 @@ export function Strip({ state }) {
 function LinkWords({ link }) {
   if (!link) return html`<div class="strip-part"></div>`;
   const head = link.connected
-    ? t("strip.connected", { lasting: durationInWords(now.value - link.since_ms) })
+    ? t(link.uplink ? "strip.connected_by" : "strip.connected",
+        { uplink: link.uplink, lasting: durationInWords(now.value - link.since_ms) })
     : t("strip.not_connected", { time: timeOfDay(link.since_ms) });
   return html`<div class="strip-part live ${link.connected ? "" : "lost"}" role="status">
     <svg viewBox="0 0 10 10" aria-hidden="true"><path d=${SIGNS[link.connected ? "ok" : "off"]} /></svg>

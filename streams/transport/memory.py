@@ -221,6 +221,11 @@ class MemoryTransport:
         """Whether facts that can wait may be handed over: always."""
         return True
 
+    @property
+    def in_use(self) -> str:
+        """Name of the uplink in use: there is just one, without a name."""
+        return ""
+
     @contextlib.asynccontextmanager
     async def subscribe(self, pattern: str) -> AsyncIterator[AsyncIterator[Delivery]]:
         """Subscribe to ``pattern``.

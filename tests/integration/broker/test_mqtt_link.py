@@ -3,86 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
 
 from streams.errors import TransportError
 from streams.transport.mqtt import MqttTransport
+from tests.integration.broker.tcp_link import BOUND_S, Link, linked
 
 if TYPE_CHECKING:
     from tests.integration.broker.conftest import City
 
 WaitFor = Callable[..., Awaitable[None]]
 
-BOUND_S = 15.0
-CHUNK = 8 * 1024
-
-
-@dataclass
-class Link:
-    """A TCP link that can be stalled, narrowed and cut."""
-
-    target_port: int
-    port: int = 0
-    bytes_per_s: float | None = None
-    flowing: asyncio.Event = field(default_factory=asyncio.Event)
-    writers: list[asyncio.StreamWriter] = field(default_factory=list)
-    accepted: int = 0
-
-    async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.accepted += 1
-        self.writers.append(writer)
-        with contextlib.suppress(OSError):
-            up, down = await asyncio.open_connection("127.0.0.1", self.target_port)
-            self.writers.append(down)
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._copy(reader, down, narrow=True))
-                group.create_task(self._copy(up, writer, narrow=False))
-
-    async def _copy(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, narrow: bool
-    ) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                await self.flowing.wait()
-                data = await reader.read(CHUNK)
-                if not data:
-                    break
-                await self.flowing.wait()
-                if narrow and self.bytes_per_s:
-                    await asyncio.sleep(len(data) / self.bytes_per_s)
-                writer.write(data)
-                await writer.drain()
-        writer.close()
-
-    def cut(self) -> None:
-        for writer in self.writers:
-            if writer.transport is not None:
-                writer.transport.abort()
-        self.writers.clear()
-
 
 @pytest.fixture
 async def link(city: City) -> AsyncIterator[Link]:
-    link = Link(city.endpoints.mqtt_port)
-    link.flowing.set()
-    # A small window, so that what is not carried waits at the sender.
-    listener = socket.create_server(("127.0.0.1", 0))
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, CHUNK)
-    server = await asyncio.start_server(link.carry, sock=listener, limit=CHUNK)
-    link.port = server.sockets[0].getsockname()[1]
-    try:
+    async with linked(city.endpoints.mqtt_port) as link:
         yield link
-    finally:
-        link.flowing.set()
-        link.cut()
-        server.close()
-        await server.wait_closed()
 
 
 async def test_large_message_on_a_narrow_link_arrives_though_it_takes_long(
