@@ -36,6 +36,7 @@ from streams.messages import (
     Milestone,
     Origin,
     PreAlert,
+    QualityStep,
     SensorState,
     Severity,
     UnitAssigned,
@@ -101,6 +102,7 @@ class Arrival:
     _seen: dict[str, Seen] = field(default_factory=dict)
     _media: dict[tuple[str, str], Latest[MediaState]] = field(default_factory=dict)
     _sensors: dict[tuple[str, str], Latest[SensorState]] = field(default_factory=dict)
+    _quality: dict[str, tuple[Latest[QualityStep], int]] = field(default_factory=dict)
 
     @property
     def status(self) -> Status:
@@ -193,6 +195,13 @@ class Arrival:
             for (source, sensor), latest in sorted(self._sensors.items())
             if source == unit and latest.value is not None and latest.value.state == "failed"
         }
+
+    @property
+    def quality(self) -> tuple[QualityStep, int] | None:
+        """What the present unit last said to send of picture, sound and live ECG; since when."""
+        unit = next(iter(self.units), None)
+        latest, at_ns = self._quality.get(unit or "", (None, 0))
+        return (latest.value, at_ns) if latest is not None and latest.value is not None else None
 
     def rows(self) -> list[Patient]:
         """Patients to be shown, each in a row of its own, in the order of their labels.
@@ -340,6 +349,11 @@ def _fold_run(arrival: Arrival, stamped: Stamped, body: Body) -> None:
         case SensorState():
             key = (stamped.source, body.sensor)
             arrival._sensors.setdefault(key, Latest()).offer(stamped.sequence, body)
+        case QualityStep():
+            latest, at_ns = arrival._quality.get(stamped.source, (Latest[QualityStep](), 0))
+            latest.offer(stamped.sequence, body)
+            newest = latest.sequence == stamped.sequence
+            arrival._quality[stamped.source] = (latest, stamped.at_ns if newest else at_ns)
         case _:
             pass
 

@@ -84,6 +84,13 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True):
     broken: list[int]
 
 
+class Quality(msgspec.Struct, frozen=True, kw_only=True):
+    """What the unit sends of picture, sound and live ECG since ``since_ms``, as it said."""
+
+    since_ms: float
+    said: dict[str, object]
+
+
 class Card(msgspec.Struct, frozen=True, kw_only=True):
     """One case on the board.
 
@@ -108,6 +115,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     patients: list[PatientCard]
     seen: list[Mark]
     media: dict[str, str]
+    quality: Quality | None
     failed_sensors: dict[str, str]
     outcome: str | None
     closed_ms: float | None
@@ -167,6 +175,7 @@ def card_of(arrival: Arrival, chain: Chain, pending: Iterable[Mark] = ()) -> Car
         patients=_patients(arrival),
         seen=[*marks, *(mark for mark in pending if mark.role not in known)],
         media={stream: state.state for stream, state in arrival.media.items()},
+        quality=_quality(arrival),
         failed_sensors=arrival.failed_sensors,
         outcome=arrival.closed.value.outcome if arrival.closed.value else None,
         closed_ms=milliseconds(arrival.closed_ns) if arrival.closed.value else None,
@@ -211,6 +220,13 @@ def rank(card: Card, arrives_ms: float | None) -> tuple[int, float, str]:
     """Return what sorts the board: severity, then who comes first; without an ETA last."""
     eta = arrives_ms if arrives_ms is not None else float("inf")
     return SEVERITY_RANK[card.severity], eta, card.case
+
+
+def _quality(arrival: Arrival) -> Quality | None:
+    if arrival.quality is None:
+        return None
+    step, at_ns = arrival.quality
+    return Quality(since_ms=milliseconds(at_ns), said=msgspec.to_builtins(step))
 
 
 def _patients(arrival: Arrival) -> list[PatientCard]:

@@ -7,7 +7,9 @@ A frame for the pages, little-endian:
 
     0   u8    version, 1
     1   u8    flags: bit 0 is set when the frame is a past one, sent so that a page that has
-              just begun to look does not start blank; it says nothing about latency
+              just begun to look does not start blank; it says nothing about latency;
+              bits 4-7 are n - 1 where the frame holds every n-th sample of the recording:
+              its sample k is number k * n there
     2   26s   the case's id, ASCII
     28  f64   time of the newest sample, ms since 1970 by the hub's clock
     36  u8    length of the setup's id, then the id in UTF-8
@@ -33,6 +35,9 @@ from streams.topics import parse
 FRAME_VERSION = 1
 PAST = 0x01
 """Flag of a frame that was live before the page began to look."""
+
+EVERY_SHIFT = 4
+"""Where in the flags it stands that only every n-th sample is there."""
 
 KEPT_FRAMES = 40
 """Frames kept per case for a page that begins to look: 4 s at 10 frames a second."""
@@ -60,8 +65,15 @@ class LiveState:
     message: dict[str, Any]
 
 
-def build_frame(case: str, newest_ms: float, setup_id: str, frame: bytes) -> bytes:
+def build_frame(case: str, newest_ms: float, setup_id: str, frame: bytes, every: int = 1) -> bytes:
     """Return a frame for the pages.
+
+    Args:
+        case: The case.
+        newest_ms: Time of the newest sample.
+        setup_id: Of the recording.
+        frame: The coded frame.
+        every: It holds every n-th sample, 1 to 16.
 
     Raises:
         MalformedError: The setup's id is longer than 255 bytes.
@@ -69,7 +81,8 @@ def build_frame(case: str, newest_ms: float, setup_id: str, frame: bytes) -> byt
     name = setup_id.encode()
     if len(name) > 255:
         raise MalformedError("ecg_live: the setup's id is longer than 255 bytes")
-    return _HEAD.pack(FRAME_VERSION, 0, case.encode(), newest_ms, len(name)) + name + frame
+    flags = (every - 1) << EVERY_SHIFT
+    return _HEAD.pack(FRAME_VERSION, flags, case.encode(), newest_ms, len(name)) + name + frame
 
 
 class LiveStreams:
@@ -139,7 +152,8 @@ class LiveStreams:
 
     def _take_ecg(self, case: str, envelope: Envelope, body: EcgLive) -> None:
         newest_ms = milliseconds(max(0, body.newest_ns + (envelope.offset_ns or 0)))
-        frame = LiveFrame(case, build_frame(case, newest_ms, body.setup_id, body.frame))
+        data = build_frame(case, newest_ms, body.setup_id, body.frame, body.every)
+        frame = LiveFrame(case, data)
         self._past.setdefault(case, deque(maxlen=KEPT_FRAMES)).append(frame)
         self._frame_out(frame)
 
