@@ -28,7 +28,9 @@ Pathway = Literal[
     "stemi", "stroke", "trauma", "cardiac_arrest", "sepsis", "obstetric", "paediatric", "other"
 ]
 Stage = Literal["en_route", "on_scene", "patient_contact", "departed", "arrived"]
-Datum = Literal["wgs84", "gcj02", "bd09"]
+Datum = Literal["wgs84"]
+"""GCJ-02 and BD-09 are refused until a source of them is converted where it is read: drawn as
+WGS-84 they would be wrong by up to 700 m."""
 Lane = Literal["urgent", "vitals", "facts", "record", "stream"]
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
@@ -40,6 +42,8 @@ Ranges = Annotated[list[tuple[Count, Count]], msgspec.Meta(max_length=100)]
 Text = Annotated[str, msgspec.Meta(max_length=4000)]
 ShortText = Annotated[str, msgspec.Meta(max_length=200)]
 Age = Annotated[int, msgspec.Meta(ge=0, le=130)]
+Latitude = Annotated[float, msgspec.Meta(ge=-90, le=90)]
+Longitude = Annotated[float, msgspec.Meta(ge=-180, le=180)]
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -100,8 +104,8 @@ class Position(Body, frozen=True, kw_only=True):
         source: ``gnss``, ``gpsd``, ``dispatcher``, ``replay`` and the like.
     """
 
-    latitude_deg: Annotated[float, msgspec.Meta(ge=-90, le=90)]
-    longitude_deg: Annotated[float, msgspec.Meta(ge=-180, le=180)]
+    latitude_deg: Latitude
+    longitude_deg: Longitude
     measured_ns: Time
     source: ShortText
     datum: Datum = "wgs84"

@@ -16,7 +16,7 @@ from streams.errors import (
     VersionError,
 )
 from streams.identity import new_id
-from streams.messages import CaseNote, Envelope, Numeric, RunStarted, Vitals
+from streams.messages import CaseNote, Envelope, Numeric, Position, RunStarted, Vitals
 from streams.topics import LARGEST_BYTES, TOPICS
 
 
@@ -112,3 +112,15 @@ def test_a_damaged_envelope_gives_an_envelope_or_a_message_error(data: st.DataOb
         any_body(decode(bytes(good[:cut])))
     except MessageError as error:
         assert str(error)
+
+
+def test_position_of_another_datum_is_refused_and_not_drawn_as_wgs84() -> None:
+    body = {"latitude_deg": 31.2, "longitude_deg": 121.4, "measured_ns": 1, "source": "gnss"}
+    for datum in ("gcj02", "bd09", "wgs84"):
+        encoded = msgspec.Raw(msgspec.msgpack.encode({**body, "datum": datum}))
+        envelope = vitals(kind="position", lane="stream", sequence=0, body=encoded)
+        if datum == "wgs84":
+            assert isinstance(any_body(envelope), Position)
+        else:
+            with pytest.raises(MalformedError, match=datum):
+                any_body(envelope)
