@@ -15,6 +15,7 @@ from dispatch.live_streams import LiveStreams
 from streams import topics
 from streams.broker_rights import Flow, stream_name
 from streams.errors import StorageError, TransportError
+from streams.health import REFUSED
 from streams.topics import Scope
 from streams.transport.jetstream import StreamWatch
 from streams.transport.nats import NatsTransport
@@ -123,4 +124,8 @@ class BrokerLink:
         pattern = topics.path(scope, self._region, "+", kind)
         async with self._transport.subscribe(pattern) as deliveries:
             async for delivery in deliveries:
-                await self._live.take(delivery, "unit" if scope == "unit" else "hospital")
+                try:
+                    await self._live.take(delivery, "unit" if scope == "unit" else "hospital")
+                except Exception:  # a fault in a view of the freshest: facts must go on coming
+                    REFUSED.labels("hub", "fault").inc()
+                    log.exception("stream not taken", topic=delivery.topic)

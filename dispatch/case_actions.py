@@ -28,6 +28,8 @@ from streams.messages import (
     HospitalChosen,
     HospitalStoodDown,
     Identifier,
+    Latitude,
+    Longitude,
     Name,
     Origin,
     Position,
@@ -51,8 +53,8 @@ Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=4000, pattern=r"\S
 class Place(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A place in WGS-84, with the radius within which it is meant."""
 
-    latitude_deg: Annotated[float, msgspec.Meta(ge=-90, le=90)]
-    longitude_deg: Annotated[float, msgspec.Meta(ge=-180, le=180)]
+    latitude_deg: Latitude
+    longitude_deg: Longitude
     radius_m: Annotated[float, msgspec.Meta(ge=0)] | None = None
     source: ShortText = "dispatcher"
 

@@ -7,7 +7,8 @@ page was noted as read when the page came (the queue) or began to watch a case (
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,7 @@ from dispatch.trouble import LOOK_S, TroubleWatch
 from streams.chain import Stored
 from streams.clock import Clock
 from streams.errors import ForerunError
-from streams.health import LATENCY
+from streams.health import LATENCY, REFUSED
 from streams.journal import Journal
 from streams.web import HOLDER, PageSocket, RequestError, serve_page
 
@@ -169,8 +170,9 @@ class Console:
             cases, self._cases = self._cases, set()
             units, self._units = self._units, set()
             if self._pages:
-                self._send_cases(cases)
-                self._send_units(units)
+                with _logged_fault():
+                    self._send_cases(cases)
+                    self._send_units(units)
             await asyncio.sleep(PAUSE_S)
 
     async def _tick(self) -> None:
@@ -179,13 +181,17 @@ class Console:
             await asyncio.sleep(TICK_S)
             ticks += 1
             self._send(_encode({"type": "tick", "now_ms": self._now_ms()}))
-            before, self._live = self._live, self._media()
-            if self._live != before:
-                self._send_units({*self._live, *before})
-            if ticks % SUGGEST_EVERY == 0:
-                self._send_units(self._record.fleet.units)
-                for case in {w.case for w in self._pages.values() if w.case is not None}:
-                    self._send(self._suggestions(case), watching=case)
+            with _logged_fault():
+                self._send_periodic(suggest=ticks % SUGGEST_EVERY == 0)
+
+    def _send_periodic(self, *, suggest: bool) -> None:
+        before, self._live = self._live, self._media()
+        if self._live != before:
+            self._send_units({*self._live, *before})
+        if suggest:
+            self._send_units(self._record.fleet.units)
+            for case in {w.case for w in self._pages.values() if w.case is not None}:
+                self._send(self._suggestions(case), watching=case)
 
     async def _watch_trouble(self) -> None:
         while True:
@@ -265,6 +271,16 @@ class Console:
 
     def _now_ms(self) -> int:
         return self._clock.wall_ns() // 1_000_000
+
+
+@contextlib.contextmanager
+def _logged_fault() -> Iterator[None]:
+    """Let a fault in what pages are shown end this round, not the hub: facts go on coming."""
+    try:
+        yield
+    except Exception:
+        REFUSED.labels("console", "fault").inc()
+        log.exception("pages not told")
 
 
 class _Drawn(msgspec.Struct):

@@ -15,7 +15,17 @@ from dispatch.arrival import Place
 from dispatch.errors import UnknownError
 from streams.chain import Stored
 from streams.codec import any_body
-from streams.messages import Arrival, Name, Position, SensorState, ShortText, Track
+from streams.messages import (
+    Arrival,
+    Latitude,
+    Longitude,
+    Name,
+    Pathway,
+    Position,
+    SensorState,
+    ShortText,
+    Track,
+)
 from streams.topics import TOPICS
 
 TRACK_KEPT = 600
@@ -36,14 +46,14 @@ class HospitalSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """A hospital as the configuration names it.
 
     Attributes:
-        abilities: Pathways it takes, as in ``messages.Pathway``; empty means all.
+        abilities: Pathways it takes; empty means all.
     """
 
     name: Name
     label: ShortText = ""
-    latitude_deg: float
-    longitude_deg: float
-    abilities: tuple[str, ...] = ()
+    latitude_deg: Latitude
+    longitude_deg: Longitude
+    abilities: tuple[Pathway, ...] = ()
 
     @property
     def place(self) -> Place:

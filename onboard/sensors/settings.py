@@ -6,10 +6,8 @@ from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
-from streams.messages import Name, ShortText
+from streams.messages import Latitude, Longitude, Name, ShortText
 
-Latitude = Annotated[float, msgspec.Meta(ge=-90, le=90)]
-Longitude = Annotated[float, msgspec.Meta(ge=-180, le=180)]
 Speed = Annotated[float, msgspec.Meta(ge=0, le=1000)]
 Path = Annotated[str, msgspec.Meta(min_length=1)]
 

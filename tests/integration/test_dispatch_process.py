@@ -127,6 +127,24 @@ def test_example_is_a_valid_configuration(
         load(path, Settings)
 
 
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("latitude_deg = 31.2101", "latitude_deg = 121.4687"),
+        ("latitude_deg = 31.2101", "latitude_deg = nan"),
+        ("longitude_deg = 121.4687", "longitude_deg = 181.0"),
+        ("abilities = []", 'abilities = ["dentist"]'),
+    ],
+)
+def test_hospital_at_an_impossible_place_stops_the_start(
+    right: str, wrong: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "dispatch.toml"
+    path.write_text(example("dispatch", "dispatch.toml").replace(right, wrong))
+    with pytest.raises(ConfigError, match=r"hospitals\[0\]"):
+        load(path, Settings)
+
+
 def test_name_that_is_there_twice_stops_the_start(tmp_path: Path) -> None:
     path = tmp_path / "dispatch.toml"
     text = example("dispatch", "dispatch.toml").replace('name = "unit-2"', 'name = "unit-1"')

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from prometheus_client import REGISTRY
 
+from dispatch.units import HospitalSettings
 from streams.identity import new_id
-from tests.hub_town import Town, a_town
+from streams.messages import Position
+from streams.outbox import Draft
+from tests.hub_town import Town, Vehicle, a_town
+
+WaitFor = Callable[..., Any]
+
+
+def faults(place: str) -> float:
+    labels = {"place": place, "reason": "fault"}
+    return REGISTRY.get_sample_value("forerun_refused_total", labels) or 0.0
 
 
 @pytest.fixture
@@ -100,3 +111,31 @@ async def next_trouble(socket: aiohttp.ClientWebSocketResponse) -> list[dict[str
         message = await socket.receive_json(timeout=20)
         if message["type"] == "trouble":
             return list(message["trouble"])
+
+
+async def test_fault_in_a_view_is_counted_and_the_hub_goes_on(
+    town: Town, tmp_path: Path, wait_for: WaitFor
+) -> None:
+    nowhere = HospitalSettings(name="first-hospital", latitude_deg=121.0, longitude_deg=31.0)
+    unit = Vehicle("unit-1", tmp_path)
+    before = [faults("hub"), faults("console")]
+    async with town.open_hub(hospitals=(nowhere,)) as hub, town.join(unit):
+        place = {"latitude_deg": 31.2, "longitude_deg": 121.4}
+        case = await town.open_case(position=place)
+        await town.act("assign_unit", case=case, unit="unit-1")
+        await town.act("choose_hospital", case=case, hospital="first-hospital")
+        headers = {"Authorization": f"Bearer {town.seat.token}"}
+        async with (
+            aiohttp.ClientSession(hub.url) as http,
+            http.ws_connect("/ws", headers=headers, ssl=town.trust) as socket,
+        ):
+            watcher = next(iter(hub.console._pages.values()))
+            watcher.case = case
+            position = Position(
+                latitude_deg=31.2, longitude_deg=121.4, measured_ns=time.time_ns(), source="gnss"
+            )
+            await unit.stream(Draft("position", position))
+            await wait_for(lambda: faults("hub") > before[0], "the fault of the estimate")
+            await wait_for(lambda: faults("console") > before[1], "the fault of a suggestion")
+            assert not socket.closed
+        await town.act("note", case=case, text="the hub goes on")
