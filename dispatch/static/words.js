@@ -1,5 +1,6 @@
 /** Words for what comes as codes: severity, sex and age, stages, distances, the lines of the timeline. */
 import { hasText, t } from "/static/shared/i18n.js";
+import { qualityWords } from "/static/shared/quality_words.js";
 
 /** @typedef {import("./state.js").Case} Case */
 /** @typedef {import("./state.js").Entry} Entry */
@@ -72,6 +73,10 @@ export function entryWords({ kind, data, source }, label) {
     case "sensor_state": return t("entry.sensor", { sensor: data.sensor, state: word("sensor", data.state) })
       + (data.reason ? ` (${data.reason})` : "");
     case "media_state": return t(`entry.media_${data.state}`, { stream: word("stream", data.stream) });
+    case "quality_step": {
+      const { what, why } = qualityWords(data);
+      return t("quality.line", { what, why });
+    }
     default: return kind;
   }
 }

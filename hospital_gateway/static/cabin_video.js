@@ -4,13 +4,14 @@
 import { html, useEffect, useRef, useState } from "/static/shared/view.js";
 import { serverNow, timeOfDay } from "/static/shared/clock.js";
 import { t } from "/static/shared/i18n.js";
+import { qualityWords } from "/static/shared/quality_words.js";
 import { TimeCodeReader } from "/static/shared/timecode.js";
 import { subscribe } from "/static/shared/whep.js";
 
 /** @typedef {import("./state.js").ArrivalState} ArrivalState */
 
-/** @param {{caseId: string, unit: string | undefined, name: string | undefined, on: boolean, state: ArrivalState}} props */
-export function CabinVideo({ caseId, unit, name, on, state }) {
+/** @param {{caseId: string, unit: string | undefined, name: string | undefined, on: boolean, quality: import("/static/shared/quality_words.js").Quality | null | undefined, state: ArrivalState}} props */
+export function CabinVideo({ caseId, unit, name, on, quality, state }) {
   const video = useRef(/** @type {HTMLVideoElement | null} */ (null));
   const [view, setView] = useState(/** @type {import("/static/shared/whep.js").ViewState | null} */ (null));
   const [muted, setMuted] = useState(true);
@@ -34,7 +35,16 @@ export function CabinVideo({ caseId, unit, name, on, state }) {
         ${phase === "refused" ? html`<span class="small">${view?.reason}</span>` : null}</p>`}</div>
     <figcaption class="small"><span class="grow">${t("video.label")}${name ? ` · ${name}` : ""}</span>
       <button aria-pressed=${!muted} onClick=${() => setMuted(!muted)}>${t(muted ? "video.unmute" : "video.mute")}</button>
-    </figcaption></figure>`;
+    </figcaption>
+    ${unit && quality && html`<${QualityNote} quality=${quality} />`}</figure>`;
+}
+
+/** What the vehicle says it leaves out, and why. @param {{quality: import("/static/shared/quality_words.js").Quality}} props */
+function QualityNote({ quality }) {
+  const { full, what, why } = qualityWords(quality.said);
+  if (full) return null;
+  return html`<p class="small" role="status"><strong>${t("quality.label")}</strong> ${t("quality.since",
+    { time: timeOfDay(quality.since_ms) })}: ${what} (${why}). ${t("quality.kept")}</p>`;
 }
 
 /**

@@ -5,7 +5,7 @@
  * recording is (leads, scales) came with the case. A frame is decoded only when a strip shows it.
  */
 import { EcgBlockError, decodeFrame } from "/static/shared/ecg_block.js";
-import { EcgFeed, inMillivolts } from "/static/shared/ecg_feed.js";
+import { EcgFeed, inMillivolts, spread } from "/static/shared/ecg_feed.js";
 import { leadName } from "/static/shared/ecg_paper.js";
 import { EcgStrip } from "/static/shared/ecg_strip.js";
 
@@ -15,6 +15,7 @@ import { EcgStrip } from "/static/shared/ecg_strip.js";
 
 const VERSION = 1;
 const PAST = 0x01;
+const EVERY_SHIFT = 4;
 const HEAD_BYTES = 37;
 /** Where a coded frame says how many samples it has, and the number of the first (ecg_block.py). */
 const LENGTH_AT = 2;
@@ -22,7 +23,7 @@ const FIRST_AT = 4;
 
 /**
  * @param {ArrayBuffer} buffer
- * @returns {{past: boolean, caseId: string, newestMs: number, setupId: string, block: Uint8Array,
+ * @returns {{past: boolean, every: number, caseId: string, newestMs: number, setupId: string, block: Uint8Array,
  *   length: number, first: number} | null} null for a frame of a newer server
  */
 export function readFrame(buffer) {
@@ -34,6 +35,7 @@ export function readFrame(buffer) {
   const inside = new DataView(buffer, blockAt);
   return {
     past: (view.getUint8(1) & PAST) !== 0,
+    every: (view.getUint8(1) >> EVERY_SHIFT) + 1,
     caseId: text.decode(new Uint8Array(buffer, 2, 26)),
     newestMs: view.getFloat64(28, true),
     setupId: text.decode(new Uint8Array(buffer, HEAD_BYTES, view.getUint8(36))),
@@ -78,10 +80,11 @@ export class EcgView {
   /** @param {NonNullable<ReturnType<typeof readFrame>>} frame */
   take(frame) {
     const { setup } = this.feed;
-    const firstMs = frame.newestMs - ((frame.length - 1) * 1000) / setup.sampling_frequency_hz;
-    if (!frame.past) this.liveFrom = Math.min(this.liveFrom, frame.first);
+    const { every } = frame;
+    const firstMs = frame.newestMs - ((frame.length - 1) * every * 1000) / setup.sampling_frequency_hz;
+    if (!frame.past) this.liveFrom = Math.min(this.liveFrom, frame.first * every);
     this.queue = this.queue.then(() => (frame.past ? this.#remember(frame, firstMs)
-      : this.feed.take(frame.block, firstMs)));
+      : this.feed.take(frame.block, firstMs, every)));
   }
 
   /**
@@ -92,8 +95,8 @@ export class EcgView {
     const { setup, columns, strip } = this.feed;
     try {
       const { leads, valid, firstSample } = await decodeFrame(setup, frame.block);
-      strip.buffer.write(firstSample, firstMs, columns.map((n) =>
-        inMillivolts(setup.leads[n], leads[n], valid[n])));
+      strip.buffer.write(firstSample * frame.every, firstMs, columns.map((n) =>
+        spread(inMillivolts(setup.leads[n], leads[n], valid[n]), frame.every)));
     } catch (error) {
       if (!(error instanceof EcgBlockError)) throw error;
       this.feed.refused += 1;

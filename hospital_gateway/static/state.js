@@ -42,6 +42,7 @@ import { Reports } from "./reports.js";
  * @property {string[]} units @property {Record<string, string>} unit_names
  * @property {Record<string, number>} milestones
  * @property {Patient[]} patients @property {Mark[]} seen
+ * @property {import("/static/shared/quality_words.js").Quality | null} [quality]
  * @property {Record<string, string>} media @property {Record<string, string>} failed_sensors
  * @property {string | null} outcome @property {number | null} closed_ms
  * @property {string | null} stood_down_reason @property {string | null} diverted_to

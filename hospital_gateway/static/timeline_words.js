@@ -2,6 +2,7 @@
  * The timeline's lines in words of the page's language.
  */
 import { hasText, t } from "/static/shared/i18n.js";
+import { qualityWords } from "/static/shared/quality_words.js";
 import { levelOf, roleWord, severityWord, sexAndAge } from "./card_words.js";
 
 /** @typedef {import("./state.js").Line} Line */
@@ -33,6 +34,10 @@ const WORDS = {
   device_event: (said) => [said.event, said.text].filter(Boolean).join(": "),
   sensor_state: (said) => t(`line.sensor_${said.state}`, { sensor: said.sensor, reason: said.reason ?? "" }),
   media_state: (said) => t(`line.media_${said.state}`, { stream: said.stream }),
+  quality_step: (said) => {
+    const { what, why } = qualityWords(/** @type {any} */ (said));
+    return t("quality.line", { what, why });
+  },
   ecg_started: (said) => t(`line.ecg_${said.purpose ?? "rhythm"}`, { leads: said.leads, device: said.device }),
   ecg_ended: () => t("line.ecg_ended"),
   acknowledged: (said) => t("line.acknowledged", { role: roleWord(said.role), hospital: said.hospital }),

@@ -27,6 +27,8 @@ function millivoltsPerUnit(lead) {
 
 export class EcgFeed {
   refused = 0;
+  /** The last sample of a block that held every n-th only. @type {{number: number, mv: number[]} | null} */
+  #before = null;
 
   /** @param {EcgSetup} setup @param {FeedOptions} [options] */
   constructor(setup, options = {}) {
@@ -47,9 +49,10 @@ export class EcgFeed {
    * Takes one coded block.
    * @param {Uint8Array} bytes as `streams/ecg_block.py` made it
    * @param {number} sourceMs source time of its first sample, hub's clock, ms since 1970
+   * @param {number} [every] it holds every n-th sample of the recording
    * @returns {Promise<void>}
    */
-  async take(bytes, sourceMs) {
+  async take(bytes, sourceMs, every = 1) {
     if (!this.columns.length) return;
     let frame;
     try {
@@ -61,9 +64,39 @@ export class EcgFeed {
       return;
     }
     const { leads, valid, firstSample } = frame;
-    this.strip.push(firstSample, sourceMs, this.columns.map((n) =>
-      inMillivolts(this.setup.leads[n], leads[n], valid[n])));
+    const mv = this.columns.map((n) => inMillivolts(this.setup.leads[n], leads[n], valid[n]));
+    if (every === 1) this.strip.push(firstSample, sourceMs, mv);
+    else this.#pushThinned(firstSample, sourceMs, mv, every);
   }
+
+  /**
+   * Every n-th sample, each at its own place, straight lines between: as a source of the lower rate
+   * would be drawn. The line from the block before is drawn too, if none is missing in between.
+   * @param {number} first @param {number} sourceMs @param {Float32Array[]} mv @param {number} every
+   */
+  #pushThinned(first, sourceMs, mv, every) {
+    const before = this.#before;
+    this.#before = { number: first + mv[0].length - 1, mv: mv.map((lead) => lead[lead.length - 1]) };
+    const joins = before?.number === first - 1;
+    const whole = mv.map((lead, n) => spread(joins ? [before.mv[n], ...lead] : lead, every));
+    const back = joins ? 1 : 0;
+    const stepMs = (every * 1000) / this.setup.sampling_frequency_hz;
+    this.strip.push((first - back) * every, sourceMs - back * stepMs, whole);
+  }
+}
+
+/**
+ * @param {ArrayLike<number>} values @param {number} every
+ * @returns {Float32Array} the values `every` places apart, straight lines between
+ */
+export function spread(values, every) {
+  const whole = new Float32Array((values.length - 1) * every + 1);
+  for (let i = 0; i < whole.length; i++) {
+    const at = Math.floor(i / every);
+    const part = (i % every) / every;
+    whole[i] = part ? values[at] * (1 - part) + values[at + 1] * part : values[at];
+  }
+  return whole;
 }
 
 /**
