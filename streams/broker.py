@@ -72,7 +72,12 @@ log = structlog.get_logger(__name__)
 
 
 class Broker:
-    """A running broker; use it with ``async with``."""
+    """A running broker; use it with ``async with``.
+
+    Attributes:
+        reloads: How often it took over another roster or certificate.
+        not_taken: Why what the roster says now does not hold yet; None when it holds.
+    """
 
     def __init__(self, settings: BrokerSettings, state: Path) -> None:
         """Prepare it.
@@ -94,7 +99,9 @@ class Broker:
         self._reloading = asyncio.Lock()
         self._resources = contextlib.ExitStack()
         self._ports = settings.ports
+        self._taken: tuple[bytes, int] | None = None  # what the server said it runs on
         self.reloads = 0
+        self.not_taken: str | None = None
 
     @property
     def endpoints(self) -> Endpoints:
@@ -161,7 +168,8 @@ class Broker:
         server = await asyncio.to_thread(find_server, self._settings.server)
         for attempt in range(_BIND_ATTEMPTS):
             ports = chosen_ports(self._ports, self._settings.listen)
-            self._write_config(ports)
+            wanted = self._config_now(ports)
+            write_private(self._config, wanted[0])
             try:
                 await self._start_child(server, ports)
             except _PortTakenError:
@@ -170,7 +178,7 @@ class Broker:
                 if attempt == _BIND_ATTEMPTS - 1 or ports == self._ports:
                     raise
                 continue
-            self._ports = ports
+            self._ports, self._taken = ports, wanted
             break
         write_private(ready_path(self._state), msgspec.json.encode(self.endpoints))
         log.info("broker runs", **msgspec.structs.asdict(self.endpoints))
@@ -212,16 +220,16 @@ class Broker:
             raise _PortTakenError(f"nats-server: {words}")
         raise ConfigError(f"nats-server did not start within {START_S:g} s: {words}")
 
-    def _write_config(self, ports: Ports) -> bool:
-        """Write the configuration; return whether it is another one than before."""
+    def _config_now(self, ports: Ports) -> tuple[bytes, int]:
+        """Return what the server is to run on: its configuration, the certificate's age."""
         store = self._state / "jetstream"
         make_private_directory(store)
         tls, entries = self._certificate(), self._roster.entries()
-        text = render(self._settings, ports, tls, store, entries).encode()
-        if self._config.exists() and self._config.read_bytes() == text:
-            return False
-        write_private(self._config, text)
-        return True
+        text = render(self._settings, ports, tls, store, entries)
+        try:
+            return text.encode(), tls.certificate.stat().st_mtime_ns
+        except OSError as error:
+            raise ConfigError(f"certificate {tls.certificate}: {error.strerror}") from error
 
     def _certificate(self) -> Pair:
         settings = self._settings
@@ -284,9 +292,10 @@ class Broker:
             TransportError: It does not run or does not answer.
         """
         async with self._reloading:
-            renewed = self._certificate_stamp()
-            if not self._write_config(self._ports) and renewed == self._certificate_stamp():
+            wanted = self._config_now(self._ports)
+            if wanted == self._taken:
                 return False
+            write_private(self._config, wanted[0])
             if self._process is None or self._process.returncode is not None:
                 raise TransportError("the broker does not run")
             self._log.forget_reloads()
@@ -298,13 +307,11 @@ class Broker:
                 raise TransportError("nats-server does not answer a reload") from None
             if wrong is not None:
                 raise ConfigError(f"nats-server: {wrong}")
+            # Only now: a reload that failed is tried again, though its file stands there.
+            self._taken = wanted
             self.reloads += 1
             log.info("broker reloaded", credentials=len(self._roster.entries()))
             return True
-
-    def _certificate_stamp(self) -> int:
-        path = self._authority.ca_path.with_name("broker.pem")
-        return path.stat().st_mtime_ns if path.exists() else 0
 
     async def _watch(self) -> None:
         seen, looked_s = self._roster.entries(), time.monotonic()
@@ -315,10 +322,11 @@ class Broker:
                 due = time.monotonic() - looked_s > CERTIFICATE_S
                 if (entries is not seen or due) and self.running():
                     await self.reload()
-                    seen = entries
+                    seen, self.not_taken = entries, None
                     looked_s = time.monotonic() if due else looked_s
             except ForerunError as error:
                 # Such as a damaged roster: what holds now goes on until it is mended.
+                self.not_taken = str(error)
                 log.error("roster not taken over", error=str(error))  # noqa: TRY400 - see text
 
 
@@ -368,8 +376,11 @@ async def _serve(settings: BrokerSettings, state: Path) -> None:
     async with Broker(settings, state) as broker:
 
         def checks() -> dict[str, health.Check]:
-            up = broker.running()
-            return {"server": {"ok": up, "text": "runs" if up else "ended"}}
+            up, wrong = broker.running(), broker.not_taken
+            return {
+                "server": {"ok": up, "text": "runs" if up else "ended"},
+                "roster": {"ok": wrong is None, "text": wrong or "taken over"},
+            }
 
         app = web.Application()
         health.add_routes(app, checks)

@@ -17,14 +17,14 @@ import psutil
 import pytest
 from prometheus_client import REGISTRY
 
-from streams.authority import client_context
+from streams.authority import Authority, client_context
 from streams.broker import (
     Broker,
     BrokerSettings,
     Ports,
     credentials_directory,
 )
-from streams.credentials import Credential, revoke
+from streams.credentials import Credential, issue, revoke
 from streams.errors import ConfigError, CredentialError
 from streams.transport.mqtt import MqttTransport
 from streams.transport.nats import NatsTransport
@@ -94,6 +94,32 @@ async def test_revoked_credential_is_thrown_out_and_stays_out(city: City) -> Non
             with pytest.raises(CredentialError):
                 await transport.wait_connected(BOUND_S)
         assert (other.connected, other.connections) == (True, 1)
+
+
+async def test_reload_that_the_server_refused_is_tried_again(
+    tmp_path: Path, wait_for: WaitFor
+) -> None:
+    directory, own = credentials_directory(tmp_path), Authority(tmp_path / "own")
+    own.ensure()
+    pair = own.server_certificate("mine", [])
+    whole = pair.certificate.read_bytes()
+    unit = issue(directory, "unit-7", "unit", "north")
+    settings = BrokerSettings(
+        certificate=str(pair.certificate), key=str(pair.key), ports=SETTINGS.ports
+    )
+    async with Broker(settings, tmp_path) as broker:
+        where, tls = broker.endpoints, client_context(own.ca_path)
+        async with MqttTransport(where.host, where.mqtt_port, unit, tls) as transport:
+            await transport.wait_connected(BOUND_S)
+            pair.certificate.write_bytes(b"half a file")
+            revoke(directory, "unit-7")
+            with pytest.raises(ConfigError):
+                await broker.reload()
+            assert transport.connected
+            await wait_for(lambda: broker.not_taken, "the refusal is told")
+            pair.certificate.write_bytes(whole)
+            await transport.wait_disconnected(BOUND_S)
+            await wait_for(lambda: broker.not_taken is None, "it holds")
 
 
 async def test_new_credential_is_taken_without_a_restart(city: City) -> None:
