@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -30,13 +32,21 @@ class RefusedError(ForerunError):
 class Client:
     """Calls services as one seat; use it with ``async with``."""
 
-    def __init__(self, token: str, trust: ssl.SSLContext) -> None:
+    def __init__(
+        self,
+        token: str,
+        trust: ssl.SSLContext,
+        open_socket: Callable[[Any], socket.socket] | None = None,
+    ) -> None:
         """Prepare.
 
         Args:
             token: The seat's key.
             trust: Trusts the city's authority.
+            open_socket: Opens the socket for a tuple of ``getaddrinfo``, in a network namespace
+                of its choice; None: here.
         """
+        self._open_socket = open_socket
         self._headers = {"Authorization": f"Bearer {token}"}
         self._trust = trust
         self._stack = AsyncExitStack()
@@ -46,7 +56,7 @@ class Client:
         self._session = await self._stack.enter_async_context(
             aiohttp.ClientSession(
                 headers=self._headers,
-                connector=aiohttp.TCPConnector(ssl=self._trust),
+                connector=aiohttp.TCPConnector(ssl=self._trust, socket_factory=self._open_socket),
                 timeout=aiohttp.ClientTimeout(total=TIMEOUT_S),
             )
         )

@@ -90,29 +90,29 @@ async def account_facts(
         outboxes: Outbox file of each unit and hospital, by name.
     """
     ledger = FactLedger()
-    facts = await _read(hub)
+    facts = await read_facts(hub)
     async with Journal(hub) as journal:
         ledger.refused = (await journal.count())["refused"]
     by_source: dict[str, int] = defaultdict(int)
     for fact in facts:
         by_source[fact.envelope.source] += 1
-    made = {name: _made(path, name) for name, path in outboxes.items()}
+    made = {name: facts_made(path, name) for name, path in outboxes.items()}
     ledger.waiting = sum(facts_waiting(path) for path in outboxes.values())
     ledger.journaled = len(facts)
     ledger.made = sum(made.values()) + by_source[HUB]
     missing = sum(max(0, count - by_source[name]) for name, count in made.items())
     ledger.lost = max(0, missing - ledger.refused - ledger.waiting)
-    ledger.duplicated = _duplicates(facts)
+    ledger.duplicated = duplicates(facts)
     due = due_at_hospitals(facts)
     for name, url in hospitals.items():
-        there = await _read(url)
+        there = await read_facts(url)
         ids = {fact.envelope.id for fact in there}
         expected = due.get(name, set())
         ledger.due_at_hospitals += len(expected)
         ledger.at_hospitals += len(ids & expected)
         ledger.lost += len(expected - ids)
         ledger.misrouted += len(ids - expected)
-        ledger.duplicated += _duplicates(there)
+        ledger.duplicated += duplicates(there)
     return ledger
 
 
@@ -152,17 +152,18 @@ async def account_ecg(
     ledger = EcgLedger()
     for url in hospitals.values():
         by_case: dict[str, list[Stored]] = defaultdict(list)
-        for fact in await _read(url):
+        for fact in await read_facts(url):
             by_case[fact.envelope.case or ""].append(fact)
         for facts in by_case.values():
             recordings = Recordings()
             recordings.add_all(facts)
             for recording in recordings.all():
-                _compare(ledger, recording, records.get(recording.source))
+                compare(ledger, recording, records.get(recording.source))
     return ledger
 
 
-def _compare(ledger: EcgLedger, recording: Recording, record: Path | None) -> None:
+def compare(ledger: EcgLedger, recording: Recording, record: Path | None) -> None:
+    """Add one recording to the ledger: what a hospital has of it, and how that differs."""
     leads = len(recording.setup.leads)
     received = sum(len(frame.samples) for frame in recording.frames.values()) * leads
     ledger.recordings += 1
@@ -189,12 +190,14 @@ def _source_of(recording: Recording, record: Path | None) -> Samples | None:
     return None
 
 
-async def _read(url: str) -> list[Stored]:
+async def read_facts(url: str) -> list[Stored]:
+    """Return all facts of a journal in its order."""
     async with Journal(url) as journal:
         return [fact async for page in pages(journal) for fact in page]
 
 
-def _made(path: Path, source: str) -> int:
+def facts_made(path: Path, source: str) -> int:
+    """Return how many numbers an outbox gave away; its owner has ended."""
     outbox = Outbox(path, source, SystemClock())
     try:
         return outbox.depth(HUB).made
@@ -202,7 +205,8 @@ def _made(path: Path, source: str) -> int:
         outbox.close()
 
 
-def _duplicates(facts: list[Stored]) -> int:
+def duplicates(facts: list[Stored]) -> int:
+    """Count the facts that stand twice: by their id, or by their number at their source."""
     numbered = [
         (one.envelope.source, one.envelope.epoch, one.envelope.lane, one.envelope.sequence)
         for one in facts

@@ -91,9 +91,24 @@ class Processes:
         for child in reversed(self.children):
             await self.end(child)
 
-    def forerun(self, name: str, arguments: Sequence[str]) -> Child:
-        """Start ``forerun`` with these arguments as a process of its own."""
-        return self.start(name, [sys.executable, "-m", "streams.cli", *arguments])
+    def forerun(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        *,
+        prefix: Sequence[str] = (),
+        before: Sequence[str] = (),
+    ) -> Child:
+        """Start ``forerun`` with these arguments as a process of its own.
+
+        Args:
+            name: Its name in the city.
+            arguments: Its arguments.
+            prefix: A program that becomes it elsewhere, such as ``nsenter``.
+            before: A module that runs it, with the module's arguments; empty: Python alone.
+        """
+        module = ["-m", *(before or ("streams.cli",))]
+        return self.start(name, [*prefix, sys.executable, *module, *arguments])
 
     def start(self, name: str, command: Sequence[str]) -> Child:
         """Start a program; its output goes to ``<folder>/<name>.log``.

@@ -95,8 +95,12 @@ class RunningCity:
     async def end_runs(self) -> None:
         """Let every crew arrive and end its run; sensors and cameras stop."""
         for played in self.played:
-            await self._crew(played.unit, "milestone", stage="arrived")
-            await self._crew(played.unit, "end_run")
+            await self.end_run(played)
+
+    async def end_run(self, played: Played) -> None:
+        """Let one crew arrive and end its run."""
+        await self._crew(played.unit, "milestone", stage="arrived")
+        await self._crew(played.unit, "end_run")
 
     async def drained(self) -> bool:
         """Wait until nothing waits in any outbox; return False when it took too long."""
