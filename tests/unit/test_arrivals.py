@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -20,6 +22,7 @@ from streams.messages import (
     EcgEnded,
     MediaState,
     Numeric,
+    QualityStep,
     SensorState,
     UnitAssigned,
     UnitReleased,
@@ -55,6 +58,8 @@ def full_case() -> list[Stored]:
     writer.ecg(twelve_leads("ecg-2"))
     writer.add(MediaState(stream="cabin", state="on"), "media_state", "unit-1")
     writer.add(MediaState(stream="cabin", state="off"), "media_state", "unit-1")
+    writer.add(quality(0, "start"), "quality_step", "unit-1")
+    writer.add(quality(5, "down"), "quality_step", "unit-1")
     writer.add(SensorState(sensor="spo2", state="failed", reason="no finger"), "sensor_state",
                "unit-1")  # fmt: skip
     writer.add(Acknowledged(hospital=HERE, role="charge nurse"), "acknowledged", HERE)
@@ -65,6 +70,14 @@ def full_case() -> list[Stored]:
 
 
 FULL = full_case()
+
+
+def quality(rung: int, change: Literal["start", "down"]) -> QualityStep:
+    picture: Literal["video", "stills"] = "stills" if rung else "video"
+    return QualityStep(
+        rung=rung, rungs=10, change=change, reason="delay", picture=picture, video_bps=20_000,
+        width=320, height=240, fps=0.2, sound=True,
+    )  # fmt: skip
 
 
 def board_of(facts: list[Stored]) -> Board:
@@ -108,6 +121,9 @@ def test_card_of_the_whole_case_says_what_was_said() -> None:
     assert card.patients[0].ecg.setup["setup_id"] == "ecg-2"
     assert card.milestones["on_scene"] == START_NS / 1e6
     assert card.media == {"cabin": "off"}
+    assert card.quality is not None
+    assert (card.quality.said["rung"], card.quality.said["picture"]) == (5, "stills")
+    assert card.quality.since_ms > START_NS / 1e6
     assert card.failed_sensors == {"spo2": "no finger"}
     assert [mark.role for mark in card.seen] == ["charge nurse"]
     assert card.chain.proven == card.chain.last == len(FULL)

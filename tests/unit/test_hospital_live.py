@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 
 from hospital_gateway.board import Board
 from hospital_gateway.latency import Latencies, read_report, summary
-from hospital_gateway.live import FRAME_VERSION, PAST, LiveFrame, LiveStreams, build_frame
+from hospital_gateway.live import (
+    EVERY_SHIFT,
+    FRAME_VERSION,
+    PAST,
+    LiveFrame,
+    LiveStreams,
+    build_frame,
+)
 from hospital_gateway.settings import Settings
 from hospital_gateway.upstream import SILENT_AFTER_NS, STARTING_NS, Upstream
 from streams.codec import encode, encode_body
@@ -115,6 +122,14 @@ def test_live_garbage_is_refused_quietly(data: bytes) -> None:
 def test_frame_with_an_endless_setup_id_is_refused() -> None:
     with pytest.raises(MalformedError):
         build_frame(new_id(), 0.0, "é" * 200, b"")
+
+
+@pytest.mark.parametrize("every", [1, 2, 16])
+def test_frame_of_every_nth_sample_says_so_beside_its_other_flag(every: int) -> None:
+    frame = LiveFrame(new_id(), build_frame(new_id(), 0.0, "e", b"coded", every))
+    assert (frame.data[1] >> EVERY_SHIFT) + 1 == every
+    past = frame.as_past()
+    assert ((past[1] >> EVERY_SHIFT) + 1, past[1] & PAST) == (every, PAST)
 
 
 @given(st.lists(st.floats(0, 1000), min_size=1, max_size=200))
