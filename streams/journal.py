@@ -11,7 +11,7 @@ The chain itself is in ``streams.chain``.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,13 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
+from streams import refusals
 from streams.chain import GENESIS, Arrived, Refused, Stored, link
 from streams.codec import decode
-from streams.errors import ConfigError, StorageError
+from streams.errors import ConfigError, ForerunError, StorageError
 from streams.health import REFUSED as REFUSED_MESSAGES
 from streams.inbox import Inbox, Line
+from streams.journal_tables import FACTS, PROGRESS, READS, REFUSED, open_tables
 
 GROUP = 500
 """Facts in one commit at the most."""
@@ -31,65 +33,13 @@ GROUP = 500
 WAITING = 10_000
 """Facts that may wait for a commit; beyond, ``append`` waits for room."""
 
+HEADS = 10_000
+"""Chain heads kept in memory; the others are read when their case goes on."""
+
+ATTEMPTS = 5
+"""Tries of a commit that another writer's came before."""
+
 log = structlog.get_logger(__name__)
-_metadata = sa.MetaData()
-
-FACTS = sa.Table(
-    "facts",
-    _metadata,
-    # SQLite counts rows only in a column of its own INTEGER type.
-    sa.Column(
-        "position", sa.BigInteger().with_variant(sa.Integer, "sqlite"),
-        primary_key=True, autoincrement=True,
-    ),
-    sa.Column("id", sa.String(26), nullable=False, unique=True),
-    sa.Column("case_id", sa.String(26), index=True),
-    sa.Column("case_sequence", sa.BigInteger),
-    sa.Column("kind", sa.String(40), nullable=False),
-    sa.Column("source", sa.String(40), nullable=False),
-    sa.Column("corrected_ns", sa.BigInteger, nullable=False),
-    sa.Column("received_ns", sa.BigInteger, nullable=False),
-    sa.Column("hash", sa.LargeBinary(32)),
-    sa.Column("data", sa.LargeBinary, nullable=False),
-    sa.UniqueConstraint("case_id", "case_sequence"),
-)  # fmt: skip
-
-PROGRESS = sa.Table(
-    "progress",
-    _metadata,
-    sa.Column("source", sa.String(40), primary_key=True),
-    sa.Column("epoch", sa.String(26), primary_key=True),
-    sa.Column("lane", sa.String(10), primary_key=True),
-    sa.Column("stored", sa.BigInteger, nullable=False),
-    sa.Column("ahead", sa.JSON, nullable=False),
-)
-
-REFUSED = sa.Table(
-    "refused",
-    _metadata,
-    sa.Column(
-        "position", sa.BigInteger().with_variant(sa.Integer, "sqlite"),
-        primary_key=True, autoincrement=True,
-    ),
-    sa.Column("received_ns", sa.BigInteger, nullable=False),
-    sa.Column("topic", sa.String(200), nullable=False),
-    sa.Column("reason", sa.String(40), nullable=False),
-    sa.Column("text", sa.String(500), nullable=False),
-    sa.Column("data", sa.LargeBinary, nullable=False),
-)  # fmt: skip
-
-READS = sa.Table(
-    "reads",
-    _metadata,
-    sa.Column(
-        "position", sa.BigInteger().with_variant(sa.Integer, "sqlite"),
-        primary_key=True, autoincrement=True,
-    ),
-    sa.Column("at_ns", sa.BigInteger, nullable=False),
-    sa.Column("who", sa.String(80), nullable=False),
-    sa.Column("what", sa.String(200), nullable=False),
-    sa.Column("case_id", sa.String(26), index=True),
-)  # fmt: skip
 
 
 class Journal:
@@ -143,7 +93,20 @@ class Journal:
             StorageError: The database refuses; some may be stored, the sources will repeat.
         """
         futures = [await self._put(one) for one in arrived]
-        return [await future for future in futures]
+        if not futures:
+            return []
+        await asyncio.wait(futures)  # all of them, or what was told would not be all that is done
+        for future in futures:
+            future.exception()  # each is looked at; the first is raised
+        return [future.result() for future in futures]
+
+    async def settle(self) -> None:
+        """Wait until all that was handed in is committed or refused.
+
+        Who was cancelled while it appended does not know what became of it; after this the
+        journal's rows say it.
+        """
+        await self._queue.join()
 
     async def refuse(self, refused: Refused) -> None:
         """Keep a message that was not taken; its number on its line counts as answered.
@@ -163,21 +126,97 @@ class Journal:
         await self._in_thread(self._execute, sa.insert(READS).values(row))
 
     async def facts(
-        self, *, case: str | None = None, after: int = 0, limit: int = 1000
+        self,
+        *,
+        case: str | None = None,
+        kinds: Collection[str] | None = None,
+        after: int = 0,
+        until: int | None = None,
+        limit: int | None = 1000,
     ) -> list[Stored]:
         """Return facts in the order of the journal.
 
         Args:
             case: Only this case's.
+            kinds: Only these; with a case, what is left out is not even touched on the disk.
             after: Only those with a position above this.
+            until: Only those with a position up to this.
             limit: At most this many.
         """
         query = sa.select(FACTS).where(FACTS.c.position > after)
         if case is not None:
             query = query.where(FACTS.c.case_id == case)
+        if kinds is not None:
+            query = query.where(FACTS.c.kind.in_(kinds))
+        if until is not None:
+            query = query.where(FACTS.c.position <= until)
         query = query.order_by(FACTS.c.position).limit(limit)
         rows = await self._in_thread(self._fetch, query)
         return [_stored(row) for row in rows]
+
+    async def newest(self, kind: str, source: str, limit: int) -> list[Stored]:
+        """Return the last facts of a kind that a source made, in the order of the journal."""
+        query = (
+            sa.select(FACTS)
+            .where(FACTS.c.kind == kind, FACTS.c.source == source)
+            .order_by(FACTS.c.position.desc())
+            .limit(limit)
+        )
+        rows = await self._in_thread(self._fetch, query)
+        return [_stored(row) for row in reversed(rows)]
+
+    async def find(self, fact_id: str) -> Stored | None:
+        """Return the fact with an id, or None."""
+        rows = await self._in_thread(self._fetch, sa.select(FACTS).where(FACTS.c.id == fact_id))
+        return _stored(rows[0]) if rows else None
+
+    async def last_position(self) -> int:
+        """Return the position of the newest fact; 0 when there is none."""
+        rows = await self._in_thread(self._fetch, sa.select(sa.func.max(FACTS.c.position)))
+        return int(rows[0][0] or 0)
+
+    async def last_number(self, case: str, until: int) -> int:
+        """Return the highest ``case_sequence`` of a case up to a position; 0 when none is there."""
+        query = (
+            sa.select(FACTS.c.case_sequence)
+            .where(FACTS.c.case_id == case, FACTS.c.position <= until)
+            .order_by(FACTS.c.case_sequence.desc())
+            .limit(1)
+        )
+        rows = await self._in_thread(self._fetch, query)
+        return int(rows[0][0]) if rows else 0
+
+    async def hashes(self, case: str) -> dict[int, bytes]:
+        """Return the chain's values of the facts of a case that are here, by ``case_sequence``."""
+        query = sa.select(FACTS.c.case_sequence, FACTS.c.hash).where(FACTS.c.case_id == case)
+        rows = await self._in_thread(self._fetch, query.order_by(FACTS.c.case_sequence))
+        return {row.case_sequence: row.hash for row in rows}
+
+    async def begun_cases(self, begin: str, end: str) -> list[str]:
+        """Return the cases that have a fact of kind ``begin`` and none of ``end``, by their id."""
+        ended = FACTS.alias()
+        query = (
+            sa.select(FACTS.c.case_id)
+            .where(
+                FACTS.c.kind == begin,
+                ~sa.exists().where(ended.c.case_id == FACTS.c.case_id, ended.c.kind == end),
+            )
+            .distinct()
+            .order_by(FACTS.c.case_id)
+        )
+        return [row.case_id for row in await self._in_thread(self._fetch, query)]
+
+    async def last_cases(self, kind: str, limit: int) -> list[str]:
+        """Return the cases that last got a fact of a kind, the newest first."""
+        last = sa.func.max(FACTS.c.position)
+        query = (
+            sa.select(FACTS.c.case_id)
+            .where(FACTS.c.kind == kind, FACTS.c.case_id.is_not(None))
+            .group_by(FACTS.c.case_id)
+            .order_by(last.desc())
+            .limit(limit)
+        )
+        return [row.case_id for row in await self._in_thread(self._fetch, query)]
 
     async def cases(self) -> list[str]:
         """Return the ids of all cases; they sort by the time of their opening."""
@@ -233,7 +272,7 @@ class Journal:
             self._engine = sa.create_engine(self._url)
             if self._url.get_backend_name() == "sqlite":
                 sa.event.listen(self._engine, "connect", _tune_sqlite)
-            _metadata.create_all(self._engine)
+            open_tables(self._engine)
             with self._engine.connect() as connection:
                 self._restore(connection)
         except (OSError, sa.exc.SQLAlchemyError) as error:
@@ -251,13 +290,14 @@ class Journal:
     def _commit_apart(self, group: list[Arrived | Refused]) -> list[Stored | StorageError | None]:
         """Store a group; where it fails as a whole, each alone, so that one cannot block others.
 
-        What the database cannot hold at any time (a number too large, a broken rule) is kept as
-        refused and answered; a disk that is full or gone is an error, and the source repeats.
+        What the database cannot hold at any time (a number too large) is kept as refused and
+        answered. Everything else is an error, and the source repeats: a disk that is full or
+        gone, and also a rule of the tables that was broken because somebody else wrote.
         """
         try:
-            return list(self._commit(group))
+            return list(self._commit_again(group))
         except StorageError as error:
-            if isinstance(error.__cause__, sa.exc.OperationalError):
+            if not _is_unstorable(error.__cause__):
                 return [error] * len(group)
             if len(group) > 1:
                 return [outcome for item in group for outcome in self._commit_apart([item])]
@@ -275,6 +315,17 @@ class Journal:
             except StorageError as again:
                 return [again]
 
+    def _commit_again(self, group: list[Arrived | Refused]) -> list[Stored | None]:
+        """Store a group, several times where another writer took its numbers meanwhile."""
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return self._commit(group)
+            except StorageError as error:
+                if not isinstance(error.__cause__, sa.exc.IntegrityError):
+                    raise
+                self._chains.clear()  # they are not the heads any more
+        return self._commit(group)
+
     def _commit(self, group: list[Arrived | Refused]) -> list[Stored | None]:
         """Store a group in one transaction; memory changes only after the commit."""
         heads: dict[str, tuple[int, bytes]] = {}
@@ -291,11 +342,14 @@ class Journal:
                         inbox.take(item.line, item.sequence)
                         lines.add(item.line)
                     results.append(self._store(connection, item, heads))
+                refusals.trim(connection, [one for one in group if isinstance(one, Refused)])
                 _note_progress(connection, inbox, lines)
         except Exception as error:  # whatever it is, nothing of the group was stored
             raise StorageError(f"journal {self._url!r}: {error}") from error
         self.inbox = inbox
         self._chains.update(heads)
+        if len(self._chains) > HEADS:
+            self._chains = heads
         self.duplicates += sum(
             isinstance(item, Arrived) and result is None
             for item, result in zip(group, results, strict=True)
@@ -309,7 +363,7 @@ class Journal:
         heads: dict[str, tuple[int, bytes]],
     ) -> Stored | None:
         if isinstance(item, Refused):
-            _keep_refused(connection, item)
+            refusals.keep(connection, item)
             return None
         envelope = decode(item.data)
         same = FACTS.c.id == envelope.id
@@ -320,7 +374,8 @@ class Journal:
         known = connection.execute(sa.select(FACTS.c.id).where(same)).scalars().all()
         if known and envelope.id not in known:
             text = f"number {item.case_sequence} of the case is taken by another fact"
-            _keep_refused(connection, Refused(item.received_ns, "", "conflict", text, item.data))
+            refused = Refused(item.received_ns, "", "conflict", text, item.data, item.line)
+            refusals.keep(connection, refused)
         if known:
             return None
         case_sequence, chained = self._chain(connection, envelope.case, item, heads)
@@ -329,12 +384,13 @@ class Journal:
                 id=envelope.id, case_id=envelope.case, case_sequence=case_sequence,
                 kind=envelope.kind, source=envelope.source, corrected_ns=item.corrected_ns,
                 received_ns=item.received_ns, hash=chained, data=item.data,
+                stored_ns=item.stored_ns,
             )
         )  # fmt: skip
         (position,) = inserted.inserted_primary_key or (0,)
         return Stored(
             position, envelope, item.data, case_sequence,
-            item.corrected_ns, item.received_ns, chained,
+            item.corrected_ns, item.received_ns, chained, item.stored_ns,
         )  # fmt: skip
 
     def _chain(
@@ -384,13 +440,11 @@ def _note_progress(connection: sa.Connection, inbox: Inbox, lines: set[Line]) ->
         connection.execute(sa.insert(PROGRESS).values(**key, stored=stored, ahead=ahead))
 
 
-def _keep_refused(connection: sa.Connection, item: Refused) -> None:
-    connection.execute(
-        sa.insert(REFUSED).values(
-            received_ns=item.received_ns, topic=item.topic[:200], reason=item.reason,
-            text=item.text[:500], data=item.data[:65536],
-        )
-    )  # fmt: skip
+def _is_unstorable(cause: BaseException | None) -> bool:
+    """Whether the same fact would fail again on the best of disks."""
+    if isinstance(cause, sa.exc.DBAPIError):
+        return isinstance(cause, sa.exc.DataError)
+    return isinstance(cause, ForerunError | ValueError | TypeError | ArithmeticError)
 
 
 def _head(connection: sa.Connection, case: str) -> tuple[int, bytes]:
@@ -406,5 +460,5 @@ def _head(connection: sa.Connection, case: str) -> tuple[int, bytes]:
 def _stored(row: sa.Row[Any]) -> Stored:
     return Stored(
         row.position, decode(row.data), row.data, row.case_sequence,
-        row.corrected_ns, row.received_ns, row.hash,
+        row.corrected_ns, row.received_ns, row.hash, row.stored_ns,
     )  # fmt: skip

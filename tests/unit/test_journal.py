@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from streams import refusals
 from streams.chain import Arrived, Refused, verify
 from streams.clock import SystemClock
 from streams.codec import encode
@@ -186,6 +187,100 @@ async def test_journal_fact_that_cannot_be_stored_blocks_no_neighbour(
         assert (await journal.count())["refused"] == 1
         facts = await journal.facts(case=CASE)
         verify(iter(facts))
+
+
+async def test_journal_with_a_second_writer_loses_and_refuses_nothing(
+    tmp_path: Path, source: Source
+) -> None:
+    async with Journal(url(tmp_path)) as one, Journal(url(tmp_path)) as other:
+        stored = [await journal.append(source.note()) for journal in (one, other, one, one, other)]
+        assert [fact and fact.case_sequence for fact in stored] == [1, 2, 3, 4, 5]
+        assert (await one.count())["refused"] == 0
+        verify(iter(await one.facts(case=CASE)))
+
+
+async def test_journal_broken_rule_is_an_error_and_never_an_answer(
+    tmp_path: Path, source: Source
+) -> None:
+    note = source.note()
+    async with Journal(url(tmp_path)) as journal:
+        with sa.create_engine(url(tmp_path)).begin() as connection:
+            connection.execute(
+                sa.text(
+                    "CREATE TRIGGER taken BEFORE INSERT ON facts "
+                    "BEGIN SELECT RAISE(ABORT, 'UNIQUE constraint failed'); END"
+                )
+            )
+        with pytest.raises(StorageError, match="UNIQUE"):
+            await journal.append(note)
+        assert journal.inbox.stored(source.line) == 0, "the source keeps it"
+
+
+async def test_journal_appending_several_tells_only_when_all_are_decided(
+    tmp_path: Path, source: Source
+) -> None:
+    async with Journal(url(tmp_path)) as journal:
+        notes = [source.note() for _ in range(20)]
+        appending = asyncio.create_task(journal.append_all(notes), name="appending")
+        await asyncio.sleep(0)
+        appending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await appending
+        await journal.settle()
+        count = (await journal.count())["facts"]
+        assert count == journal.inbox.stored(source.line), "the rows say what became of it"
+        await asyncio.sleep(0)
+        assert (await journal.count())["facts"] == count
+
+
+async def test_journal_refused_fact_is_kept_whole_and_garbage_is_cut(
+    tmp_path: Path, source: Source
+) -> None:
+    long = bytes(100_000)
+    topic = "ems/north/unit-7/ecg_record"
+    async with Journal(url(tmp_path)) as journal:
+        await journal.refuse(Refused(1, topic, "case", "not assigned", long, source.line, 1))
+        await journal.refuse(Refused(1, topic, "malformed", "no message", long))
+    with sa.create_engine(url(tmp_path)).begin() as connection:
+        sizes = connection.execute(sa.text("SELECT length(data), source FROM refused")).all()
+    assert [tuple(row) for row in sizes] == [(100_000, "unit-7"), (4096, "unit-7")]
+
+
+async def test_journal_garbage_of_one_source_fills_no_disk_and_pushes_out_no_fact(
+    tmp_path: Path, source: Source
+) -> None:
+    mad, other = "ems/north/unit-7/vitals", "ems/north/unit-8/vitals"
+    async with Journal(url(tmp_path)) as journal:
+        await journal.refuse(Refused(1, mad, "case", "not assigned", b"fact", source.line, 1))
+        await journal.refuse(Refused(1, other, "malformed", "no message", b"other"))
+        flood = [Refused(n, mad, "malformed", "no message", b"x") for n in range(1000)]
+        await journal.append_all(flood)
+        assert (await journal.count())["refused"] == refusals.GARBAGE_KEPT + 2
+    with sa.create_engine(url(tmp_path)).begin() as connection:
+        newest = connection.execute(sa.text("SELECT max(received_ns) FROM refused")).scalar()
+    assert newest == 999
+
+
+async def test_journal_of_before_gets_its_new_columns_and_indexes(
+    tmp_path: Path, source: Source
+) -> None:
+    async with Journal(url(tmp_path)) as journal:
+        await journal.append(source.note())
+    with sa.create_engine(url(tmp_path)).begin() as connection:
+        for statement in (
+            "DROP INDEX refused_by_source",
+            "DROP INDEX facts_by_case_kind",
+            "ALTER TABLE refused DROP COLUMN source",
+            "ALTER TABLE refused DROP COLUMN answered",
+        ):
+            connection.execute(sa.text(statement))
+    async with Journal(url(tmp_path)) as journal:
+        await journal.refuse(Refused(1, "a/topic", "malformed", "no message", b"x"))
+        assert len(await journal.facts(case=CASE, kinds={"case_note"})) == 1
+    names = {
+        index["name"] for index in sa.inspect(sa.create_engine(url(tmp_path))).get_indexes("facts")
+    }
+    assert {"facts_by_case_kind", "facts_by_kind_source"} <= names
 
 
 async def test_journal_reads_are_in_the_audit_log(tmp_path: Path) -> None:
