@@ -33,6 +33,14 @@ from tests.case_writer import SECOND, START_NS, CaseWriter, twelve_leads
 HERE, THERE = "first-hospital", "second-hospital"
 
 
+def quality(rung: int, change: Literal["start", "down"]) -> QualityStep:
+    picture: Literal["video", "stills"] = "stills" if rung else "video"
+    return QualityStep(
+        rung=rung, rungs=10, change=change, reason="delay", picture=picture, video_bps=20_000,
+        width=320, height=240, fps=0.2, sound=True,
+    )  # fmt: skip
+
+
 def full_case() -> list[Stored]:
     """A case with everything in it: diverted here, two patients, corrections, an end."""
     writer = CaseWriter()
@@ -70,14 +78,6 @@ def full_case() -> list[Stored]:
 
 
 FULL = full_case()
-
-
-def quality(rung: int, change: Literal["start", "down"]) -> QualityStep:
-    picture: Literal["video", "stills"] = "stills" if rung else "video"
-    return QualityStep(
-        rung=rung, rungs=10, change=change, reason="delay", picture=picture, video_bps=20_000,
-        width=320, height=240, fps=0.2, sound=True,
-    )  # fmt: skip
 
 
 def board_of(facts: list[Stored]) -> Board:
