@@ -342,7 +342,12 @@ def command(arguments: list[str]) -> int:
     state = Path(options.state or settings.state)
     directory = credentials_directory(state)
     if options.what == "issue":
-        issue(directory, options.name, options.role, options.region, drill=options.drill)
+        if options.drill:
+            raise ConfigError(
+                "--drill: exercises do not work yet, the hub reads none of their data; for now "
+                "rehearse with a broker, a hub and credentials of their own (see --state)"
+            )
+        issue(directory, options.name, options.role, options.region)
         print(credential_path(directory, options.name))  # noqa: T201 - the answer to the command
         return 0
     if options.what == "revoke":
@@ -366,7 +371,7 @@ def _parser() -> argparse.ArgumentParser:
     issuing.add_argument("name")
     issuing.add_argument("--role", required=True, choices=["unit", "hub", "hospital", "seat"])
     issuing.add_argument("--region", required=True)
-    issuing.add_argument("--drill", action="store_true", help="for exercises only")
+    issuing.add_argument("--drill", action="store_true", help="refused: exercises do not work yet")
     revoking = actions.add_parser("revoke", help="take a credential away")
     revoking.add_argument("name")
     return parser

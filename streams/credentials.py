@@ -121,7 +121,8 @@ def read_own_credential(path: Path, role: Role, name: str, region: str) -> Crede
     """Read the credential that a service starts with, and check that it is its own.
 
     Raises:
-        ConfigError: It is not there, no credential, or somebody else's.
+        ConfigError: It is not there, no credential, or somebody else's; or it is for exercises,
+            in which the hub takes no part yet: what is sent would wait for ever.
     """
     credential = read_credential(path)
     if (credential.role, credential.name) != (role, name):
@@ -130,6 +131,8 @@ def read_own_credential(path: Path, role: Role, name: str, region: str) -> Crede
         )
     if credential.region != region:
         raise ConfigError(f"{path} is for region {credential.region!r}")
+    if credential.drill:
+        raise ConfigError(f"{path} is for exercises, which do not work yet: the hub reads none")
     return credential
 
 

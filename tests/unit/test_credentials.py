@@ -18,6 +18,7 @@ from streams.credentials import (
     credential_path,
     issue,
     read_credential,
+    read_own_credential,
     revoke,
 )
 from streams.errors import ConfigError, CredentialError, MalformedError
@@ -92,6 +93,14 @@ def test_revoked_credential_is_refused_by_a_roster_that_is_open(tmp_path: Path) 
 def test_hub_for_exercises_only_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CredentialError, match="drill"):
         issue(tmp_path, "hub-north", "hub", "north", drill=True)
+
+
+def test_service_with_a_credential_for_exercises_does_not_start(tmp_path: Path) -> None:
+    for name, drill in (("unit-7", False), ("unit-8", True)):
+        issue(tmp_path, name, "unit", "north", drill=drill)
+    assert read_own_credential(credential_path(tmp_path, "unit-7"), "unit", "unit-7", "north")
+    with pytest.raises(ConfigError, match="exercises"):
+        read_own_credential(credential_path(tmp_path, "unit-8"), "unit", "unit-8", "north")
 
 
 @pytest.mark.parametrize("name", ["", "Unit", "a.b", "../x", "a/b", "x" * 41])

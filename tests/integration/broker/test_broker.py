@@ -163,3 +163,12 @@ def test_command_revoke_of_an_unknown_name_is_refused_and_makes_nothing(
     assert said.out == ""
     assert said.err == f"forerun broker: there is no credential 'unit-9' in {folder}/credentials\n"
     assert not any(tmp_path.iterdir())
+
+
+def test_credential_for_exercises_is_refused_and_nothing_is_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--state", str(tmp_path / "broker"), "issue", "unit-7", "--role", "unit"]
+    assert cli.main(["broker", *arguments, "--region", "north", "--drill"]) == 1
+    assert "exercises do not work yet" in capsys.readouterr().err
+    assert not (tmp_path / "broker").exists()
