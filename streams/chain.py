@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from streams.errors import StorageError
 from streams.inbox import Line
@@ -31,6 +32,8 @@ class Arrived:
         sequence: Its number on that line.
         case_sequence: Its number in the case, where another party already gave it one.
         hash: The chain's value after it, where another party already computed it.
+        stored_ns: When it is stored here, by the hub's clock, where ``received_ns`` is another
+            party's word; not part of the chain.
     """
 
     data: bytes
@@ -40,6 +43,7 @@ class Arrived:
     sequence: int = 0
     case_sequence: int | None = None
     hash: bytes | None = None
+    stored_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +56,11 @@ class Stored:
         data: The encoded envelope.
         case_sequence: Its place in its case, from 1; None for facts without a case.
         corrected_ns: When it was made, by the hub's clock.
-        received_ns: When it was stored here.
+        received_ns: When the hub stored it.
         hash: The chain's value after it; None for facts without a case.
+        stored_ns: When it was stored here, where that is not the hub; None at the hub.
+        time: Whether ``corrected_ns`` is what the journal has, a later estimate, or only the
+            source's own clock (see ``streams.source_clocks``).
     """
 
     position: int
@@ -63,6 +70,8 @@ class Stored:
     corrected_ns: int
     received_ns: int
     hash: bytes | None
+    stored_ns: int | None = None
+    time: Literal["known", "estimated", "unknown"] = "known"
 
 
 @dataclass(frozen=True, slots=True)

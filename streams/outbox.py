@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from streams.clock import Clock, OffsetEstimate, boot_name
+from streams.clock import Clock, Offset, OffsetEstimate, boot_name
 from streams.codec import encode, encode_body
 from streams.errors import StorageError
 from streams.identity import new_id
@@ -121,7 +121,7 @@ class Outbox:
             path: The SQLite file; its folder is made.
             source: Name of this source; stands in every envelope.
             clock: This machine's clocks.
-            offset: Estimate of the offset to the hub; None at the hub itself.
+            offset: Estimate of the offset to the hub; None at the hub itself, whose time it is.
             boot: Name of the life of the monotonic clock; None is this machine's present one.
 
         Raises:
@@ -163,7 +163,7 @@ class Outbox:
     def envelope(self, draft: Draft, lane: Lane = "stream", sequence: int = 0) -> Envelope:
         """Put an envelope around a draft, with this source's clocks; used alone for streams."""
         wall_ns, monotonic_ns = self._clock.wall_ns(), self._clock.monotonic_ns()
-        estimate = self._offset.at(wall_ns, monotonic_ns) if self._offset else None
+        estimate = self._offset.at(wall_ns, monotonic_ns) if self._offset else Offset(0, 0)
         return Envelope(
             version=VERSION,
             kind=draft.kind,
