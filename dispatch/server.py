@@ -29,7 +29,7 @@ from streams.credentials import Roster, Verified, read_credential
 from streams.errors import ConfigError, CredentialError
 from streams.journal import Journal
 from streams.outbox import Outbox
-from streams.private_files import make_private_directory, write_private
+from streams.private_files import held_alone, make_private_directory, write_private
 from streams.transport.nats import NatsTransport
 
 log = structlog.get_logger(__name__)
@@ -40,7 +40,7 @@ async def serving(settings: Settings, clock: Clock | None = None) -> AsyncIterat
     """Run a hub while the block runs; it serves from the moment this is entered.
 
     Raises:
-        ConfigError: A file, an address or a port is unusable.
+        ConfigError: A file, an address or a port is unusable, or another hub runs in the state.
         StorageError: Journal or outbox cannot be opened, or belong to another hub.
         CredentialError: The broker refuses the hub's credential.
     """
@@ -54,6 +54,7 @@ async def serving(settings: Settings, clock: Clock | None = None) -> AsyncIterat
     transport = NatsTransport(settings.broker.url, credential, trust)
     verify = _verifier(Roster(Path(settings.roster)), settings.region)
     async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(held_alone(state, "hub"))
         outbox = Outbox(state / "outbox.sqlite", settings.name, clock)
         stack.callback(outbox.close)
         journal = await stack.enter_async_context(Journal(settings.journal_url))

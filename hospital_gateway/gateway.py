@@ -40,7 +40,7 @@ from streams.health import REFUSED, WAITING, Check
 from streams.journal import Journal
 from streams.messages import Receipt, TimeReply, TimeRequest
 from streams.outbox import Draft, Outbox
-from streams.private_files import make_private_directory, write_private
+from streams.private_files import held_alone, make_private_directory, write_private
 from streams.service import listening
 from streams.topics import TOPICS, find, path
 from streams.transport import Delivery
@@ -286,7 +286,8 @@ async def serve(settings: Settings) -> None:
     """Run a gateway until it is cancelled.
 
     Raises:
-        ConfigError: A file that the settings name is missing or wrong, or the port is taken.
+        ConfigError: A file that the settings name is missing or wrong, the port is taken, or
+            another gateway runs in the same state folder.
         StorageError: Journal or outbox cannot be opened.
     """
     credential = read_own_credential(
@@ -294,6 +295,11 @@ async def serve(settings: Settings) -> None:
     )
     state = Path(settings.state)
     make_private_directory(state)
+    with held_alone(state, "gateway"):
+        await _serve_in(state, settings, credential)
+
+
+async def _serve_in(state: Path, settings: Settings, credential: Credential) -> None:
     ready_file = state / "ready.json"
     ready_file.unlink(missing_ok=True)
     broker = NatsTransport(

@@ -31,7 +31,6 @@ from streams.broker_endpoints import (
     Endpoints,
     chosen_ports,
     credentials_directory,
-    held_alone,
     reachable_host,
     read_ready,
     ready_path,
@@ -41,7 +40,7 @@ from streams.child_process import tied
 from streams.config import load
 from streams.credentials import Roster, credential_path, issue, revoke
 from streams.errors import ConfigError, ForerunError, TransportError
-from streams.private_files import make_private_directory, write_private
+from streams.private_files import held_alone, make_private_directory, write_private
 
 START_S = 20.0
 """Longest start: JetStream reads its files first."""
@@ -133,7 +132,7 @@ class Broker:
         """
         for directory in (self._state, credentials_directory(self._state)):
             make_private_directory(directory)
-        self._resources.enter_context(held_alone(self._state))
+        self._resources.enter_context(held_alone(self._state, "broker"))
         try:
             await self.start()
         except BaseException:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -72,25 +69,6 @@ def read_ready(state: Path) -> Endpoints:
         return msgspec.json.decode(path.read_bytes(), type=Endpoints)
     except (OSError, msgspec.MsgspecError) as error:
         raise ConfigError(f"{path}: no broker runs here: {error}") from error
-
-
-@contextlib.contextmanager
-def held_alone(state: Path) -> Iterator[None]:
-    """Hold ``state`` for one broker while the block runs.
-
-    Raises:
-        ConfigError: Another broker runs here.
-    """
-    descriptor = os.open(state / "running.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        raise ConfigError(f"{state}: another broker runs here; give this one its own") from error
-    try:
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def reachable_host(settings: BrokerSettings) -> str:

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from streams.errors import StorageError
+from streams.errors import ConfigError, StorageError
 
 
 def write_private(path: Path, data: bytes, mode: int = 0o600) -> None:
@@ -56,6 +56,33 @@ def make_private_directory(directory: Path) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(f"{directory}: cannot be made ({error.strerror})") from error
+
+
+@contextlib.contextmanager
+def held_alone(state: Path, what: str) -> Iterator[None]:
+    """Hold a service's state folder while the block runs: two would write the same files.
+
+    Args:
+        state: The folder; it is there.
+        what: The service in a word, for the error.
+
+    Raises:
+        ConfigError: Another one runs in it.
+        StorageError: The lock file cannot be made.
+    """
+    try:
+        descriptor = os.open(state / "running.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StorageError(f"{state}: cannot be locked ({error.strerror})") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise ConfigError(f"{state}: another {what} runs here; give this one its own") from error
+    try:
+        yield
+    finally:
+        os.close(descriptor)  # releases the lock
 
 
 @contextlib.contextmanager

@@ -18,10 +18,13 @@ import aiohttp
 import msgspec
 import pytest
 
+from hospital_gateway.gateway import serve
 from hospital_gateway.live import PAST
+from hospital_gateway.settings import Settings
 from streams.chain import verify
 from streams.codec import encode
 from streams.credentials import issue
+from streams.errors import ConfigError
 from streams.journal import Journal
 from streams.messages import (
     CaseFact,
@@ -54,6 +57,17 @@ async def test_board_case_shows_on_the_chosen_hospitals_board_and_on_no_other(to
         assert card["patients"][0]["vitals"]["heart_rate_per_min"]["value"] == 118
         assert await there.board() == {}
         await there.get(f"/api/cases/{case}", status=400)
+
+
+async def test_second_gateway_in_the_same_state_is_refused_and_the_first_goes_on(
+    town: Town,
+) -> None:
+    async with town.gateway() as here:
+        case = await town.case()
+        with pytest.raises(ConfigError, match="another gateway runs here"):
+            await serve(msgspec.convert(hospital_settings(town.hub, HERE), Settings))
+        await town.delivered()
+        assert case in await here.board()
 
 
 async def test_divert_old_hospital_stands_down_and_new_one_gets_the_whole_case(town: Town) -> None:

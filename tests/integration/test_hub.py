@@ -12,8 +12,10 @@ import msgspec
 import pytest
 from prometheus_client import REGISTRY
 
+from dispatch.server import serving
 from streams import topics
 from streams.codec import encode, encode_body, open_body
+from streams.errors import ConfigError
 from streams.identity import new_id
 from streams.messages import (
     Acknowledged,
@@ -112,6 +114,15 @@ async def test_change_of_hospital_stands_the_old_one_down_and_cuts_it_off(
         await wait_for(lambda: first.waiting() == 0, "an answer to the first hospital")
         assert first.receipts[-1].refused[0].reason == "case"
         assert "acknowledged" not in second.kinds(case)
+
+
+async def test_second_hub_in_the_same_state_is_refused_and_the_first_goes_on(town: Town) -> None:
+    async with town.open_hub():
+        with pytest.raises(ConfigError, match="another hub runs here"):
+            async with serving(town.settings()):
+                pass
+        case = await town.open_case()
+        assert (await town.get(f"/api/cases/{case}"))["id"] == case
 
 
 async def test_restart_of_the_hub_brings_back_exactly_the_journal(
