@@ -19,7 +19,7 @@ let audio = null;
 
 /** @param {{rows: Row[]}} props */
 export function AlarmSound({ rows }) {
-  const wanted = rows.some((row) => row.patient.severity === "red" && row.card.seen.length === 0);
+  const wanted = rows.some((row) => row.patient.severity === "red" && !row.card.seen.some((mark) => !mark.problem));
   useEffect(() => {
     if (!on.value || !wanted) return undefined;
     sound();

@@ -11,7 +11,7 @@ import { vitalSign } from "/static/shared/vital_signs.js";
 /** @typedef {import("./state.js").Reading} Reading */
 
 /**
- * One tile: of the vital signs `names` the one with the newest value is shown.
+ * One tile: of the vital signs `names` the newest is shown, by its own name; `label` is for none yet.
  * @typedef {{label: string, unit: string, names: string[], always?: boolean}} TileKind
  */
 /** @type {TileKind[]} */
@@ -42,7 +42,7 @@ export function VitalTiles({ one, patient, staleS, size, banded }) {
     if (!sign) return always && html`<${ValueTile} key=${label} label=${label} unit=${unit} value=${null} size=${size} />`;
     const { value } = sign;
     const origin = banded.includes(value.origin ?? "live") ? undefined : value.origin;
-    return html`<${ValueTile} key=${label} ...${value} label=${label} origin=${origin}
+    return html`<${ValueTile} key=${label} ...${value} origin=${origin}
       history=${one.curve(patient, sign.code)} size=${size} />`;
   })}</div>`;
 }

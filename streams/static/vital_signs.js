@@ -22,7 +22,7 @@ const KINDS = {
   spo2_percent: ["SpO₂", "%", 2, 0],
   respiratory_rate_per_min: ["RR", "/min", 3, 0],
   etco2_mmhg: ["EtCO₂", "mmHg", 3, 0],
-  temperature_celsius: ["T", "°C", 0.3, 1],
+  temperature_celsius: ["Temp", "°C", 0.3, 1],
   nibp: ["NIBP", "mmHg", 8, 0],
   abp: ["ABP", "mmHg", 8, 0],
 };

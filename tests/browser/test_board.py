@@ -200,6 +200,21 @@ async def test_board_patient_appears_with_headline_value_and_moving_ecg(
     await screenshot(page, "board-one")
 
 
+async def test_tile_bears_the_name_of_the_sign_that_it_shows(
+    er: Er, open_page: OpenPage, until: Until
+) -> None:
+    page = await open_page(er.url)
+    case = await er.patient(eta_s=380)
+    await er.cuff(case, 120, age_s=2)
+    names = "[...document.querySelectorAll('.tile-label')].map((e) => e.textContent.trim())"
+    first_two = f"{names}.slice(0, 2).map((words) => words.match(/^[A-Z]+/)[0]).join()"
+    await until(page, f"{first_two} === 'HR,NIBP'")
+    pulse = Numeric(value=77, measured_ns=er.hub.now_ns())
+    body = Vitals(device="oximeter", pulse_rate_per_min=pulse)
+    await er.hub.fact(case, body, "vitals", "unit-1", patient="1")
+    await until(page, f"{first_two} === 'PR,NIBP'")
+
+
 def _latencies(kind: str) -> str:
     return f"fetch('/api/latency').then((a) => a.json()).then((r) => r.{kind}?.count > 0)"
 
