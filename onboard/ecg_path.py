@@ -23,7 +23,7 @@ from onboard.recorder import Found, Header, RecordedFrame, Recorder, Segment
 from onboard.sensors import EcgBegan, EcgChunk
 from onboard.situation import Binding
 from streams.ecg_block import EcgSetup, FrameEncoder
-from streams.errors import StorageError
+from streams.errors import ForerunError, StorageError
 from streams.identity import new_id
 from streams.messages import EcgEnded, EcgLive, EcgRecord, EcgStarted, Origin
 from streams.outbox import Draft
@@ -171,6 +171,7 @@ class EcgPath:
         if recording is None:
             raise StorageError(f"sensor {sensor}: a chunk of {key[1]!r}, which did not begin")
         if recording.binding != self._binding():
+            del self._open[key]  # where the next cannot begin, this one must not end twice
             recording = self._open[key] = self._go_on(recording, chunk)
         first, count = chunk.first_sample - recording.base, len(chunk.samples)
         frame = recording.encoder.encode(first, chunk.samples)
@@ -232,7 +233,11 @@ class EcgPath:
             FrameEncoder(began.setup), LiveFrames(began.setup),
         )  # fmt: skip
         draft = _draft(recording, "ecg_started", started)
-        self._outgoing.make([draft], (_mark(segment), _SENT_START))
+        try:
+            self._outgoing.make([draft], (_mark(segment), _SENT_START))
+        except ForerunError:
+            segment.discard()
+            raise
         return recording
 
     def _go_on(self, recording: OpenRecording, chunk: EcgChunk) -> OpenRecording:

@@ -13,6 +13,7 @@ Little-endian; the length is that of the content; the CRC covers all that follow
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 import zlib
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+import structlog
 
 from streams.errors import StorageError
 from streams.identity import new_id
@@ -34,6 +36,10 @@ _HEAD = struct.Struct("<IIBQI")
 _COVERED_FROM = 8
 _LARGEST = 16 * 1024 * 1024
 _DESCRIPTION, _FRAME, _END = 1, 2, 3
+_CLOSED = -1
+_FORGOTTEN = (".ecg", ".torn", ".damaged")
+
+log = structlog.get_logger(__name__)
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,10 +151,21 @@ class Segment:
         self.path.rename(self.path.with_suffix(".ecg"))
 
     def close(self) -> None:
-        """Close the file as it is."""
-        os.close(self._file)
+        """Close the file as it is; closing it again does nothing."""
+        # The system gives the number to the next file that is opened: it must not stay here.
+        file, self._file = self._file, _CLOSED
+        if file != _CLOSED:
+            os.close(file)
+
+    def discard(self) -> None:
+        """Remove a recording that could not begin: nothing of a patient is in it."""
+        self.close()
+        with contextlib.suppress(OSError):
+            self.path.unlink()
 
     def _write(self, record: bytes) -> None:
+        if self._file == _CLOSED:
+            raise StorageError(f"recording {self.path}: it is closed")
         before = os.lseek(self._file, 0, os.SEEK_CUR)
         try:
             written = os.write(self._file, record)
@@ -189,8 +206,15 @@ class Recorder:
         except OSError as error:
             raise StorageError(f"recording {path}: {error}") from error
         segment = Segment(path, file)
-        segment._write(MAGIC + _record(_DESCRIPTION, 0, 0, msgspec.msgpack.encode(header)))
-        _sync_folder(self.folder)
+        try:
+            segment._write(MAGIC + _record(_DESCRIPTION, 0, 0, msgspec.msgpack.encode(header)))
+            _sync_folder(self.folder)
+        except StorageError:
+            segment.discard()
+            raise
+        except OSError as error:
+            segment.discard()
+            raise StorageError(f"recording {path}: {error}") from error
         return segment
 
     def unfinished(self) -> list[Path]:
@@ -218,15 +242,25 @@ class Recorder:
         return Segment(path, file, found.samples), found
 
     def forget(self, before_s: float) -> int:
-        """Delete ended recordings last written before a time; return how many.
+        """Delete what was last written before a time; return how many files.
+
+        Ended recordings, and what a crash tore off or left unreadable: all are of patients. One
+        that cannot be deleted is logged and tried again the next time.
 
         Args:
             before_s: Seconds since 1970.
         """
-        old = [path for path in self.folder.glob("*.ecg") if path.stat().st_mtime < before_s]
-        for path in old:
-            path.unlink()
-        return len(old)
+        forgotten = 0
+        for path in self.folder.iterdir():
+            if path.suffix not in _FORGOTTEN:
+                continue
+            try:
+                if path.stat().st_mtime < before_s:
+                    path.unlink()
+                    forgotten += 1
+            except OSError:
+                log.exception("recording not deleted", recording=path.name)
+        return forgotten
 
 
 def read(path: Path) -> Found:

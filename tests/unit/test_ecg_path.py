@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onboard.ecg_path import STALLED_NS, EcgPath
+from onboard.live_frames import LiveShape
 from onboard.logbook import Logbook
 from onboard.outgoing import HUB, Outgoing
 from onboard.recorder import Recorder
@@ -21,7 +22,7 @@ from streams.clock import SystemClock
 from streams.codec import decode, open_body
 from streams.ecg_block import EcgSetup, Lead, decode_frame
 from streams.errors import StorageError
-from streams.messages import EcgEnded, EcgRecord, EcgStarted, Envelope
+from streams.messages import EcgEnded, EcgLive, EcgRecord, EcgStarted, Envelope
 from streams.outbox import Outbox
 from streams.topics import LANES
 
@@ -166,6 +167,23 @@ def test_path_killed_between_file_and_fact_makes_neither_twice(
     vehicle.stop()
 
 
+def test_path_thinned_live_leaves_the_record_complete(vehicle: Vehicle) -> None:
+    vehicle.begin()
+    vehicle.path.live_shape = LiveShape(2, joined=True)
+    vehicle.play(chunks=20)
+    live = [open_body(decode(message), EcgLive) for message in vehicle.live]
+    assert [one.every for one in live] == [2] * 6  # 100 ms and 100 ms and 100 ms, six times
+    frames = [decode_frame(SETUP, one.frame) for one in live]
+    assert np.array_equal(np.concatenate([f.samples for f in frames]), samples(0, 900)[::2])
+    assert np.array_equal(vehicle.recorded(), samples(0, 1000))
+    vehicle.path.live_shape = LiveShape()
+    vehicle.play(chunks=2, first=1000)
+    last = [open_body(decode(message), EcgLive) for message in vehicle.live[6:]]
+    assert [one.every for one in last] == [1, 1]
+    assert decode_frame(SETUP, last[0].frame).first_sample == 900, "what waited goes out first"
+    vehicle.stop()
+
+
 def test_path_new_binding_goes_on_as_a_new_recording_without_a_gap(vehicle: Vehicle) -> None:
     vehicle.binding = Binding()
     vehicle.begin()
@@ -221,4 +239,36 @@ def test_path_live_frame_leaves_after_it_is_recorded(vehicle: Vehicle) -> None:
     vehicle.begin()
     vehicle.play(chunks=3)
     assert sizes == [50, 100, 150]
+    vehicle.stop()
+
+
+def refuse(*_: object) -> None:
+    raise StorageError("no space left on device")
+
+
+def test_path_full_disk_at_the_beginning_leaves_no_recording_behind(
+    vehicle: Vehicle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vehicle.outgoing, "make", refuse)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(5):
+        with pytest.raises(StorageError):
+            vehicle.begin()
+    assert list((vehicle.folder / "ecg").iterdir()) == []
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    vehicle.stop()
+
+
+def test_path_full_disk_at_a_new_binding_ends_the_old_recording_once(
+    vehicle: Vehicle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vehicle.begin()
+    vehicle.play(chunks=3)
+    vehicle.binding = Binding()
+    monkeypatch.setattr(Recorder, "begin", refuse)
+    with pytest.raises(StorageError):
+        vehicle.play(chunks=1, first=150)
+    vehicle.path.stop("ecg")  # as its watch does
+    assert vehicle.ends() == [EcgEnded(setup_id="one", samples=150)]
+    monkeypatch.undo()
     vehicle.stop()

@@ -125,3 +125,50 @@ def test_recorder_forget_removes_only_old_ended_recordings(tmp_path: Path) -> No
     os.utime(ended.path.with_suffix(".ecg"), (1, 1))
     assert recorder.forget(100.0) == 1
     assert list(tmp_path.iterdir()) == [running]
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_recorder_full_disk_at_the_beginning_leaves_no_file_and_none_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder, before = Recorder(tmp_path), open_files()
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda file, data: write(file, data[:3]))
+    for _ in range(5):
+        with pytest.raises(StorageError, match="space"):
+            recorder.begin(HEADER)
+    monkeypatch.undo()
+    assert list(tmp_path.iterdir()) == []
+    assert open_files() == before
+
+
+def test_recorder_closed_recording_writes_into_no_other_file(tmp_path: Path) -> None:
+    segment = Recorder(tmp_path).begin(HEADER)
+    segment.close()
+    with (tmp_path / "other").open("wb") as other:  # the system gives it the same number
+        with pytest.raises(StorageError, match="closed"):
+            segment.append(0, 50, b"frame")
+        segment.close()
+        other.write(b"still open")
+    assert (tmp_path / "other").read_bytes() == b"still open"
+
+
+def test_recorder_forget_removes_what_a_crash_tore_off_too(tmp_path: Path) -> None:
+    for name in ("a.torn", "b.damaged", "c.ecg", "d.part"):
+        (tmp_path / name).write_bytes(b"of a patient")
+        os.utime(tmp_path / name, (1, 1))
+    (tmp_path / "new.torn").write_bytes(b"of a patient")
+    assert Recorder(tmp_path).forget(100.0) == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["d.part", "new.torn"]
+
+
+def test_recorder_forget_that_fails_for_one_file_removes_the_others(tmp_path: Path) -> None:
+    (tmp_path / "stuck.torn").mkdir()
+    (tmp_path / "old.torn").write_bytes(b"of a patient")
+    for path in tmp_path.iterdir():
+        os.utime(path, (1, 1))
+    assert Recorder(tmp_path).forget(100.0) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["stuck.torn"]
