@@ -39,8 +39,9 @@ FRESH_S = 4.5
 STAY, ROOM = 1.03, 1.15
 """Capacity over need at which a rung is kept, and at which it is tried."""
 
-QUIET_S, AFTER_DOWN_S = 2.0, 5.0
-"""Time without trouble, and since the last move down, before a move up."""
+QUIET_S, QUIET_QUEUE_S, AFTER_DOWN_S = 2.0, 0.2, 5.0
+"""Before a move up: time without trouble and with less queue than this (a block of the record
+alone makes 0.15 s at 250 kbit/s), and time since the last move down."""
 
 GROWING_S = 4.0
 """So long a move up waits while each train still shows more than the one before."""
@@ -198,6 +199,7 @@ class Ladder:
         self.rungs = rungs
         self.rung = _best(rungs, START.need_bps)
         self.placed = False
+        self._first: tuple[float, float] | None = None
         self._moved_at: dict[Change, float] = {}
         self._queued_since: float | None = None
         self._trouble_since: float | None = None
@@ -235,10 +237,17 @@ class Ladder:
         self._note_trouble(now, measured)
         return self._down(now, measured, fresh=fresh) or self._up(now, measured, fresh=fresh)
 
-    def _place(self, now: float, measured: Measured) -> Step:
+    def _place(self, now: float, measured: Measured) -> Step | None:
+        """Take the better of the first two trains: what else starts with a run may halve one."""
+        capacity = measured.capacity_bps or 0
+        enough = _best(self.rungs, capacity / ROOM) == 0
+        if not enough and (self._first is None or measured.capacity_at <= self._first[0]):
+            self._first = self._first or (measured.capacity_at, capacity)
+            return None
+        capacity = max(capacity, self._first[1] if self._first else 0)
         self.placed = True
-        before, self.rung = self.rung, _best(self.rungs, (measured.capacity_bps or 0) / ROOM)
-        self._tried_bps = measured.capacity_bps or 0
+        before, self.rung = self.rung, _best(self.rungs, capacity / ROOM)
+        self._tried_bps = capacity
         if self.rung != before:
             self._moved_at["up" if self.rung < before else "down"] = now
         return Step(self.rung, "start", "start")
@@ -257,7 +266,7 @@ class Ladder:
         if reason is not None:
             self._trouble_since = self._trouble_since or now
             self._trouble = reason
-        calm = reason is None and measured.queue_s < BRAKE_FROM_S
+        calm = reason is None and measured.queue_s < QUIET_QUEUE_S
         self._calm_since = (self._calm_since or now) if calm else None
 
     def _down(self, now: float, measured: Measured, *, fresh: bool) -> Step | None:

@@ -56,6 +56,36 @@ async def test_uplink_frames_reach_the_hub_and_answers_come_down(
         assert site.relay.snapshot().ended == {"ended by its peer": 1}
 
 
+async def test_uplink_burst_beside_goes_at_once_or_not_at_all_and_comes_to_its_own_taker(
+    serve_relay: Any, wait_for: Any
+) -> None:
+    down: list[bytes] = []
+    beside: list[bytes] = []
+    burst = [bytes([n]) * 1100 for n in range(1, 21)]
+    async with serve_relay() as site:
+        uplink = DataUplink(
+            site.whip("unit-7/data"), label="ecg", peer=LOOPBACK, on_message=down.append,
+            beside={"path": beside.append},
+        )  # fmt: skip
+        assert not uplink.send_beside("path", burst), "there is no path yet"
+        async with uplink:
+            await uplink.wait_connected()
+            await wait_for(lambda: uplink.send_beside("path", [b"ping"]), "the channel is open")
+            await wait_for(lambda: site.messages, "it is there")
+            assert uplink.send_beside("path", burst)
+            assert not uplink.send_beside("path", [b"ping"]), "one burst at a time"
+            await asyncio.sleep(0)
+            # SCTP's own window would have let three go; all are on the way, none waits.
+            await wait_for(lambda: not uplink._channels_beside["path"].bufferedAmount, "all leave")
+            await wait_for(lambda: len(site.messages) == 21, "all arrive")
+            assert {label for _, label, _ in site.messages} == {"path"}
+            assert site.relay.send("unit-7/data", "path", b"echo")
+            assert site.relay.send("unit-7/data", "ecg", b"advice")
+            await wait_for(lambda: beside and down, "both come down")
+            assert (beside, down) == ([b"echo"], [b"advice"])
+        assert not uplink.send_beside("path", [b"ping"])
+
+
 async def test_uplink_without_a_path_keeps_the_newest_and_counts_the_dropped(
     serve_relay: Any, wait_for: Any
 ) -> None:
