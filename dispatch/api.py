@@ -12,8 +12,6 @@ Every read of a case goes to the audit log before it is answered.
 
 from __future__ import annotations
 
-from typing import Any
-
 from aiohttp import web
 
 from dispatch import case_pages
@@ -24,7 +22,7 @@ from dispatch.case_record import CaseRecord
 from dispatch.cases import Case
 from dispatch.errors import UnknownError
 from dispatch.suggestion import suggest_hospitals, suggest_units
-from dispatch.timeline import entry_of
+from dispatch.timeline import Entry, entry_of
 from streams.clock import Clock
 from streams.journal import Journal
 from streams.web import HOLDER
@@ -79,13 +77,13 @@ class Api:
     async def timeline(self, request: web.Request) -> web.Response:
         """Answer with a case's timeline, read from the journal, closed long ago or not."""
         case = await self._find(request)
-        entries: list[dict[str, Any]] = []
+        entries: list[Entry] = []
         after = 0
         while facts := await self._journal.facts(case=case.id, after=after, limit=PAGE):
             after = facts[-1].position
-            found = [entry for entry in map(entry_of, facts) if entry is not None]
-            entries += [case_pages.entry(entry, case, self._reached) for entry in found]
-        return web.json_response(entries)
+            placed = map(self._record.clocks.place, facts)
+            entries += [entry for entry in map(entry_of, placed) if entry is not None]
+        return web.json_response(case_pages.entries(entries, case, self._reached))
 
     async def suggestions(self, request: web.Request) -> web.Response:
         """Answer with the nearest free units and hospitals for a case."""

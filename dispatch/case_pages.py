@@ -5,14 +5,14 @@ Nanoseconds do not fit a number of JavaScript, so times end in ``_ms`` here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from dispatch.cases import Case, CaseBook
 from dispatch.suggestion import Suggestion
 from dispatch.timeline import Entry
 from dispatch.units import Fleet, HospitalSettings, Unit
-from dispatch.vital_signs import Sign
+from dispatch.vital_signs import LateSpan, Sign, late_span
 from streams.messages import Position
 from streams.topics import TOPICS
 
@@ -61,13 +61,22 @@ def detail(case: Case, reached: Reached) -> dict[str, Any]:
     return {
         "stages": {stage: _ms(at_ns) for stage, at_ns in case.stages.items()},
         "patients": [
-            {"patient": patient, "signs": {name: _sign(sign) for name, sign in signs.items()}}
+            {
+                "patient": patient,
+                "signs": {name: _sign(sign) for name, sign in signs.items()},
+                "late": _late(late_span(signs)),
+            }
             for patient, signs in case.vitals.items()
         ],
         "vitals_stale_after_s": TOPICS["vitals"].stale_after_s,
         "media": case.media,
-        "entries": [entry(one, case, reached) for one in case.entries],
+        "entries": entries(case.entries, case, reached),
     }
+
+
+def entries(found: Iterable[Entry], case: Case, reached: Reached) -> list[dict[str, Any]]:
+    """Return lines of a timeline in the order in which things happened, however they came."""
+    return [entry(one, case, reached) for one in sorted(found, key=lambda one: one.order)]
 
 
 def entry(one: Entry, case: Case, reached: Reached) -> dict[str, Any]:
@@ -89,6 +98,8 @@ def entry(one: Entry, case: Case, reached: Reached) -> dict[str, Any]:
         "origin": one.origin,
         "data": one.data,
         "mark": mark,
+        "late_ms": _ms(one.late_ns),
+        "time": one.time,
     }
 
 
@@ -187,7 +198,17 @@ def _sign(sign: Sign) -> dict[str, Any]:
         "validity": newest.validity,
         "reason": newest.reason,
         "origin": newest.origin,
-        "history": [[_ms(at_ns), value] for at_ns, value in sign.history],
+        "history": [[_ms(one.at_ns), one.drawn] for one in sign.values],
+    }
+
+
+def _late(span: LateSpan | None) -> dict[str, Any] | None:
+    if span is None:
+        return None
+    return {
+        "from_ms": _ms(span.from_ns),
+        "until_ms": _ms(span.until_ns),
+        "most_ms": _ms(span.most_ns),
     }
 
 

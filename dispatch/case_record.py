@@ -29,6 +29,7 @@ from streams.identity import new_id
 from streams.journal import Journal
 from streams.messages import Lane
 from streams.outbox import Draft, Outbox
+from streams.source_clocks import SourceClocks
 from streams.topics import find
 
 PAGE = 1000
@@ -46,6 +47,10 @@ class CaseRecord:
     def __init__(self, journal: Journal, outbox: Outbox, fleet: Fleet, clock: Clock) -> None:
         """Prepare; ``restore`` builds the views.
 
+        Attributes:
+            clocks: Knows when facts were made whose source did not know it yet.
+            retimed: Told a case whose facts got their times.
+
         Args:
             journal: The record, opened.
             outbox: Gives the envelopes of the hub's own facts their source and epoch.
@@ -61,6 +66,9 @@ class CaseRecord:
         self._clock = clock
         self._followers: list[Follower] = []
         self._lock = asyncio.Lock()
+        self.clocks = SourceClocks()
+        self.retimed: Callable[[str], None] = lambda _case: None
+        self._again: set[str] = set()
         self._numbers: dict[Lane, int] = {}
         self._made: dict[str, int] = {}  # positions of the hub's own facts, by id
 
@@ -173,13 +181,32 @@ class CaseRecord:
             if fact is not None:
                 STORED.labels(fact.envelope.kind).inc()
                 self._apply(fact)
+        await self._read_again()
         return stored
 
     async def _catch_up(self) -> None:
         while facts := await self._journal.facts(after=self.position, limit=PAGE):
             for fact in facts:
                 self._apply(fact)
+        await self._read_again()
         self.works = True
+
+    async def _read_again(self) -> None:
+        """Fold cases anew of which the time of some facts has become known."""
+        while self._again:
+            case, after = min(self._again), 0
+            found: list[Stored] = []
+            try:
+                while facts := await self._journal.facts(case=case, after=after, limit=PAGE):
+                    found += map(self.clocks.place, facts)
+                    after = facts[-1].position
+            except StorageError as error:  # what was stored is stored; the next fact tries again
+                log.error("case not read again", case=case, error=str(error))  # noqa: TRY400
+                return
+            self._again.discard(case)
+            self.book.read_again(case, found)
+            self.retimed(case)
+            log.info("times became known", case=case, facts=len(found))
 
     def _apply(self, fact: Stored) -> None:
         envelope = fact.envelope
@@ -189,7 +216,9 @@ class CaseRecord:
             if envelope.epoch == self._outbox.epoch:
                 last = self._numbers.get(envelope.lane, 0)
                 self._numbers[envelope.lane] = max(last, envelope.sequence)
-        self.book.take(fact)
-        self.fleet.take(fact)
+        placed, again = self.clocks.take(fact)
+        self._again |= again
+        self.book.take(placed)
+        self.fleet.take(placed)
         for follower in self._followers:
             follower(fact)

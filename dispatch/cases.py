@@ -8,6 +8,7 @@ other, corrections come late); what is *current* is decided by the source's time
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -37,6 +38,7 @@ from streams.messages import (
     UnitReleased,
     Vitals,
 )
+from streams.source_clocks import Order, order_of
 
 CLOSED_IN_FULL = 200
 """Closed cases whose timeline stays in memory; of older ones the journal is read again."""
@@ -112,6 +114,7 @@ class Case:
     drill: bool = False
     _stamps: dict[str, tuple[Stage, int]] = field(default_factory=dict)
     _corrected: set[str] = field(default_factory=set)
+    _media_orders: dict[str, Order] = field(default_factory=dict)
 
     @property
     def is_open(self) -> bool:
@@ -141,7 +144,7 @@ class CaseBook:
         self._closed: deque[str] = deque()
 
     def take(self, fact: Stored) -> Case | None:
-        """Fold one fact in; return its case, or None for facts without one."""
+        """Fold one fact in, its time placed; return its case, or None for facts without one."""
         envelope = fact.envelope
         if envelope.case is None or fact.case_sequence is None:
             return None
@@ -159,6 +162,22 @@ class CaseBook:
                 case.entries.append(entry)
         self._fold(case, fact, body)
         return case
+
+    def read_again(self, case: str, facts: Iterable[Stored]) -> None:
+        """Fold a case anew: the time of some of its facts became known. Others stay as they are.
+
+        Args:
+            case: A case that is known.
+            facts: All its facts in the order of the journal, their times placed.
+        """
+        known = self._cases.get(case)
+        if known is None or not (known.is_open or known.entries):
+            return  # closed long ago: it is read from the journal when it is wanted
+        of_unit, closed = dict(self._of_unit), self._closed.copy()
+        self._cases[case] = Case(case)
+        for fact in facts:
+            self.take(fact)
+        self._of_unit, self._closed = of_unit, closed
 
     def get(self, case: str | None) -> Case | None:
         """Return a case, or None."""
@@ -256,7 +275,9 @@ def _fold_unit_fact(case: Case, fact: Stored, body: Body) -> None:
         case Vitals():
             measure(case.vitals, fact, body)
         case MediaState():
-            case.media[body.stream] = body.state
+            order = order_of(fact)
+            if order >= case._media_orders.get(body.stream, order):
+                case.media[body.stream], case._media_orders[body.stream] = body.state, order
 
 
 def _alert(case: Case, fact: Stored, body: PreAlert) -> None:

@@ -138,6 +138,7 @@ class Hub:
         self.forwarder.restore()
         self.record.follow(self.live.fact_stored)
         self.record.follow(self.console.fact_stored)
+        self.record.retimed = self.console.case_changed
         self.record.follow(self._check_views)
         log.info("journal read", facts=count, open=len(self.record.book.open()))
 

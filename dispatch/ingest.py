@@ -101,7 +101,7 @@ class Ingest:
                 await asyncio.sleep(RETRY_S)
         self.working[scope] = True
         for _, fact in outcome:
-            if fact is not None:
+            if fact is not None and fact.envelope.offset_ns is not None:
                 delay_s = max(0, fact.received_ns - fact.corrected_ns) / 1e9
                 LATENCY.labels(fact.envelope.kind, "hub").observe(delay_s)
         try:

@@ -9,7 +9,9 @@ import msgspec
 
 from streams.chain import Stored
 from streams.codec import any_body
+from streams.lateness import came_late_ns
 from streams.messages import Body, CaseNote, DeviceEvent, EcgStarted, Milestone, Origin
+from streams.source_clocks import Order, order_of
 
 SILENT = frozenset({"ecg_record", "track", "vitals"})
 """Kinds that come by the hundred and have their own place on a page."""
@@ -28,6 +30,9 @@ class Entry:
         source: Who said so.
         origin: live, replay or synthetic.
         data: The body's fields, without times and bytes.
+        order: What sorts it among the others.
+        late_ns: How late it came to the hub; 0 when in time.
+        time: How well ``noted_ns`` is known, as in ``streams.chain.Stored``.
     """
 
     id: str
@@ -38,13 +43,16 @@ class Entry:
     source: str
     origin: Origin
     data: dict[str, Any]
+    order: Order
+    late_ns: int
+    time: str
 
 
 def entry_of(fact: Stored, body: Body | None = None) -> Entry | None:
     """Return the line that a fact adds to its case's timeline, or None.
 
     Args:
-        fact: A stored fact of a case.
+        fact: A stored fact of a case, its time placed (``streams.source_clocks``).
         body: Its body, where the caller has decoded it already.
     """
     envelope = fact.envelope
@@ -63,6 +71,9 @@ def entry_of(fact: Stored, body: Body | None = None) -> Entry | None:
         source=envelope.source,
         origin=envelope.origin,
         data=_fields(body),
+        order=order_of(fact, at_ns),
+        late_ns=came_late_ns(fact),
+        time=fact.time,
     )
 
 

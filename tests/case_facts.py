@@ -30,21 +30,40 @@ class Pages:
         case: str | None,
         source: str = "hub",
         at_s: float = 0,
-        offset_s: float = 0,
+        offset_s: float | None = 0,
+        late_s: float = 0,
+        monotonic_s: float = 0,
         patient: str | None = None,
         origin: Origin = "live",
         fact_id: str | None = None,
     ) -> Stored:
-        """Store a fact; ``at_s`` is the source's clock, ``offset_s`` what the hub's is ahead."""
+        """Store a fact.
+
+        Args:
+            kind: Its kind.
+            body: Its body.
+            case: Its case.
+            source: Who made it.
+            at_s: When, by the source's clock.
+            offset_s: What the hub's clock is ahead; None where the source did not know.
+            late_s: How much later it is stored.
+            monotonic_s: The source's monotonic clock.
+            patient: Whose it is.
+            origin: live, replay or synthetic.
+            fact_id: Its id; None makes one.
+        """
         lane = find(kind).lane
         number = self._line[source, lane] = self._line.get((source, lane), 0) + 1
         made_ns = START_NS + round(at_s * SECOND_NS)
-        corrected_ns = made_ns + round(offset_s * SECOND_NS)
+        corrected_ns = made_ns + round((offset_s or 0) * SECOND_NS)
+        received_ns = corrected_ns + round(late_s * SECOND_NS)
         envelope = Envelope(
             version=VERSION, kind=kind, id=fact_id or new_id(), source=source, epoch="0" * 26,
-            lane=lane, sequence=number, source_ns=made_ns, monotonic_ns=0,
-            offset_ns=corrected_ns - made_ns, uncertainty_ns=0, origin=origin,
-            body=encode_body(body), case=case, patient=patient,
+            lane=lane, sequence=number, source_ns=made_ns,
+            monotonic_ns=round(monotonic_s * SECOND_NS),
+            offset_ns=None if offset_s is None else corrected_ns - made_ns,
+            uncertainty_ns=None if offset_s is None else 0, origin=origin,
+            body=encode_body(body), case=case, patient=patient, boot=f"boot-of-{source}",
         )  # fmt: skip
         data = msgspec.msgpack.encode(envelope)
         position = len(self.facts) + 1
@@ -52,8 +71,8 @@ class Pages:
         if case is not None:
             last, previous = self._heads.get(case, (0, GENESIS))
             sequence = last + 1
-            chained = link(previous, sequence, corrected_ns, corrected_ns, data)
+            chained = link(previous, sequence, corrected_ns, received_ns, data)
             self._heads[case] = (sequence, chained)
-        stored = Stored(position, envelope, data, sequence, corrected_ns, corrected_ns, chained)
+        stored = Stored(position, envelope, data, sequence, corrected_ns, received_ns, chained)
         self.facts.append(stored)
         return stored

@@ -205,7 +205,7 @@ def test_newest_vital_sign_is_the_newest_measured_in_any_order(order: list[int])
     assert case is not None
     sign = case.vitals[None]["heart_rate_per_min"]
     assert sign.newest.value == 61.0
-    times = [at_ns for at_ns, _ in sign.history]
+    times = [one.at_ns for one in sign.values]
     assert times == sorted(times)
 
 
