@@ -13,6 +13,13 @@ from bench.frame import REGISTRY, BenchError, run_benchmark
 
 HOLDS, BROKEN, CANNOT_RUN = 0, 1, 2
 
+REPEATS = {"outage": 20}
+"""Where the promise is about more than a median of five."""
+
+USUAL_REPEATS = 5
+OWN_OPTIONS = {"outage": ("quick", "parts", "faults", "pictures")}
+"""Options that only one benchmark knows."""
+
 
 def command(arguments: list[str]) -> int:
     """Run the benchmark that `arguments` name.
@@ -27,9 +34,19 @@ def command(arguments: list[str]) -> int:
         words = f"forerun bench: there is no folder {options.json.parent}"
         notices.print(words, style="red", markup=False, soft_wrap=True)
         return CANNOT_RUN
+    own = {
+        key: value
+        for keys in OWN_OPTIONS.values()
+        for key in keys
+        if (value := getattr(options, key)) and key in OWN_OPTIONS.get(options.name, ())
+    }
     try:
         report = run_benchmark(
-            options.name, data=options.data, repeats=options.repeats, console=notices
+            options.name,
+            data=options.data,
+            repeats=options.repeats or REPEATS.get(options.name, USUAL_REPEATS),
+            console=notices,
+            options=own,
         )
     except BenchError as error:
         words = f"forerun bench {options.name}: {error}"
@@ -64,6 +81,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to FILE")
     parser.add_argument("--data", type=Path, metavar="DIR", help="other input of the same kind")
     parser.add_argument(
-        "--repeats", type=_positive, default=5, metavar="N", help="medians over N (default 5)"
+        "--repeats", type=_positive, metavar="N", help="over N repeats (default 5; outage 20)"
     )
+    outage = parser.add_argument_group("outage only")
+    add = outage.add_argument
+    add("--quick", action="store_true", help="shorter faults and traces, fewer of them")
+    add("--parts", metavar="LIST", help="of traces,faults,returns,urgent (default: all)")
+    add("--faults", metavar="LIST", help="numbers of faults, such as 3,7; runs nothing else")
+    add("--pictures", type=Path, metavar="DIR", help="a picture per trace into DIR")
     return parser

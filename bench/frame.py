@@ -34,6 +34,7 @@ Relation = Literal["at most", "below", "at least", "exactly"]
 REGISTRY: dict[str, str] = {
     "ecg": "bench.ecg:run",
     "relay": "bench.relay:run",
+    "outage": "bench.outage:run",
 }
 """Name of each benchmark and the function that runs it; only what runs is imported."""
 
@@ -149,11 +150,26 @@ class Stages(Progress):
 class Session:
     """One run of a benchmark: its options, its progress display and the interleaving."""
 
-    def __init__(self, *, data: Path | None, repeats: int, progress: Progress) -> None:
-        """Take the user's options; `data` is None where the benchmark's own default counts."""
+    def __init__(
+        self,
+        *,
+        data: Path | None,
+        repeats: int,
+        progress: Progress,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Take the user's options.
+
+        Args:
+            data: None where the benchmark's own default counts.
+            repeats: How often everything is measured.
+            progress: Shows what goes on.
+            options: What only one benchmark knows, by name; what is not there was not given.
+        """
         self.data = data
         self.repeats = repeats
         self.progress = progress
+        self.options = dict(options or {})
 
     def measure(
         self, what: str, cases: Mapping[str, Callable[[], Mapping[str, float]]]
@@ -206,7 +222,14 @@ def find_benchmark(name: str) -> Benchmark:
     return benchmark
 
 
-def run_benchmark(name: str, *, data: Path | None, repeats: int, console: Console) -> Report:
+def run_benchmark(
+    name: str,
+    *,
+    data: Path | None,
+    repeats: int,
+    console: Console,
+    options: Mapping[str, Any] | None = None,
+) -> Report:
     """Run one registered benchmark with a progress display on `console`.
 
     Raises:
@@ -216,7 +239,8 @@ def run_benchmark(name: str, *, data: Path | None, repeats: int, console: Consol
     started = datetime.now(tz=UTC)
     clock = time.perf_counter()
     with Stages(console) as progress:
-        outcome = benchmark(Session(data=data, repeats=repeats, progress=progress))
+        session = Session(data=data, repeats=repeats, progress=progress, options=options)
+        outcome = benchmark(session)
     return Report(
         name=name,
         started=started,
@@ -224,6 +248,7 @@ def run_benchmark(name: str, *, data: Path | None, repeats: int, console: Consol
         repeats=repeats,
         data=data,
         outcome=outcome,
+        options=dict(options or {}),
     )
 
 
@@ -237,6 +262,7 @@ class Report:
     repeats: int
     data: Path | None
     outcome: Outcome
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def holds(self) -> bool:
@@ -251,7 +277,11 @@ class Report:
             "title": outcome.title,
             "started": self.started.isoformat(timespec="seconds"),
             "seconds": round(self.seconds, 1),
-            "options": {"repeats": self.repeats, "data": str(self.data) if self.data else None},
+            "options": {
+                "repeats": self.repeats,
+                "data": str(self.data) if self.data else None,
+                **{key: str(value) for key, value in self.options.items()},
+            },
             "machine": describe_machine(),
             "versions": describe_versions(outcome.packages),
             "columns": {column.key: column.heading for column in outcome.columns},

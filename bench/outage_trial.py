@@ -105,7 +105,9 @@ def wall_minus_monotonic_s() -> float:
     return time.time() - time.monotonic()
 
 
-def returns_s(trial: Trial, over_s: float, *, was_cut: bool) -> dict[str, float | None]:
+def returns_s(
+    trial: Trial, over_s: float, *, was_cut: bool, clock_error_s: float = 0.0
+) -> dict[str, float | None]:
     """Return after how long vitals, live ECG and video were at the board again, s.
 
     Video and ECG must have been taken after the cause was over. After a cut the newest vitals
@@ -115,23 +117,27 @@ def returns_s(trial: Trial, over_s: float, *, was_cut: bool) -> dict[str, float 
         trial: The trial.
         over_s: Monotonic time at which the cause was over.
         was_cut: Whether nothing passed until then.
+        clock_error_s: Of the vehicle's wall clock. The time code in the picture has it, as
+            every camera's would; vitals and ECG are shown at their corrected time.
     """
     over_ms = (over_s + wall_minus_monotonic_s()) * 1000
     log = trial.seen()
     found = {}
     for what in LIVE:
-        fresh_s = VITALS_FRESH_S if was_cut and what == "vitals" else 0.0
-        found[what] = back_after_s(log, what, over_s, over_ms - 1000 * fresh_s)
+        allowed_s = VITALS_FRESH_S if was_cut and what == "vitals" else 0.0
+        if what == "video":
+            allowed_s -= clock_error_s
+        found[what] = back_after_s(log, what, over_s, over_ms - 1000 * allowed_s)
     return found
 
 
 async def wait_returned(
-    trial: Trial, over_s: float, *, was_cut: bool, within_s: float
+    trial: Trial, over_s: float, *, was_cut: bool, within_s: float, clock_error_s: float = 0.0
 ) -> dict[str, float | None]:
     """Wait until vitals, ECG and video are at the board again; None for what was not in time."""
     until_s = time.monotonic() + within_s
     while True:
-        found = returns_s(trial, over_s, was_cut=was_cut)
+        found = returns_s(trial, over_s, was_cut=was_cut, clock_error_s=clock_error_s)
         if None not in found.values() or time.monotonic() > until_s:
             return found
         await asyncio.sleep(_LOOK_S)

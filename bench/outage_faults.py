@@ -1,0 +1,128 @@
+"""Plays the scripted faults (``bench.faults``), several vehicles at once where they do not meet."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from bench.boxed_city import OutageCity
+from bench.faults import USUAL, Fault, Scene, length_of, play, prepare
+from bench.frame import BenchError
+from bench.outage_ledger import Tally, tally
+from bench.outage_trial import LIVE, Trial, begin_trial, end_trial, wait_returned
+from streams.errors import ForerunError
+
+AT_ONCE = 4
+"""Vehicles that drive at the same time: their cameras and boards need a core and a half."""
+
+BEFORE_S = 4.0
+"""Undisturbed driving before the fault."""
+
+AFTER_S = 3.0
+"""And after everything is back."""
+
+RETURN_S = 60.0
+"""So long the board may take to be live again; what takes longer counts as not back."""
+
+
+@dataclass(slots=True)
+class Played:
+    """A fault as it went.
+
+    Attributes:
+        fault: Which.
+        vehicle: Whose.
+        back_s: After how long vitals, live ECG and video were at the board again; None: not.
+        arrived: Whether everything had arrived when the agent was ended.
+        tally: The account.
+        problem: Why it could not be played to its end.
+        cases: The cases of the vehicle.
+    """
+
+    fault: Fault
+    vehicle: str
+    back_s: dict[str, float | None] = field(default_factory=lambda: dict.fromkeys(LIVE))
+    arrived: bool = False
+    tally: Tally = field(default_factory=Tally)
+    problem: str = ""
+    cases: list[str] = field(default_factory=list)
+
+    @property
+    def is_back(self) -> bool:
+        """Whether everything was live again."""
+        return not self.problem and None not in self.back_s.values()
+
+
+async def play_faults(
+    city: OutageCity, faults: Sequence[Fault], *, quick: bool, said: Callable[[str], None]
+) -> list[Played]:
+    """Play faults, each with a vehicle of its own: ``unit-1`` plays the first, and so on.
+
+    Args:
+        city: The city; it has a vehicle for each.
+        faults: Which.
+        quick: Whether they are shortened.
+        said: Takes a sentence for each that is done.
+    """
+    played = [Played(fault, f"unit-{place}") for place, fault in enumerate(faults, start=1)]
+    room = asyncio.Semaphore(AT_ONCE)
+
+    async def one(now: Played) -> None:
+        async with room:
+            await _play(city, now, quick=quick)
+            said(words_of(now))
+
+    async with asyncio.TaskGroup() as group:
+        # The longest first: none then runs alone at the end.
+        for now in sorted(played, key=lambda now: -length_of(now.fault, quick=quick)):
+            if not now.fault.touches_all:
+                group.create_task(one(now), name=f"outage.fault[{now.fault.number}]")
+    for now in played:
+        if now.fault.touches_all:
+            await one(now)
+    found = await tally(city.stage, {now.vehicle: now.cases for now in played if now.cases})
+    for now in played:
+        now.tally = found.get(now.vehicle, now.tally)
+    return played
+
+
+async def _play(city: OutageCity, now: Played, *, quick: bool) -> None:
+    trial: Trial | None = None
+    try:
+        before = prepare(now.fault, city, now.vehicle)
+        city.links[now.vehicle] = (USUAL,)
+        trial = await begin_trial(city, now.vehicle, before)
+        now.cases.append(trial.played.case)
+        await asyncio.sleep(BEFORE_S)
+        over_s = await play(now.fault, Scene(city, trial, length_of(now.fault, quick=quick)))
+        now.back_s = await wait_returned(
+            trial, over_s, was_cut=now.fault.was_cut, within_s=RETURN_S,
+            clock_error_s=now.fault.clock_error_s,
+        )  # fmt: skip
+        await asyncio.sleep(AFTER_S)
+        now.arrived = await end_trial(city, trial)
+    except (ForerunError, BenchError, OSError, TimeoutError) as error:
+        now.problem = f"{type(error).__name__}: {error}"
+        await give_up(city, now.vehicle)
+
+
+async def give_up(city: OutageCity, vehicle: str) -> None:
+    """End what of a trial still runs; its facts then count as they are."""
+    for name in (vehicle, f"board-{vehicle}"):
+        for child in city.processes.children:
+            if child.name == name and child.process.poll() is None:
+                with contextlib.suppress(OSError):
+                    await city.processes.end(child)
+
+
+def words_of(played: Played) -> str:
+    """Return a sentence on how a fault went."""
+    if played.problem:
+        return f"fault {played.fault.number}, {played.fault.title}: {played.problem}"
+    times = ", ".join(
+        f"{what} {'not' if seconds is None else f'{seconds:.1f} s'}"
+        for what, seconds in played.back_s.items()
+    )
+    return f"fault {played.fault.number}, {played.fault.title}: back after {times}"
