@@ -43,7 +43,7 @@ export function CabinVideo({ caseId, unit, name, on, quality, state }) {
 function QualityNote({ quality }) {
   const { full, what, why } = qualityWords(quality.said);
   if (full) return null;
-  return html`<p class="small" role="status"><strong>${t("quality.label")}</strong> ${t("quality.since",
+  return html`<p class="narrow-link small" role="status"><strong>${t("quality.label")}</strong> ${t("quality.since",
     { time: timeOfDay(quality.since_ms) })}: ${what} (${why}). ${t("quality.kept")}</p>`;
 }
 

@@ -9,6 +9,7 @@ import { AlertView } from "./alert.js";
 import { CallView } from "./call.js";
 import { NavigateView } from "./navigate.js";
 import { PatientView } from "./patient.js";
+import { QualityNote } from "./quality.js";
 import { TabletState } from "./state.js";
 import { Strip } from "./strip.js";
 import { VitalsView } from "./vitals.js";
@@ -47,6 +48,7 @@ function Page({ state }) {
   return html`
     <${LinkBar} socket=${state.socket} />
     <${Strip} state=${state} />
+    <${QualityNote} state=${state} />
     <main class="view ${name}" aria-label=${t(`tablet.${name}`)}><${View} state=${state} /></main>
     <${Problem} state=${state} />
     <${Bar} state=${state} current=${name} />`;

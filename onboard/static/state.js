@@ -72,6 +72,7 @@ export class TabletState {
     this.recordings = signal(/** @type {Recording[]} */ ([]));
     this.link = signal(/** @type {Link | null} */ (null));
     this.camera = signal(/** @type {Camera | null} */ (null));
+    this.quality = signal(/** @type {import("/static/shared/quality_words.js").Quality | null} */ (null));
     this.arrival = signal(/** @type {Arrival | null} */ (null));
     this.position = signal(/** @type {Position | null} */ (null));
     /** Why the last action was not done; "" when it was. */
@@ -132,7 +133,7 @@ export class TabletState {
   #takeParts(parts) {
     const known = new Set(this.case.value?.timeline.map((line) => line.id));
     for (const name of /** @type {const} */ (["unit", "run", "case", "vitals", "sensors", "link",
-      "camera", "arrival", "position"])) {
+      "camera", "quality", "arrival", "position"])) {
       if (name in parts) /** @type {any} */ (this[name]).value = parts[name];
     }
     if ("ecg" in parts) {
