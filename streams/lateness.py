@@ -10,6 +10,7 @@ shown as of now, because a page takes the age of a value from when it was measur
 
 from __future__ import annotations
 
+from streams.chain import Stored
 from streams.topics import find
 
 EVENT_S = 30.0
@@ -28,6 +29,22 @@ def late_after_s(kind: str) -> float | None:
     if topic.lane in ("record", "stream"):
         return None
     return topic.stale_after_s or EVENT_S
+
+
+def came_late_ns(fact: Stored, since_ns: int | None = None) -> int:
+    """Return how late a stored fact came, ns; 0 when it was in time.
+
+    Args:
+        fact: The fact, its time placed (``streams.source_clocks``).
+        since_ns: From when on this party was to get such facts, by the hub's clock: for those
+            made later, when they came *here* counts too. None: what counts is the hub.
+    """
+    if fact.time == "unknown":
+        return 0
+    late = late_ns(fact.envelope.kind, fact.corrected_ns, fact.received_ns)
+    if since_ns is not None and fact.stored_ns is not None and fact.corrected_ns >= since_ns:
+        late = max(late, late_ns(fact.envelope.kind, fact.corrected_ns, fact.stored_ns))
+    return late
 
 
 def late_ns(kind: str, made_ns: int, stored_ns: int) -> int:

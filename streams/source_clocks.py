@@ -68,8 +68,9 @@ class SourceClocks:
         if fact.envelope.offset_ns is not None:
             return fact
         known = self.made_ns(fact.envelope)
-        if known is None:
-            return replace(fact, time="unknown")
+        if known is None:  # at least not later than it came
+            earliest_ns = min(fact.corrected_ns, fact.received_ns)
+            return replace(fact, corrected_ns=earliest_ns, time="unknown")
         return replace(fact, corrected_ns=known[0], time="estimated")
 
     def made_ns(self, envelope: Envelope) -> tuple[int, int] | None:
