@@ -218,7 +218,7 @@ class Agent:
             self.outgoing.make([Draft("track", body, origin, binding.case, binding.patient)])
         except StorageError as error:
             log.exception("track waits", error=str(error))
-            self.positions.give_back(track)
+            self.positions.give_back(track, origin)
 
     async def _tend(self) -> None:
         while True:

@@ -76,10 +76,12 @@ class Intake:
                 self._ecg.finished(sensor.name, reading.setup_id)
                 self.changed("ecg")
             case Position():
-                self._positions.take(reading, sensor.origin)
+                now_ns = self._clock.monotonic_ns()
+                self._positions.take(reading, sensor.origin, sensor.name, now_ns)
             case Vitals():
                 self._make("vitals", reading, sensor)
-                self._vital_signs.take(reading, sensor.origin)
+                now_ns = self._clock.monotonic_ns()
+                self._vital_signs.take(reading, sensor.origin, sensor.name, now_ns)
                 self.changed("vitals")
             case DeviceEvent():
                 self._make("device_event", reading, sensor)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 
+from onboard.hearing import Heard
 from streams.messages import Origin, Position
+from streams.topics import find
 
 TRACK_S = 10.0
 """How often the positions become a track fact."""
@@ -15,6 +17,9 @@ TRACK_LIMIT = 500
 SHOWN = 600
 """Positions kept for the page's map."""
 
+_REAL: tuple[Origin, ...] = ("live", "replay", "synthetic")
+_SILENT_NS = int((find("position").stale_after_s or 0) * 1e9)
+
 
 class Positions:
     """Takes every position a sensor gives."""
@@ -24,8 +29,8 @@ class Positions:
         self.newest: Position | None = None
         self.origin: Origin = "live"
         self.shown: deque[tuple[float, float]] = deque(maxlen=SHOWN)
-        self._track: list[Position] = []
-        self._track_origin: Origin = "live"
+        self._track: list[tuple[Position, Origin]] = []
+        self._heard: Heard | None = None
         self._sent: Position | None = None
 
     @property
@@ -33,14 +38,21 @@ class Positions:
         """Whether a track fact should be made now."""
         return len(self._track) >= TRACK_LIMIT
 
-    def take(self, position: Position, origin: Origin) -> None:
-        """Take a position."""
-        if self.newest is None or position.measured_ns >= self.newest.measured_ns:
-            self.newest, self.origin = position, origin
+    def take(self, position: Position, origin: Origin, sensor: str, now_ns: int) -> None:
+        """Take a position.
+
+        Args:
+            position: As the sensor gave it.
+            origin: live, replay or synthetic.
+            sensor: Its name; each sensor's positions come in order.
+            now_ns: Monotonic time.
+        """
+        heard = Heard(sensor, position.measured_ns, now_ns)
+        if heard.replaces(self._heard, _SILENT_NS):
+            self.newest, self.origin, self._heard = position, origin, heard
             self.shown.append((position.latitude_deg, position.longitude_deg))
         if len(self._track) < 2 * TRACK_LIMIT:
-            self._track.append(position)
-        self._track_origin = origin
+            self._track.append((position, origin))
 
     def take_unsent(self) -> Position | None:
         """Return the newest position if it was not returned before."""
@@ -50,10 +62,16 @@ class Positions:
         return self.newest
 
     def take_track(self) -> tuple[list[Position], Origin]:
-        """Return the positions since the last call, oldest first, and their origin."""
-        track, self._track = self._track, []
-        return track, self._track_origin
+        """Return the positions since the last call, oldest first, and their origin.
 
-    def give_back(self, track: list[Position]) -> None:
+        Where they are of several, it is the least real one: nothing synthetic passes for live.
+        """
+        track, self._track = self._track, []
+        origins = {origin for _, origin in track}
+        least: Origin = max(origins, key=_REAL.index) if origins else "live"
+        return [position for position, _ in track], least
+
+    def give_back(self, track: list[Position], origin: Origin) -> None:
         """Put a track back whose fact could not be made."""
-        self._track = (track + self._track)[-2 * TRACK_LIMIT :]
+        before = [(position, origin) for position in track]
+        self._track = (before + self._track)[-2 * TRACK_LIMIT :]

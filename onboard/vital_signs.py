@@ -8,12 +8,15 @@ from typing import Any
 
 import msgspec
 
+from onboard.hearing import Heard
 from streams.messages import Numeric, Origin, Vitals
+from streams.topics import find
 
 HISTORY = 60
 """Points kept per value: for the arrow and the small curve."""
 
 MS = 1_000_000
+_SILENT_NS = int((find("vitals").stale_after_s or 0) * 1e9)
 NAMES: tuple[str, ...] = tuple(
     one.name for one in msgspec.structs.fields(Vitals) if one.name != "device"
 )
@@ -24,6 +27,7 @@ class _Sign:
     numeric: Numeric
     origin: Origin
     device: str
+    heard: Heard
     history: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=HISTORY))
 
 
@@ -34,17 +38,28 @@ class VitalSigns:
         """Begin knowing nothing."""
         self._signs: dict[str, _Sign] = {}
 
-    def take(self, vitals: Vitals, origin: Origin) -> None:
-        """Take what a device measured; a value older than the one known is left out."""
+    def take(self, vitals: Vitals, origin: Origin, sensor: str, now_ns: int) -> None:
+        """Take what a device measured; what is older than another sensor's is left out.
+
+        Args:
+            vitals: As the sensor gave them.
+            origin: live, replay or synthetic.
+            sensor: Its name; each sensor's values come in order.
+            now_ns: Monotonic time.
+        """
         for name in NAMES:
             numeric: Numeric | None = getattr(vitals, name)
-            known = self._signs.get(name)
-            if numeric is None or (known and numeric.measured_ns < known.numeric.measured_ns):
+            if numeric is None:
+                continue
+            known, heard = self._signs.get(name), Heard(sensor, numeric.measured_ns, now_ns)
+            if not heard.replaces(known.heard if known else None, _SILENT_NS):
                 continue
             history = known.history if known else deque(maxlen=HISTORY)
             if numeric.value is not None and numeric.validity in ("valid", "questionable"):
+                while history and history[-1][0] > numeric.measured_ns:
+                    history.pop()  # by a clock that has been set back since
                 history.append((numeric.measured_ns, numeric.value))
-            self._signs[name] = _Sign(numeric, origin, vitals.device, history)
+            self._signs[name] = _Sign(numeric, origin, vitals.device, heard, history)
 
     def clear(self) -> None:
         """Forget all: another patient follows."""
