@@ -224,6 +224,7 @@ class Publication:
     async def _until_dead(self, peer: PeerConnection) -> None:
         progress = Progress(self._settings.silence_s)
         while peer.connectionState == "connected":
+            peer.check_address(time.monotonic())
             if progress.is_dead(count_received_bytes(peer), time.monotonic()):
                 raise TransportError(
                     f"{self._signalling.url}: nothing arrived for {self._settings.silence_s:g} s"

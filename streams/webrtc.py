@@ -32,7 +32,7 @@ from aiortc import (
 from streams.errors import CredentialError, TransportError
 from streams.transport.dialing import Dialer, Path
 from streams.transport.http_path import PathConnector
-from streams.transport.source import ANY_SOURCE, Source
+from streams.transport.source import ANY_SOURCE, AddressWatch, Source
 
 REACH_S = 15.0
 """The endpoint is dialled for so long before the caller hears that there is no answer."""
@@ -94,6 +94,8 @@ class PeerConnection(RTCPeerConnection):
         """Make a peer connection with one transport for all its media."""
         self.round_trip_s = 0.0
         """Of its signalling: from the opening packet to its answer."""
+        self.address: AddressWatch | None = None
+        """Tells when what goes to the endpoint would start at another address than it did."""
         self._settings = settings or PeerSettings()
         servers = [
             RTCIceServer(
@@ -125,6 +127,16 @@ class PeerConnection(RTCPeerConnection):
             raise TransportError(
                 f"no interface to offer for WebRTC: {', '.join(offered) or 'none'}"
             )
+
+    def check_address(self, now_s: float) -> None:
+        """Refuse to go on with a path that starts where this vehicle is no more.
+
+        Raises:
+            TransportError: The address is another one, or another uplink is in use.
+        """
+        moved_to = self.address.moved_to(now_s) if self.address is not None else None
+        if moved_to is not None:
+            raise TransportError(f"this side's address is now {moved_to}")
 
     def _ice_connections(self) -> list[Any]:
         transports = {t.receiver.transport.transport for t in self.getTransceivers()}
@@ -257,7 +269,7 @@ async def connect_peer(peer: PeerConnection, signalling: Signalling) -> str:
         TransportError: There is no path, or the answer is unusable.
     """
     path = await signalling.reach()
-    peer.round_trip_s = path.round_trip_s
+    peer.round_trip_s, peer.address = path.round_trip_s, path.watch_address()
     try:
         await peer.setLocalDescription(await peer.createOffer())
     except BaseException:

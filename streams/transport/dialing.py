@@ -26,7 +26,7 @@ from typing import Any
 import structlog
 
 from streams.errors import TransportError
-from streams.transport.source import ANY_SOURCE, Source
+from streams.transport.source import ANY_SOURCE, AddressWatch, Source
 
 NEXT_AFTER_S = 0.4
 """A new attempt starts beside those that have had no answer for so long. RFC 8305 recommends
@@ -68,6 +68,7 @@ class Path:
         at_once: Whether the first attempt was answered: the link was there all the time.
         local: This side's address.
         peer: The other side's address.
+        source: Where a new connection would start.
     """
 
     connection: socket.socket
@@ -75,6 +76,11 @@ class Path:
     at_once: bool
     local: str
     peer: Address
+    source: Callable[[], Source]
+
+    def watch_address(self) -> AddressWatch:
+        """Return what tells when this side's address is another one."""
+        return AddressWatch(self.source, *self.peer, self.local)
 
     def abort(self) -> None:
         """Close at once and forget what was not sent.
@@ -264,7 +270,7 @@ class _Call:
         except BaseException:
             connection.close()
             raise
-        return Path(connection, round_trip_s, first, local, address)
+        return Path(connection, round_trip_s, first, local, address, self._dialer.source)
 
     def _answered(self, attempt: _Attempt, round_trip_s: float) -> None:
         now_s = asyncio.get_running_loop().time()

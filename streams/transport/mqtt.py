@@ -60,7 +60,6 @@ SET_UP_S = 20.0
 """Longest wait for the broker's answer to CONNECT and SUBSCRIBE, on a path that lives."""
 
 WATCH_EVERY_S = 0.1
-ADDRESS_EVERY_S = 0.5
 
 _LARGE_BYTES = 4096
 """With more than this on the way, the system's acknowledgements count as progress."""
@@ -126,7 +125,6 @@ class MqttTransport(ConnectedTransport):
         self._tls = ssl_context
         self._keepalive_s = keepalive_s
         self._timeout_s = timeout_s
-        self._source = source
         self._dialer = Dialer(host, port, ssl_context, lambda: source)
         self._patience = Patience()
         self._client: DialedClient | None = None
@@ -292,15 +290,12 @@ class MqttTransport(ConnectedTransport):
         """Return when the path is dead, with the reason."""
         path = client.path
         silence = Silence(self._patience, time.monotonic(), self._timeout_s)
-        address_due_s = time.monotonic()
+        address = path.watch_address()
         while True:
             await asyncio.sleep(WATCH_EVERY_S)
             now_s = time.monotonic()
-            if now_s >= address_due_s:
-                address_due_s = now_s + ADDRESS_EVERY_S
-                local = self._source.local_address(*path.peer)
-                if local is not None and local != path.local:
-                    return f"this side's address is now {local}"
+            if (moved_to := address.moved_to(now_s)) is not None:
+                return f"this side's address is now {moved_to}"
             self.sight = sight = tcp_sight.look(path.connection)
             if sight is not None:
                 self._room.look(sight, now_s)

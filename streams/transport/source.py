@@ -11,7 +11,11 @@ from __future__ import annotations
 import fcntl
 import socket
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
+
+ADDRESS_EVERY_S = 0.5
+"""How often the kernel is asked from which address it would send."""
 
 _SIOCGIFADDR = 0x8915
 _LONGEST_NAME = 15
@@ -62,6 +66,33 @@ class Source:
 
 ANY_SOURCE = Source()
 """What the kernel takes."""
+
+
+class AddressWatch:
+    """Whether a connection would start somewhere else if it were made now.
+
+    A vehicle whose address changes sends on from an address that is no longer its own, and no
+    answer finds it. The kernel's choice for the same destination tells that at once.
+    """
+
+    def __init__(
+        self, source: Callable[[], Source], family: int, where: tuple[str, int], local: str
+    ) -> None:
+        """Watch a connection to ``where`` that starts at ``local``."""
+        self._source = source
+        self._family, self._where, self._local = family, where, local
+        self._due_s = float("-inf")
+
+    def moved_to(self, now_s: float) -> str | None:
+        """Return the new address; None while it is the same, or there is no way out now.
+
+        Looks every ``ADDRESS_EVERY_S`` of the monotonic time ``now_s``, however often it is asked.
+        """
+        if now_s < self._due_s:
+            return None
+        self._due_s = now_s + ADDRESS_EVERY_S
+        local = self._source().local_address(self._family, self._where)
+        return None if local == self._local else local
 
 
 def address_of(interface: str) -> str:

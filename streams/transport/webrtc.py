@@ -231,6 +231,7 @@ class DataUplink(ConnectedTransport):
         while True:
             if peer.connectionState in ("failed", "closed"):
                 raise TransportError(f"{self._signalling.url}: the path is {peer.connectionState}")
+            peer.check_address(time.monotonic())
             if progress.is_dead(count_received_bytes(peer), time.monotonic()):
                 raise TransportError(
                     f"{self._signalling.url}: nothing arrived for {self._silence_s:g} s"

@@ -166,6 +166,8 @@ class SlowTls:
 @pytest.fixture
 async def tls_port(tmp_path: File) -> AsyncIterator[tuple[int, ssl.SSLContext]]:
     authority = Authority(tmp_path)
+    authority.ensure()
+    authority.ensure()
     pair = authority.server_certificate("there", ["127.0.0.1"])
 
     async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
