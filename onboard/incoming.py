@@ -57,9 +57,14 @@ class Incoming:
         if fact.case != outer.case:
             raise MalformedError(f"the fact is of case {fact.case}, its message of {outer.case}")
         any_body(fact)
-        if self._logbook.take(line, outer.sequence, fact, carried.fact, carried.corrected_ns):
+        if self._logbook.take(line, outer.sequence, fact, carried):
             STORED.labels(fact.kind).inc()
-            self._take(Fact(fact, own=False, at_hub_ns=carried.corrected_ns))
+            self._take(
+                Fact(
+                    fact, own=False, at_hub_ns=carried.corrected_ns,
+                    case_sequence=carried.case_sequence,
+                )
+            )  # fmt: skip
         else:
             DUPLICATES.inc()
 

@@ -18,7 +18,7 @@ from onboard.situation import Fact
 from streams.codec import decode, encode
 from streams.errors import MessageError, StorageError
 from streams.inbox import Inbox, Line
-from streams.messages import Envelope, Lane
+from streams.messages import CaseFact, Envelope, Lane
 
 KINDS = frozenset({"run_started", "run_ended", "milestone", "pre_alert", "case_note"})
 """Own facts that are kept; all are rare and small."""
@@ -27,7 +27,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (
     position INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, case_id TEXT, own INTEGER NOT NULL,
     lane TEXT NOT NULL, sequence INTEGER NOT NULL, at_hub_ns INTEGER NOT NULL,
-    delivered_hub_ns INTEGER, data BLOB NOT NULL);
+    delivered_hub_ns INTEGER, data BLOB NOT NULL, case_sequence INTEGER);
 CREATE INDEX IF NOT EXISTS waiting ON facts (lane, sequence)
     WHERE own = 1 AND delivered_hub_ns IS NULL;
 CREATE TABLE IF NOT EXISTS progress (
@@ -55,6 +55,7 @@ class Logbook:
             for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
                 self._db.execute(f"PRAGMA {pragma}")
             self._db.executescript(_SCHEMA)
+            self._add_what_an_older_one_lacks()
             rows = self._db.execute("SELECT source, epoch, lane, stored, ahead FROM progress")
             for source, epoch, lane, stored, ahead in rows:
                 self.inbox.restore(Line(source, epoch, lane), stored, json.loads(ahead))
@@ -75,15 +76,14 @@ class Logbook:
         with _Writing(self._db, self._path):
             return self._insert(envelope, encode(envelope), own=True, at_hub_ns=at_hub_ns)
 
-    def take(self, line: Line, sequence: int, fact: Envelope, data: bytes, at_hub_ns: int) -> bool:
+    def take(self, line: Line, sequence: int, fact: Envelope, carried: CaseFact) -> bool:
         """Keep a fact of the hub and note its number; return False if it was here before.
 
         Args:
             line: The hub's line on which it came.
             sequence: Its number there.
             fact: The fact inside.
-            data: The same, encoded, as it came.
-            at_hub_ns: When it was made, by the hub's clock.
+            carried: The same, encoded, with its place in the case's journal.
 
         Raises:
             StorageError: The disk is full or fails; nothing was kept, the hub will repeat.
@@ -93,7 +93,10 @@ class Logbook:
         ahead = self.inbox.copy()
         ahead.take(line, sequence)
         with _Writing(self._db, self._path):
-            new = self._insert(fact, data, own=False, at_hub_ns=at_hub_ns)
+            new = self._insert(
+                fact, carried.fact, own=False, at_hub_ns=carried.corrected_ns,
+                case_sequence=carried.case_sequence,
+            )  # fmt: skip
             self._note_progress(ahead, line)
         self.inbox = ahead
         return new
@@ -141,14 +144,15 @@ class Logbook:
     def facts(self) -> Iterator[Fact]:
         """Give all facts in the order in which they came."""
         rows = self._db.execute(
-            "SELECT own, at_hub_ns, delivered_hub_ns, data FROM facts ORDER BY position"
+            "SELECT own, at_hub_ns, delivered_hub_ns, data, case_sequence FROM facts "
+            "ORDER BY position"
         )
-        for own, at_hub_ns, delivered_hub_ns, data in rows.fetchall():
+        for own, at_hub_ns, delivered_hub_ns, data, case_sequence in rows.fetchall():
             try:
                 envelope = decode(data)
             except MessageError as error:
                 raise StorageError(f"logbook {self._path}: {error}; move it away") from error
-            yield Fact(envelope, bool(own), at_hub_ns, delivered_hub_ns)
+            yield Fact(envelope, bool(own), at_hub_ns, delivered_hub_ns, case_sequence)
 
     def forget(self, before_hub_ns: int, keep: Iterable[str]) -> int:
         """Remove cases whose newest fact is older than a time; return how many facts went.
@@ -169,15 +173,24 @@ class Logbook:
                 (before_hub_ns, kept),
             ).rowcount
 
-    def _insert(self, envelope: Envelope, data: bytes, *, own: bool, at_hub_ns: int) -> bool:
+    def _insert(
+        self, envelope: Envelope, data: bytes, *, own: bool, at_hub_ns: int,
+        case_sequence: int | None = None,
+    ) -> bool:  # fmt: skip
         inserted = self._db.execute(
-            "INSERT OR IGNORE INTO facts (id, case_id, own, lane, sequence, at_hub_ns, data) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR IGNORE INTO facts (id, case_id, own, lane, sequence, at_hub_ns, data, "
+            "case_sequence) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 envelope.id, envelope.case, own, envelope.lane, envelope.sequence, at_hub_ns, data,
+                case_sequence,
             ),
         )  # fmt: skip
         return inserted.rowcount == 1
+
+    def _add_what_an_older_one_lacks(self) -> None:
+        columns = {row[1] for row in self._db.execute("PRAGMA table_info(facts)")}
+        if "case_sequence" not in columns:
+            self._db.execute("ALTER TABLE facts ADD COLUMN case_sequence INTEGER")
 
     def _note_progress(self, inbox: Inbox, line: Line) -> None:
         self._db.execute(

@@ -1,7 +1,9 @@
 """What the crew's vehicle is doing: a fold of facts, its own and the hub's. Pure.
 
 The same facts in the same order give the same situation, so it is rebuilt from the logbook
-after a restart. Times ending in ``_hub_ns`` are the hub's clock, others this vehicle's.
+after a restart. The hub's facts may come in any order, for one that was lost comes again after
+later ones: what counts is their place in the case's journal. Times ending in ``_hub_ns`` are
+the hub's clock, others this vehicle's.
 """
 
 from __future__ import annotations
@@ -36,6 +38,8 @@ STAGES: tuple[Stage, ...] = ("en_route", "on_scene", "patient_contact", "departe
 FIRST_PATIENT = "1"
 """The case's first patient, unknown until somebody knows better."""
 
+_HOLDING: tuple[State, ...] = ("assigned", "running")
+
 CASES_KEPT = 20
 """Cases that are remembered in memory; the logbook has the others."""
 
@@ -50,12 +54,15 @@ class Fact:
         at_hub_ns: When it was made, by the hub's clock as well as it is known.
         delivered_hub_ns: When the hub's receipt for it came; None for the hub's facts, and
             while it waits.
+        case_sequence: Its place in the case's journal; None for own facts, and where an older
+            logbook did not keep it: then it follows all that came before.
     """
 
     envelope: Envelope
     own: bool
     at_hub_ns: int
     delivered_hub_ns: int | None = None
+    case_sequence: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,7 @@ class Entry:
     delivered_hub_ns: int | None
     origin: str
     drill: bool
+    case_sequence: int = 0
 
 
 @dataclass(slots=True)
@@ -85,6 +93,8 @@ class Case:
         closed: How the case ended, once it did.
         synthetic: Whether any of its facts is synthetic.
         drill: Whether it belongs to an exercise.
+        heard: The highest place in the case's journal that is known here.
+        moved: That of the newest fact that gave this unit the case or took it away.
     """
 
     id: str
@@ -95,6 +105,8 @@ class Case:
     closed: CaseClosed | None = None
     synthetic: bool = False
     drill: bool = False
+    heard: int = 0
+    moved: int = 0
 
     def bodies(self, kind: type[Body]) -> list[Entry]:
         """Return the entries whose body is of ``kind``, in the order in which they came."""
@@ -167,15 +179,21 @@ class Situation:
         if envelope.case is None:
             return ()
         case = self._case(envelope.case)
+        sequence = fact.case_sequence or case.heard
         case.entries.append(
             Entry(
                 envelope.id, envelope.source, fact.own, body, envelope.source_ns,
-                fact.at_hub_ns, fact.delivered_hub_ns, envelope.origin, envelope.drill,
+                fact.at_hub_ns, fact.delivered_hub_ns, envelope.origin, envelope.drill, sequence,
             )
         )  # fmt: skip
         case.drill = case.drill or envelope.drill
         case.synthetic = case.synthetic or envelope.origin == "synthetic"
-        return self._follow(case, body, own=fact.own)
+        if sequence < case.heard:
+            self._learn_again(case)
+        elif not fact.own:
+            self._learn(case, body)
+        case.heard = max(case.heard, sequence)
+        return self._follow(case, body, sequence, own=fact.own)
 
     def delivered(self, ids: set[str], at_hub_ns: int) -> None:
         """Note that the hub has these facts."""
@@ -192,23 +210,47 @@ class Situation:
             del self._cases[oldest]
         return case
 
-    def _follow(self, case: Case, body: Body, *, own: bool) -> tuple[Effect, ...]:
-        _learn(case, body)
+    def _follow(self, case: Case, body: Body, sequence: int, *, own: bool) -> tuple[Effect, ...]:
         event = self._event(body, own=own)
         if event is None:
             return ()
-        if event == "assigned":
-            case.ours, case.closed = True, None
-            if case.id == self.current and self.state in ("assigned", "running"):
-                return ()
-        if event == "released":
-            case.ours = False
+        if not own:
+            if sequence < case.moved:
+                return ()  # what came after it is known already
+            case.moved = sequence
+        if event == "assigned" and case.id == self.current and self.state in _HOLDING:
+            return ()
         if event in ("released", "closed"):
             if case.id in self.queue:
                 self.queue.remove(case.id)
             if case.id != self.current:
                 return ()
         return self._move(event, case.id)
+
+    def _learn_again(self, case: Case) -> None:
+        """Fold what the hub said of a case once more: a fact came after later ones."""
+        case.opened = case.hospital = case.closed = None
+        case.ours = False
+        told = [entry for entry in case.entries if not entry.own]
+        for entry in sorted(told, key=lambda entry: entry.case_sequence):
+            self._learn(case, entry.body)
+
+    def _learn(self, case: Case, body: Body) -> None:
+        match body:
+            case CaseOpened():
+                case.opened = body
+            case CaseAmended():
+                _amend(case, body)
+            case HospitalChosen():
+                case.hospital = body
+            case HospitalStoodDown() if case.hospital and case.hospital.hospital == body.hospital:
+                case.hospital = None
+            case CaseClosed():
+                case.closed = body
+            case UnitAssigned() if body.unit == self.unit:
+                case.ours, case.closed = True, None
+            case UnitAssigned(released=unit) | UnitReleased(unit=unit) if unit == self.unit:
+                case.ours = False
 
     def _event(self, body: Body, *, own: bool) -> Event | None:
         match body:
@@ -235,20 +277,6 @@ class Situation:
         if self.state in ("idle", "ended") and self.queue and event != "assigned":
             effects += self._move("assigned", self.queue.pop(0))
         return effects
-
-
-def _learn(case: Case, body: Body) -> None:
-    match body:
-        case CaseOpened():
-            case.opened = body
-        case CaseAmended():
-            _amend(case, body)
-        case HospitalChosen():
-            case.hospital = body
-        case HospitalStoodDown() if case.hospital and case.hospital.hospital == body.hospital:
-            case.hospital = None
-        case CaseClosed():
-            case.closed = body
 
 
 def _amend(case: Case, body: CaseAmended) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from streams.codec import encode, encode_body
 from streams.errors import StorageError
 from streams.identity import new_id
 from streams.inbox import Line
-from streams.messages import VERSION, Envelope, Receipt, RunStarted, UnitAssigned
+from streams.messages import VERSION, CaseFact, Envelope, Receipt, RunStarted, UnitAssigned
 from streams.outbox import Draft, Outbox
 
 CASE = new_id()
@@ -29,6 +31,12 @@ def hub_fact() -> Envelope:
     )  # fmt: skip
 
 
+def carried(fact: Envelope, sequence: int) -> CaseFact:
+    return CaseFact(
+        case_sequence=sequence, hash=bytes(32), corrected_ns=7, received_ns=7, fact=encode(fact)
+    )
+
+
 @pytest.fixture
 def logbook(tmp_path: Path) -> Logbook:
     return Logbook(tmp_path / "logbook.sqlite")
@@ -36,9 +44,9 @@ def logbook(tmp_path: Path) -> Logbook:
 
 def test_logbook_repeated_fact_is_kept_once(logbook: Logbook) -> None:
     fact = hub_fact()
-    assert logbook.take(LINE, 1, fact, encode(fact), 7)
-    assert not logbook.take(LINE, 1, fact, encode(fact), 7)
-    assert not logbook.take(LINE, 2, fact, encode(fact), 7)  # the same fact on another number
+    assert logbook.take(LINE, 1, fact, carried(fact, 1))
+    assert not logbook.take(LINE, 1, fact, carried(fact, 1))
+    assert not logbook.take(LINE, 2, fact, carried(fact, 2))  # the same fact on another number
     assert len(list(logbook.facts())) == 1
     assert logbook.inbox.lines("hub", LINE.epoch) == {"urgent": 2}
     logbook.close()
@@ -46,11 +54,12 @@ def test_logbook_repeated_fact_is_kept_once(logbook: Logbook) -> None:
 
 def test_logbook_reopened_knows_facts_and_numbers(logbook: Logbook, tmp_path: Path) -> None:
     first, third = hub_fact(), hub_fact()
-    logbook.take(LINE, 1, first, encode(first), 7)
-    logbook.take(LINE, 3, third, encode(third), 9)
+    logbook.take(LINE, 1, first, carried(first, 1))
+    logbook.take(LINE, 3, third, carried(third, 3))
     logbook.close()
     again = Logbook(tmp_path / "logbook.sqlite")
     assert [fact.envelope.id for fact in again.facts()] == [first.id, third.id]
+    assert [fact.case_sequence for fact in again.facts()] == [1, 3]
     assert again.inbox.lines("hub", LINE.epoch) == {"urgent": 1}
     assert again.inbox.missing(LINE) == [(2, 2)]
     again.close()
@@ -58,10 +67,23 @@ def test_logbook_reopened_knows_facts_and_numbers(logbook: Logbook, tmp_path: Pa
 
 def test_logbook_forget_keeps_the_current_case_and_what_waits(logbook: Logbook) -> None:
     fact = hub_fact()
-    logbook.take(LINE, 1, fact, encode(fact), 7)
+    logbook.take(LINE, 1, fact, carried(fact, 1))
     assert logbook.forget(100, [CASE]) == 0
     assert logbook.forget(100, []) == 1
     logbook.close()
+
+
+def test_logbook_of_an_older_release_is_read_and_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "logbook.sqlite"
+    Logbook(path).close()
+    with contextlib.closing(sqlite3.connect(path)) as older:
+        older.execute("ALTER TABLE facts DROP COLUMN case_sequence")
+    logbook, fact = Logbook(path), hub_fact()
+    assert logbook.take(LINE, 1, fact, carried(fact, 4))
+    logbook.close()
+    again = Logbook(path)
+    assert [fact.case_sequence for fact in again.facts()] == [4]
+    again.close()
 
 
 def test_logbook_damaged_file_is_a_clear_error(tmp_path: Path) -> None:

@@ -45,8 +45,9 @@ class Story:
         self.now_ns = NOW
 
     def fact(
-        self, kind: str, body: Body, case: str = CASE, *, own: bool = False
-    ) -> tuple[Any, ...]:
+        self, kind: str, body: Body, case: str = CASE, *, own: bool = False,
+        sequence: int | None = None,
+    ) -> tuple[Any, ...]:  # fmt: skip
         self.now_ns += SECOND
         envelope = Envelope(
             version=VERSION, kind=kind, id=new_id(), source="unit-1" if own else "hub",
@@ -54,7 +55,7 @@ class Story:
             monotonic_ns=0, offset_ns=None, uncertainty_ns=None, origin="live",
             body=encode_body(body), case=case,
         )  # fmt: skip
-        self.facts.append(Fact(envelope, own, self.now_ns))
+        self.facts.append(Fact(envelope, own, self.now_ns, case_sequence=sequence))
         return self.situation.take(self.facts[-1])
 
     def assign(self, case: str = CASE, address: str = "12 Long Street") -> tuple[Any, ...]:
@@ -251,3 +252,55 @@ def test_situation_any_story_gives_the_same_when_folded_again(events: list[str])
     known = story.situation
     assert (again.state, again.current, again.queue) == (known.state, known.current, known.queue)
     assert (again.state in ("assigned", "running", "ended")) == (again.case is not None)
+
+
+Told = tuple[str, Body]
+MOVED: list[Told] = [
+    ("case_opened", CaseOpened(address="12 Long Street", complaint="", alias="x")),
+    ("unit_assigned", UnitAssigned(unit="unit-1")),
+    ("hospital_chosen", HospitalChosen(hospital="first-hospital", name="First")),
+    ("case_amended", CaseAmended(address="14 Long Street")),
+    ("hospital_stood_down", HospitalStoodDown(hospital="first-hospital")),
+    ("hospital_chosen", HospitalChosen(hospital="second-hospital", name="Second")),
+    ("case_amended", CaseAmended(address="16 Long Street", severity="red")),
+]
+TAKEN_AWAY: list[Told] = [
+    *MOVED,
+    ("unit_released", UnitReleased(unit="unit-1")),
+    ("unit_assigned", UnitAssigned(unit="unit-2")),
+    ("case_closed", CaseClosed(outcome="cancelled")),
+]
+GIVEN_BACK: list[Told] = [*TAKEN_AWAY, ("unit_assigned", UnitAssigned(unit="unit-1"))]
+
+
+def shown(told: list[Told], order: list[int]) -> tuple[Any, ...]:
+    """Return what the crew is shown of a case whose facts came in this order."""
+    story = Story()
+    for number in order:
+        kind, body = told[number]
+        story.fact(kind, body, sequence=number + 1)
+    case = story.situation.find(CASE)
+    assert case is not None
+    return (
+        story.situation.state, story.situation.current, case.opened, case.hospital, case.ours,
+        case.closed,
+    )  # fmt: skip
+
+
+def test_situation_hospital_that_comes_again_after_its_successor_is_not_the_receiver() -> None:
+    _, _, _, hospital, _, _ = shown(MOVED, [0, 1, 3, 4, 5, 6, 2])
+    assert hospital is not None
+    assert hospital.hospital == "second-hospital"
+
+
+def test_situation_assignment_that_comes_after_its_end_gives_no_case() -> None:
+    state, current, *_ = shown(TAKEN_AWAY, [0, 2, 3, 4, 5, 6, 7, 8, 9, 1])
+    assert (state, current) == ("idle", None)
+
+
+@given(st.sampled_from([MOVED, TAKEN_AWAY, GIVEN_BACK]), st.data())
+def test_situation_hubs_facts_in_any_order_show_the_same(
+    told: list[Told], data: st.DataObject
+) -> None:
+    order = data.draw(st.permutations(range(len(told))))
+    assert shown(told, order) == shown(told, list(range(len(told))))
