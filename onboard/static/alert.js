@@ -101,7 +101,7 @@ function Send({ state, draft, send, rate, leave }) {
         aria-pressed=${draft.pathway !== null && severity === name} onClick=${() => rate(name)}>
         <${Severity} level=${LEVELS[name]} word=${t(`case.${name}`)} /></button>`)}</div>
     <div class="grow"></div>
-    <p class="muted">${hospital ? t("alert.consequence", { hospital }) : t("alert.no_hospital")}</p>
+    ${!hospital && html`<p class="muted">${t("alert.no_hospital")}</p>`}
     <button class="main send" disabled=${!draft.pathway} onClick=${send}>
       ${hospital ? t("alert.send_to", { hospital }) : t("alert.send")}</button>
     ${leave && html`<button onClick=${leave}>${t("alert.leave")}</button>`}</section>`;
@@ -115,7 +115,7 @@ function Sent({ alert, wish, change }) {
       <h2 class="alert-pathway">${t(`pathway.${alert.pathway}`)}</h2></div>
     <p class="sent-who">${aboutAge(alert.sex, alert.age_years, alert.age_is_estimate ?? true)}</p>
     <p class="sent-way"><${Way} of=${alert} /></p>
-    ${wish && html`<p class="sent-who">${t("strip.wants", { text: wish })}</p>`}
+    ${wish && html`<p class="sent-who sent-wish" title=${wish}>${t("strip.wants", { text: wish })}</p>`}
     <p class="muted">${t("alert.sent_at", { time: timeOfDay(alert.at_ms) })}</p>
     <button class="again" onClick=${change}>${t("alert.change")}</button></article>
     <${Steps} alert=${alert} /></div>`;

@@ -1,10 +1,12 @@
 /** The call: where to, what for, to which hospital; the run's beginning and end; the time stamps. */
 import { html, useState } from "/static/shared/view.js";
-import { countdown, durationInWords, now, timeOfDay } from "/static/shared/clock.js";
+import { durationInWords, now, timeOfDay } from "/static/shared/clock.js";
 import { t } from "/static/shared/i18n.js";
 import { Severity } from "/static/shared/severity.js";
 import { band } from "/static/shared/value_tile.js";
+import { TimeToGo } from "./navigate.js";
 import { Stamps } from "./stamps.js";
+import { silentSince } from "./strip.js";
 import { CaseTimeline } from "./timeline.js";
 import { aboutAge } from "./words.js";
 
@@ -32,7 +34,8 @@ export function CallView({ state }) {
 function NoCase({ state }) {
   const link = state.link.value;
   return html`<div class="empty"><h2>${t("call.none")}</h2>
-    <p class="muted">${t(link?.connected ? "call.none_ready" : "call.none_lost")}</p></div>`;
+    <p class="muted">${t(!link?.connected ? "call.none_lost"
+      : silentSince(link) === null ? "call.none_ready" : "call.none_silent")}</p></div>`;
 }
 
 /** @param {{open: Case, state: TabletState}} props */
@@ -51,7 +54,7 @@ function CaseCard({ open, state }) {
         ${open.hospital?.previous && html` <span class="muted small">
           ${t("call.changed", { why: open.hospital.reason ?? "–" })}</span>`}</dd></div>
       ${state.arrival.value && html`<div><dt>${t("call.eta")}</dt>
-        <dd class="number">${countdown(state.arrival.value.at_ms - now.value)}</dd></div>`}
+        <dd><${TimeToGo} state=${state} arrival=${state.arrival.value} /></dd></div>`}
     </dl></article>`;
 }
 

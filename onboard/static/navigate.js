@@ -60,6 +60,18 @@ function placeOf(state) {
   return state.unit.value?.places.find((one) => one.hospital === hospital);
 }
 
+/**
+ * The time to go, and how old the position is that it rests on: hollow once that is too old.
+ * @param {{state: TabletState, arrival: import("./state.js").Arrival}} props
+ */
+export function TimeToGo({ state, arrival }) {
+  const ageMs = now.value - arrival.position_ms;
+  const limitS = state.unit.value?.stale_s.arrival;
+  const stale = limitS !== undefined && ageMs > limitS * 1000;
+  return html`<span class="number time-to-go ${stale ? "hollow" : ""}">${countdown(arrival.at_ms - now.value)}</span>
+    <span class="small rests-on ${stale ? "" : "muted"}">${t("navigate.rests_on", { age: ageInWords(ageMs) })}</span>`;
+}
+
 /** @param {{state: TabletState}} props */
 function Where({ state }) {
   const open = state.case.value;
@@ -68,9 +80,8 @@ function Where({ state }) {
   return html`
     <section class="card"><h2>${t("navigate.to")}</h2>
       <p class="destination">${open?.hospital?.name ?? t("call.not_chosen")}</p>
-      ${arrival ? html`<p class="eta number">${countdown(arrival.at_ms - now.value)}</p>
-          <p>${t("navigate.at", { time: timeOfDay(arrival.at_ms), km: (arrival.distance_m / 1000).toFixed(1) })}</p>
-          <p class="muted small">${t("navigate.rests_on", { age: ageInWords(now.value - arrival.position_ms) })}</p>`
+      ${arrival ? html`<p class="eta"><${TimeToGo} state=${state} arrival=${arrival} /></p>
+          <p>${t("navigate.at", { time: timeOfDay(arrival.at_ms), km: (arrival.distance_m / 1000).toFixed(1) })}</p>`
         : html`<p class="muted">${t("navigate.no_eta")}</p>`}</section>
     <section class="card"><h2>${t("navigate.scene")}</h2>
       <p class="destination" title=${open?.address}>${open?.address ?? "–"}</p></section>

@@ -80,8 +80,8 @@ function NoteCard({ state }) {
       placeholder=${t("note.hint")} onInput=${(/** @type {any} */ event) => setText(event.target.value)}></textarea>
     <div class="note-row"><span class="number">${back
       ? t("note.at", { time: timeOfDay(now.value - back * MINUTE_MS) }) : t("note.now")}</span>
-      <button disabled=${!can} onClick=${() => setBack(back + 1)}>−1 min</button>
-      <button disabled=${!can} onClick=${() => setBack(back + 5)}>−5 min</button>
+      <button disabled=${!can} onClick=${() => setBack(back + 1)}>−${t("duration.minutes", { count: 1 })}</button>
+      <button disabled=${!can} onClick=${() => setBack(back + 5)}>−${t("duration.minutes", { count: 5 })}</button>
       ${back > 0 && html`<button onClick=${() => setBack(0)}>${t("note.reset")}</button>`}
       <button class="main grow" disabled=${!can || !text.trim()} onClick=${save}>${t("note.save")}</button>
     </div></section>`;

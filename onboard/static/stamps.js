@@ -54,6 +54,6 @@ function Correction({ state, stage, stamp, done }) {
   };
   return html`<div class="correction" role="group" aria-label=${t("stamp.correct")}>
     ${STEPS.map((minutes) => html`<button key=${minutes} onClick=${() => setAtMs(Math.min(atMs + minutes * MINUTE_MS, now.peek()))}>
-      ${minutes > 0 ? "+" : "−"}${Math.abs(minutes)} min</button>`)}
+      ${minutes > 0 ? "+" : "−"}${t("duration.minutes", { count: Math.abs(minutes) })}</button>`)}
     <button class="main" onClick=${save}>${t("stamp.set", { time: timeOfDay(atMs) })}</button></div>`;
 }

@@ -15,6 +15,9 @@ const SIGNS = {
   off: "M0.5 2 2 0.5 5 3.5 8 0.5 9.5 2 6.5 5 9.5 8 8 9.5 5 6.5 2 9.5 0.5 8 3.5 5Z",
 };
 
+/** The agent asks dispatch for its time every 10 s (onboard/link.py): two answers in a row did not come. */
+const HUB_SILENT_MS = 25_000;
+
 /** @param {{state: TabletState}} props */
 export function Strip({ state }) {
   const unit = state.unit.value;
@@ -29,15 +32,27 @@ export function Strip({ state }) {
   </header>`;
 }
 
+/**
+ * Connected is not heard: the broker may live while dispatch does not.
+ * @param {Link} link @returns {number | null} since when dispatch does not answer, ms; null while it does
+ */
+export function silentSince({ connected, answered_ms: answered, since_ms: since }) {
+  const heard = Math.max(answered ?? 0, since);
+  return connected && now.value - heard > HUB_SILENT_MS ? heard : null;
+}
+
 /** @param {{link: Link | null}} props */
 function LinkWords({ link }) {
   if (!link) return html`<div class="strip-part"></div>`;
-  const head = link.connected
-    ? t(link.uplink ? "strip.connected_by" : "strip.connected",
-        { uplink: link.uplink, lasting: durationInWords(now.value - link.since_ms) })
-    : t("strip.not_connected", { time: timeOfDay(link.since_ms) });
-  return html`<div class="strip-part live ${link.connected ? "" : "lost"}" role="status">
-    <svg viewBox="0 0 10 10" aria-hidden="true"><path d=${SIGNS[link.connected ? "ok" : "off"]} /></svg>
+  const silent = silentSince(link);
+  const lost = !link.connected || silent !== null;
+  const head = silent !== null ? t("strip.hub_silent", { time: timeOfDay(silent) })
+    : link.connected
+      ? t(link.uplink ? "strip.connected_by" : "strip.connected",
+          { uplink: link.uplink, lasting: durationInWords(now.value - link.since_ms) })
+      : t("strip.not_connected", { time: timeOfDay(link.since_ms) });
+  return html`<div class="strip-part live ${lost ? "lost" : ""}" role="status">
+    <svg viewBox="0 0 10 10" aria-hidden="true"><path d=${SIGNS[lost ? "off" : "ok"]} /></svg>
     <div><strong>${link.refused ? t("strip.refused") : head}</strong>
       <div class="small">${link.refused ?? waiting(link)}</div></div></div>`;
 }
@@ -47,7 +62,7 @@ function waiting(link) {
   if (!link.waiting || link.oldest_ms === null) return t("strip.nothing_waits");
   const age = durationInWords(now.value - link.oldest_ms);
   const words = t("strip.waiting", { count: link.waiting, age });
-  return link.connected ? words : `${words} ${t("strip.kept")}`;
+  return link.connected && silentSince(link) === null ? words : `${words} ${t("strip.kept")}`;
 }
 
 /** Who receives, what they have seen, what they want. @param {{state: TabletState}} props */

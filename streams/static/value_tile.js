@@ -51,7 +51,7 @@ export function ValueTile(props) {
       data-band=${band ? t("origin.synthetic") : undefined}>
     <div class="tile-label">${alarm && html`<${Shape} level=${level} />`}${label}
       ${unit && html`<span class="tile-unit">${unit}</span>`}</div>
-    <div class="tile-figure"><span class="tile-number number">${figure(props, state)}</span>
+    <div class="tile-figure"><span class="tile-number number ${String(props.value).length > 5 ? "long" : ""}">${figure(props, state)}</span>
       ${state === "fresh" && html`<${TrendArrow} history=${history} step=${props.trendStep} />`}</div>
     ${showCurve && html`<${Sparkline} history=${history} label=${label} />`}
     <div class="tile-note">${note(props, state, reason)}</div>

@@ -220,6 +220,94 @@ async def test_tablet_lost_link_is_said_and_taps_still_count(
     await until(page, has_text(".stamp.stamped .delivery", "delivered"), 20)
 
 
+SHOW_OLD_LINK = """async (ageS) => {
+  const { html, render } = await import('/static/shared/view.js');
+  const { Strip } = await import('/static/page/strip.js');
+  const { CallView } = await import('/static/page/call.js');
+  const { now } = await import('/static/shared/clock.js');
+  const link = { connected: true, since_ms: now.value - 600_000, refused: null, uplink: '',
+    answered_ms: now.value - ageS * 1000, waiting: 2, waiting_urgent: 0,
+    oldest_ms: now.value - 20_000 };
+  const state = { unit: { value: null }, run: { value: { state: 'idle' } }, case: { value: null },
+    link: { value: link } };
+  const box = document.body.appendChild(document.createElement('div'));
+  box.id = 'tried';
+  render(html`<${Strip} state=${state} /><${CallView} state=${state} />`, box);
+}"""
+"""The page's own strip and empty call, drawn with a link on which dispatch answered long ago."""
+
+
+@pytest.mark.parametrize(("age_s", "silent"), [(15, False), (40, True)])
+async def test_tablet_says_when_dispatch_does_not_answer_though_the_link_stands(
+    started: Started, open_page: Any, until: Any, age_s: float, silent: bool
+) -> None:
+    page = await open_tablet(open_page, started)
+    await until(page, has_text(".empty", "No call"))
+    await page.evaluate(SHOW_OLD_LINK, age_s)
+    strip = await page.inner_text("#tried .strip")
+    assert ("Dispatch does not answer since" in strip) is silent
+    assert ("Connected for 10 min" in strip) is not silent
+    assert ("Nothing is lost" in strip) is silent
+    assert ("Connected and ready" in await page.inner_text("#tried .empty")) is not silent
+
+
+async def test_tablet_old_time_of_arrival_is_hollow_and_says_how_old(
+    started: Started, open_page: Any, until: Any
+) -> None:
+    page = await open_tablet(open_page, started)
+    case = await begin_run(page, started, until)
+    for age_s, hollow in ((90, True), (1, False)):
+        now_ns = started.hub.now_ns()
+        arrival = Arrival(
+            at_ns=now_ns + 380 * 10**9, position_ns=now_ns - age_s * 10**9,
+            distance_m=4210, method="test",
+        )  # fmt: skip
+        await started.hub.stream("arrival", arrival, case)
+        selector = ".time-to-go.hollow" if hollow else ".time-to-go:not(.hollow)"
+        for view in ("call", "navigate"):
+            await page.evaluate(f"location.hash = '#/{view}'")
+            await until(page, f"!!document.querySelector('main.{view} {selector}')")
+            words = await page.inner_text(".rests-on")
+            assert ("from a position 1 min old" in words) is hollow
+
+
+BROKEN_WORDS = """[...document.querySelectorAll('.pathways button')].filter((one) => {
+  const range = document.createRange();
+  range.selectNodeContents(one);
+  const lines = new Set([...range.getClientRects()].map((box) => Math.round(box.top)));
+  return lines.size > one.innerText.split(' ').length;
+}).map((one) => one.innerText)"""
+"""Pathways whose words stand on more lines than there are words."""
+
+
+async def test_tablet_upright_keeps_words_whole_and_the_hospitals_long_wish_in_its_card(
+    started: Started, open_page: Any, until: Any, screenshot: Any
+) -> None:
+    page = await open_tablet(open_page, started, width=800, height=1280)
+    case = await begin_run(page, started, until)
+    await page.evaluate("location.hash = '#/alert'")
+    await until(page, "!!document.querySelector('.alert-taps')")
+    assert await page.evaluate(BROKEN_WORDS) == []
+    for selector in ("button:has-text('STEMI')", "[aria-label='Male, about 60']", ".send"):
+        await page.click(selector)
+    await until(page, "!!document.querySelector('.sent')")
+    text = "bringtheoldrecords" * 40
+    note = CaseNote(text=text, at_ns=started.hub.now_ns())
+    started.hub.tell(case, "case_note", note, source="first-hospital")
+    await until(page, "!!document.querySelector('.sent-wish')")
+    await screenshot(page, "tablet-upright-long-wish")
+    spill = "(e) => [e.scrollWidth - e.clientWidth, e.offsetHeight]"
+    wide, high = await page.locator(".sent .card").evaluate(spill)
+    assert wide <= 0
+    assert high < 700
+    for selector in (".steps li >> nth=2", ".again", ".strip-part.receiver", ".strip-unit h1"):
+        box = await page.locator(selector).bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 800
+        assert box["y"] + box["height"] <= 1280
+
+
 async def test_tablet_both_languages_have_every_text(started: Started, open_page: Any) -> None:
     folder = Path(__file__).parents[2] / "onboard" / "static" / "messages"
     english, chinese = (
@@ -231,7 +319,7 @@ async def test_tablet_both_languages_have_every_text(started: Started, open_page
     assert "任务" in await page.inner_text(".bar")
 
 
-@pytest.mark.parametrize(("width", "height"), [(1280, 800), (1920, 1080)])
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (1920, 1080), (800, 1280)])
 async def test_tablet_views_fit_the_screen_and_have_no_serious_fault(
     *,
     started: Started,
@@ -256,9 +344,9 @@ async def test_tablet_views_fit_the_screen_and_have_no_serious_fault(
             await until(page, "!!document.querySelector('.map-pin')")
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), view
         small = await page.evaluate(
-            "[...document.querySelectorAll('main button')].filter((one) =>"
-            " !one.closest('.ecg-controls') && one.getBoundingClientRect().height < 48)"
-            ".map((one) => one.textContent)"
+            "[...document.querySelectorAll('button, .bar a, .leaflet-bar a, textarea')]"
+            ".filter((one) => { const box = one.getBoundingClientRect();"
+            " return box.height < 48 || box.width < 48; }).map((one) => one.textContent)"
         )
         assert small == [], view
         assert await axe_faults(page) == [], view
