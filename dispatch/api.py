@@ -116,7 +116,7 @@ class Api:
 
     async def _find(self, request: web.Request) -> Case:
         name = request.match_info["case"]
-        case = self._record.book.get(name)
+        case = await self._record.case(name)
         if case is None:
             raise UnknownError("case", name)
         await self._note_read(request, case.id)

@@ -3,19 +3,22 @@
 Whatever is shown or decided rests on what is stored: a fact changes a view only after its
 commit, and at start the views are built from the journal alone. One writer at a time, so the
 order of the views is the order of the journal, and an action is decided on what stands.
+
+A year of cases is not read for that: only those that are open, the last closed ones, and of
+each unit its last positions. An older case is read when somebody asks for it or it gets a fact.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
 import structlog
 
-from dispatch.case_actions import Action, check_id, decide
-from dispatch.cases import CaseBook
+from dispatch.case_actions import Action, OpenCase, check_id, decide
+from dispatch.cases import CLOSED_KEPT, UNREAD, Case, CaseBook
 from dispatch.errors import ConflictError
 from dispatch.repeats import is_repeat
 from dispatch.units import Fleet
@@ -26,14 +29,22 @@ from streams.delivery import Examined
 from streams.errors import StorageError
 from streams.health import DUPLICATES, REFUSED, STORED
 from streams.identity import new_id
+from streams.inbox import Line
 from streams.journal import Journal
 from streams.messages import Lane
 from streams.outbox import Draft, Outbox
 from streams.source_clocks import SourceClocks
-from streams.topics import find
+from streams.topics import TOPICS, find
 
 PAGE = 1000
 """Facts read from the journal at once."""
+
+READ = frozenset(kind for kind, topic in TOPICS.items() if topic.is_fact) - UNREAD
+"""Kinds that a case's view is built from: all but the thousands that do not change it."""
+
+TRACKS_READ = 20
+STATES_READ = 100
+"""Of each unit, at start: its last tracks, and the last that its sensors said."""
 
 Follower = Callable[[Stored], None]
 """Is given each stored fact once, in the order of the journal."""
@@ -70,22 +81,42 @@ class CaseRecord:
         self.retimed: Callable[[str], None] = lambda _case: None
         self._again: set[str] = set()
         self._numbers: dict[Lane, int] = {}
-        self._made: dict[str, int] = {}  # positions of the hub's own facts, by id
 
     def follow(self, follower: Follower) -> None:
         """Have each fact given to ``follower`` after it is stored; from ``restore`` on."""
         self._followers.append(follower)
 
     async def restore(self) -> int:
-        """Build the views from the journal; return how many facts it has.
+        """Build the views from the journal; return how many facts were read for that.
 
         Raises:
             StorageError: The journal cannot be read.
         """
-        before = self.position
         async with self._lock:
-            await self._catch_up()
-        return self.position - before
+            self.position = await self._journal.last_position()
+            cases = set(await self._journal.begun_cases("case_opened", "case_closed"))
+            cases.update(await self._journal.last_cases("case_closed", CLOSED_KEPT))
+            count = 0
+            for case in sorted(cases):  # by their opening
+                count += await self._read(case, recent=True)
+            for unit in self.fleet.units:
+                tracks = await self._journal.newest("track", unit, TRACKS_READ)
+                states = await self._journal.newest("sensor_state", unit, STATES_READ)
+                for fact in [*tracks, *states]:
+                    _show(self.fleet.take, self.clocks.place(fact))
+                count += len(tracks) + len(states)
+            await self._read_again()
+        return count
+
+    async def case(self, name: str) -> Case | None:
+        """Return a case, also one of long ago; None when the journal has none of that name.
+
+        Raises:
+            StorageError: The journal cannot be read.
+        """
+        async with self._lock:
+            await self._know(name)
+            return self.book.get(name)
 
     async def take(
         self, items: Sequence[Examined | Refused]
@@ -100,6 +131,10 @@ class CaseRecord:
             StorageError: Not stored; the sources will send again.
         """
         async with self._lock:
+            await self._catch_up_if_behind()
+            for item in items:
+                if isinstance(item, Examined):
+                    await self._know(item.envelope.case)
             checked = [self._judge(one) if isinstance(one, Examined) else one for one in items]
             for one in checked:
                 if isinstance(one, Refused):
@@ -118,15 +153,17 @@ class CaseRecord:
         """
         check_id(action)
         async with self._lock:
-            if action.id is not None and action.id in self._made:
-                return await self._repeated(action, self._made[action.id])
+            await self._catch_up_if_behind()
+            if action.id is not None and (made := await self._journal.find(action.id)):
+                return self._repeated(action, made)
+            if not isinstance(action, OpenCase):
+                await self._know(action.case)
             now_ns = self._clock.wall_ns()
             decision = decide(action, self.book, self.fleet, now_ns, new_id())
             items = [self._arrived(draft) for draft in decision.drafts[:-1]]
             items.append(self._arrived(decision.drafts[-1], action.id))
             stored = await self._store(items)
-            if stored[-1] is None:
-                raise ConflictError("the id was used for another fact", kind="id")
+            assert stored[-1] is not None, "an id was looked up and is there all the same"
         return decision.answer()
 
     def _judge(self, item: Examined) -> Arrived | Refused:
@@ -151,17 +188,22 @@ class CaseRecord:
     def _arrived(self, draft: Draft, fact_id: str | None = None) -> Arrived:
         """Return one of the hub's own facts, numbered without a gap in its lane."""
         lane = find(draft.kind).lane
-        self._numbers[lane] = self._numbers.get(lane, 0) + 1
-        envelope = self._outbox.envelope(draft, lane, self._numbers[lane])
+        line = Line(self._outbox.source, self._outbox.epoch, lane)
+        if lane not in self._numbers:
+            ahead = self._journal.inbox.ahead(line)
+            self._numbers[lane] = ahead[-1][1] if ahead else self._journal.inbox.stored(line)
+        number = self._numbers[lane] = self._numbers[lane] + 1
+        envelope = self._outbox.envelope(draft, lane, number)
         if fact_id is not None:
             envelope = msgspec.structs.replace(envelope, id=fact_id)
-        return Arrived(encode(envelope), self._clock.wall_ns(), envelope.source_ns)
+        wall_ns = self._clock.wall_ns()
+        return Arrived(encode(envelope), wall_ns, envelope.source_ns, line, number)
 
-    async def _repeated(self, action: Action, position: int) -> dict[str, Any]:
+    def _repeated(self, action: Action, fact: Stored) -> dict[str, Any]:
         """Answer an action whose id was used, by what the journal has under that id."""
-        (fact,) = await self._journal.facts(after=position - 1, limit=1)
         made = fact.envelope
-        if not is_repeat(action, made, any_body(made)):
+        own = made.source == self._outbox.source
+        if not own or not is_repeat(action, made, any_body(made)):
             raise ConflictError(
                 f"the id {made.id} was used for another action ({made.kind}): nothing was done; "
                 f"a new action needs a new id",
@@ -170,55 +212,104 @@ class CaseRecord:
         return {"ok": True, "case": made.case, "made": [made.kind], "repeated": True}
 
     async def _store(self, items: Sequence[Arrived | Refused]) -> list[Stored | None]:
-        if not self.works:
-            await self._catch_up()
         try:
             stored = await self._journal.append_all(items)
-        except StorageError:
-            self.works = False  # part of it may be stored: read that before anything else
+            for fact in stored:
+                if fact is not None:
+                    STORED.labels(fact.envelope.kind).inc()
+                    await self._apply(fact)
+            await self._read_again()
+        except BaseException:
+            # The disk refused, or who asked was cancelled: part of it may be stored, and what is
+            # stored is read before anything else is decided.
+            self.works = False
             raise
-        for fact in stored:
-            if fact is not None:
-                STORED.labels(fact.envelope.kind).inc()
-                self._apply(fact)
-        await self._read_again()
         return stored
 
-    async def _catch_up(self) -> None:
+    async def _catch_up_if_behind(self) -> None:
+        """Read what is stored and not yet in the views, after a commit with an unknown end."""
+        if self.works:
+            return
+        await self._journal.settle()
+        self._numbers.clear()
         while facts := await self._journal.facts(after=self.position, limit=PAGE):
             for fact in facts:
-                self._apply(fact)
+                await self._apply(fact)
         await self._read_again()
         self.works = True
+
+    async def _know(self, case: str | None) -> None:
+        """Have a case in the book, if the journal has it."""
+        if case is not None and self.book.get(case) is None:
+            await self._read(case, recent=False)
+            await self._read_again()
+
+    async def _read(self, case: str, *, recent: bool) -> int:
+        """Read one case into the book, as the journal has it up to here; return how many facts."""
+        last = await self._journal.last_number(case, self.position)
+        if not last:
+            return 0
+        facts = await self._facts_of(case)
+        for fact in facts:
+            self._again |= self.clocks.take(fact)[1] - {case}
+        await self._learn_clocks(facts)
+        begun = self.book.begin(case, recent=recent)
+        for fact in facts:
+            _show(self.book.take, self.clocks.place(fact))
+        begun.facts = last
+        return len(facts)
+
+    async def _facts_of(self, case: str) -> list[Stored]:
+        return await self._journal.facts(case=case, kinds=READ, until=self.position, limit=None)
+
+    async def _learn_clocks(self, facts: Iterable[Stored]) -> None:
+        """Look beyond a case for the first moment at which its sources knew the hub's time."""
+        unplaced: dict[str, int] = {}
+        for fact in facts:
+            envelope = fact.envelope
+            if envelope.offset_ns is None and envelope.boot and not self.clocks.made_ns(envelope):
+                unplaced[envelope.source] = fact.position
+        for source, position in unplaced.items():
+            for fact in await self._journal.facts(
+                source=source, kinds=READ, after=position, until=self.position, limit=PAGE
+            ):
+                self._again |= self.clocks.take(fact)[1]
 
     async def _read_again(self) -> None:
         """Fold cases anew of which the time of some facts has become known."""
         while self._again:
-            case, after = min(self._again), 0
-            found: list[Stored] = []
-            try:
-                while facts := await self._journal.facts(case=case, after=after, limit=PAGE):
-                    found += map(self.clocks.place, facts)
-                    after = facts[-1].position
-            except StorageError as error:  # what was stored is stored; the next fact tries again
-                log.error("case not read again", case=case, error=str(error))  # noqa: TRY400
-                return
+            case = min(self._again)
+            if self.book.get(case) is not None:
+                try:
+                    facts = await self._facts_of(case)
+                except (
+                    StorageError
+                ) as error:  # what was stored is stored; the next fact tries again
+                    log.error("case not read again", case=case, error=str(error))  # noqa: TRY400
+                    return
+                self.book.read_again(case, map(self.clocks.place, facts))
+                self.retimed(case)
+                log.info("times became known", case=case, facts=len(facts))
             self._again.discard(case)
-            self.book.read_again(case, found)
-            self.retimed(case)
-            log.info("times became known", case=case, facts=len(found))
 
-    def _apply(self, fact: Stored) -> None:
-        envelope = fact.envelope
-        self.position = fact.position
-        if envelope.source == self._outbox.source:
-            self._made[envelope.id] = fact.position
-            if envelope.epoch == self._outbox.epoch:
-                last = self._numbers.get(envelope.lane, 0)
-                self._numbers[envelope.lane] = max(last, envelope.sequence)
+    async def _apply(self, fact: Stored) -> None:
+        """Give a stored fact to the views, and the case with it if it was not in memory."""
+        case = fact.envelope.case
+        if case is not None and (fact.case_sequence or 0) > 1 and self.book.get(case) is None:
+            await self._read(case, recent=False)  # up to the position before
         placed, again = self.clocks.take(fact)
         self._again |= again
-        self.book.take(placed)
-        self.fleet.take(placed)
+        self.position = fact.position
+        for view in (self.book.take, self.fleet.take):
+            _show(view, placed)
         for follower in self._followers:
-            follower(fact)
+            _show(follower, fact)
+
+
+def _show(view: Callable[[Stored], object], fact: Stored) -> None:
+    """Give a fact to a view; a fault in one keeps no other from it, and no fact from coming."""
+    try:
+        view(fact)
+    except Exception:
+        REFUSED.labels("hub", "fault").inc()
+        log.exception("fact not shown", kind=fact.envelope.kind, id=fact.envelope.id)

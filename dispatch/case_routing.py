@@ -8,6 +8,7 @@ crashed routes on exactly where it was.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from streams.chain import Stored
@@ -25,6 +26,10 @@ from streams.topics import Scope, find
 
 DECIDING = frozenset({"unit_assigned", "unit_released", "hospital_chosen", "hospital_stood_down"})
 """Kinds that change who gets what; the bodies of all others stay closed."""
+
+
+ROUTES_KEPT = 5000
+"""Cases whose route stays in memory, those that last got a fact; others are learned anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,27 +55,63 @@ class _Route:
     hospital: str | None = None
     sent: dict[str, int] = field(default_factory=dict)
 
+    def parties(self) -> list[str]:
+        """Return who gets the case's facts now."""
+        found = []
+        if self.hospital is not None:
+            found.append(destination("hospital", self.hospital))
+        if self.unit is not None:
+            found.append(destination("unit", self.unit))
+        return found
+
 
 class Router:
-    """Follows the journal and says what goes where. ``take`` each fact once, in order."""
+    """Follows the journal and says what goes where. ``take`` each fact once, in order.
+
+    A case of which there were facts before must be known (``knows``) or be learned first.
+    """
 
     def __init__(self) -> None:
         self._routes: dict[str, _Route] = {}
+
+    def knows(self, case: str) -> bool:
+        """Whether the case's route is in memory."""
+        return case in self._routes
+
+    def cases(self) -> list[str]:
+        """Return the cases whose route is in memory."""
+        return list(self._routes)
+
+    def learn(self, case: str, deciding: Iterable[Stored], last: int) -> None:
+        """Set a case's route to where it is after its facts up to number ``last`` were taken.
+
+        What was sent in between follows from the facts that decide alone, for a case's numbers
+        have no gap.
+
+        Args:
+            case: The case.
+            deciding: Its facts of ``DECIDING`` kinds, in order.
+            last: The number of its last fact that was taken.
+        """
+        route = _Route()
+        for fact in deciding:
+            number = fact.case_sequence or 0
+            route.sent.update(dict.fromkeys(route.parties(), number - 1))
+            leaving = self._decide(route, fact.envelope)
+            route.sent.update(dict.fromkeys([*leaving, *route.parties()], number))
+        route.sent.update(dict.fromkeys(route.parties(), last))
+        self._keep(case, route)
 
     def take(self, fact: Stored) -> list[Forward]:
         """Return the orders that follow from one fact; none for facts without a case."""
         envelope, number = fact.envelope, fact.case_sequence
         if envelope.case is None or number is None:
             return []
-        route = self._routes.setdefault(envelope.case, _Route())
+        route = self._routes.get(envelope.case) or _Route()
+        self._keep(envelope.case, route)
         leaving = self._decide(route, envelope) if envelope.kind in DECIDING else []
-        parties = [*leaving]
-        if route.hospital is not None:
-            parties.append(destination("hospital", route.hospital))
-        if route.unit is not None:
-            parties.append(destination("unit", route.unit))
         orders = []
-        for party in dict.fromkeys(parties):
+        for party in dict.fromkeys([*leaving, *route.parties()]):
             after = route.sent.get(party, 0)
             # A party that missed facts while it had no part in the case gets them now.
             orders.append(Forward(party, envelope.case, after, number))
@@ -81,6 +122,12 @@ class Router:
         """Return up to which case_sequence facts of a case were sent on; 0 for none."""
         route = self._routes.get(case)
         return route.sent.get(destination, 0) if route else 0
+
+    def _keep(self, case: str, route: _Route) -> None:
+        self._routes.pop(case, None)
+        self._routes[case] = route  # the newest stands last
+        while len(self._routes) > ROUTES_KEPT:
+            del self._routes[next(iter(self._routes))]
 
     @staticmethod
     def _decide(route: _Route, envelope: Envelope) -> list[str]:

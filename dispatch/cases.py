@@ -3,6 +3,9 @@
 The same facts in the same order always give the same cases, so after a crash the hub's view is
 exactly its journal's. Facts of one case may come in any order of making (lanes overtake each
 other, corrections come late); what is *current* is decided by the source's time, not by arrival.
+
+In memory are the open cases, the last closed ones, and a few older ones that somebody looked at
+or that got a late fact; the journal has all (``dispatch.case_record``).
 """
 
 from __future__ import annotations
@@ -40,8 +43,11 @@ from streams.messages import (
 )
 from streams.source_clocks import Order, order_of
 
-CLOSED_IN_FULL = 200
-"""Closed cases whose timeline stays in memory; of older ones the journal is read again."""
+CLOSED_KEPT = 200
+"""Closed cases that stay in memory; older ones are read from the journal when they are wanted."""
+
+OLD_KEPT = 50
+"""Of these, how many stay that were wanted last."""
 
 UNREAD = frozenset({"ecg_record", "track"})
 """Kinds that change nothing in the view; their bodies are not even decoded."""
@@ -140,15 +146,32 @@ class CaseBook:
 
     def __init__(self) -> None:
         self._cases: dict[str, Case] = {}
-        self._of_unit: dict[str, str] = {}
+        self._old: dict[str, Case] = {}
+        self._of_unit: dict[str, tuple[int, str]] = {}
         self._closed: deque[str] = deque()
+
+    def begin(self, case: str, *, recent: bool) -> Case:
+        """Make room for a case whose facts are read from the journal; ``take`` follows.
+
+        Args:
+            case: The case.
+            recent: Whether it is open or among the last closed ones; else it is an old one.
+        """
+        begun = Case(case)
+        if recent:
+            self._cases[case] = begun
+        else:
+            self._old[case] = begun
+            while len(self._old) > OLD_KEPT:
+                del self._old[next(iter(self._old))]
+        return begun
 
     def take(self, fact: Stored) -> Case | None:
         """Fold one fact in, its time placed; return its case, or None for facts without one."""
         envelope = fact.envelope
         if envelope.case is None or fact.case_sequence is None:
             return None
-        case = self._cases.setdefault(envelope.case, Case(envelope.case))
+        case = self.get(envelope.case) or self.begin(envelope.case, recent=True)
         case.facts = fact.case_sequence
         case.synthetic |= envelope.origin == "synthetic"
         case.replayed |= envelope.origin == "replay"
@@ -156,10 +179,9 @@ class CaseBook:
         if envelope.kind in UNREAD:
             return case
         body = any_body(envelope)
-        if case.closed_ns is None or case.entries:
-            entry = entry_of(fact, body)
-            if entry is not None:
-                case.entries.append(entry)
+        entry = entry_of(fact, body)
+        if entry is not None:
+            case.entries.append(entry)
         self._fold(case, fact, body)
         return case
 
@@ -168,20 +190,21 @@ class CaseBook:
 
         Args:
             case: A case that is known.
-            facts: All its facts in the order of the journal, their times placed.
+            facts: Its facts that change a view, in the order of the journal, their times placed.
         """
-        known = self._cases.get(case)
-        if known is None or not (known.is_open or known.entries):
+        known = self.get(case)
+        if known is None:
             return  # closed long ago: it is read from the journal when it is wanted
-        of_unit, closed = dict(self._of_unit), self._closed.copy()
-        self._cases[case] = Case(case)
+        begun = self.begin(case, recent=case in self._cases)
         for fact in facts:
             self.take(fact)
-        self._of_unit, self._closed = of_unit, closed
+        begun.facts = known.facts
 
     def get(self, case: str | None) -> Case | None:
-        """Return a case, or None."""
-        return self._cases.get(case) if case is not None else None
+        """Return a case, or None if it is not in memory."""
+        if case is None:
+            return None
+        return self._cases.get(case) or self._old.get(case)
 
     def open(self) -> list[Case]:
         """Return the open cases, oldest first."""
@@ -189,11 +212,11 @@ class CaseBook:
 
     def recent(self) -> list[Case]:
         """Return the open cases and the last closed ones, oldest first."""
-        return [case for case in self._cases.values() if case.is_open or case.entries]
+        return list(self._cases.values())
 
     def of_unit(self, unit: str) -> Case | None:
         """Return the case that binds a unit now: assigned, open, and the run not ended."""
-        case = self.get(self._of_unit.get(unit))
+        case = self.get(self._of_unit.get(unit, (0, None))[1])
         return case if case is not None and case.has_crew_under_way and case.unit == unit else None
 
     def hospital_of_unit(self, unit: str) -> str | None:
@@ -218,7 +241,8 @@ class CaseBook:
                 case.hospital, case.hospital_name = None, ""
             case CaseClosed():
                 case.closed_ns, case.outcome = fact.corrected_ns, body.outcome
-                self._keep_last_closed(case.id)
+                if case.id in self._cases:
+                    self._keep_last_closed(case.id)
             case Acknowledged():
                 seen = Seen(body.hospital, body.role, fact.corrected_ns, fact.case_sequence or 0)
                 case.seen.append(seen)
@@ -229,14 +253,16 @@ class CaseBook:
         case.unit, case.unit_sequence = body.unit, fact.case_sequence or 0
         case.units.add(body.unit)
         case.run_started = case.run_ended_ns = None
-        self._of_unit[body.unit] = case.id
+        # Cases are read one after the other: the last assignment is that of the journal's order.
+        if self._of_unit.get(body.unit, (0, ""))[0] < fact.position:
+            self._of_unit[body.unit] = (fact.position, case.id)
 
     def _keep_last_closed(self, closed: str) -> None:
+        if closed in self._closed:
+            return
         self._closed.append(closed)
-        while len(self._closed) > CLOSED_IN_FULL:
-            old = self._cases[self._closed.popleft()]
-            if not old.is_open:
-                old.entries, old.vitals = [], {}
+        while len(self._closed) > CLOSED_KEPT:
+            self._cases.pop(self._closed.popleft(), None)
 
 
 def _open(case: Case, fact: Stored, body: CaseOpened) -> None:

@@ -21,6 +21,7 @@ from dispatch.actions import ActionDesk
 from dispatch.arrival import Travel
 from dispatch.case_pages import Reached
 from dispatch.case_record import CaseRecord
+from dispatch.cases import Case
 from dispatch.suggestion import suggest_hospitals, suggest_units
 from dispatch.trouble import LOOK_S, TroubleWatch
 from streams.chain import Stored
@@ -145,14 +146,14 @@ class Console:
                 raise RequestError(f"a message of type {kind!r} is not understood")
 
     async def _watch(self, page: PageSocket, watcher: _Watcher, case: object) -> None:
-        found = self._record.book.get(case) if isinstance(case, str) else None
+        found = await self._record.case(case) if isinstance(case, str) else None
         if found is None:
             watcher.case = None
             return
         await self._note_read(watcher.seat, "console: case", found.id)
         watcher.case = found.id
-        page.send_state(self._detail(found.id))
-        page.send_state(self._suggestions(found.id))
+        page.send_state(self._detail(found))
+        page.send_state(self._suggestions(found))
 
     async def _act(self, page: PageSocket, watcher: _Watcher, message: dict[str, Any]) -> None:
         fields = {name: value for name, value in message.items() if name != "type"}
@@ -191,7 +192,8 @@ class Console:
         if suggest:
             self._send_units(self._record.fleet.units)
             for case in {w.case for w in self._pages.values() if w.case is not None}:
-                self._send(self._suggestions(case), watching=case)
+                if (found := self._record.book.get(case)) is not None:
+                    self._send(self._suggestions(found), watching=case)
 
     async def _watch_trouble(self) -> None:
         while True:
@@ -214,7 +216,7 @@ class Console:
             whole = case_pages.summary(found, self._reached)
             self._send(_encode({"type": "case", "now_ms": self._now_ms(), "case": whole}))
             if any(watcher.case == case for watcher in self._pages.values()):
-                self._send(self._detail(case), watching=case)
+                self._send(self._detail(found), watching=case)
 
     def _send_units(self, units: Iterable[str]) -> None:
         known = [self._unit(name) for name in units if name in self._record.fleet.units]
@@ -245,22 +247,18 @@ class Console:
         shown = case_pages.unit(unit, self._record.book, self._clock.wall_ns())
         return shown | {"streams": self._live.get(name, [])}
 
-    def _detail(self, case: str) -> str:
-        found = self._record.book.get(case)
-        assert found is not None
-        body = case_pages.detail(found, self._reached)
-        return _encode({"type": "detail", "now_ms": self._now_ms(), "case": case, **body})
+    def _detail(self, case: Case) -> str:
+        body = case_pages.detail(case, self._reached)
+        return _encode({"type": "detail", "now_ms": self._now_ms(), "case": case.id, **body})
 
-    def _suggestions(self, case: str) -> str:
-        found, record = self._record.book.get(case), self._record
-        assert found is not None
-        now_ns = self._clock.wall_ns()
-        units = suggest_units(found, record.fleet, record.book, self._travel, now_ns)
-        hospitals = suggest_hospitals(found, record.fleet, self._travel)
+    def _suggestions(self, case: Case) -> str:
+        record, now_ns = self._record, self._clock.wall_ns()
+        units = suggest_units(case, record.fleet, record.book, self._travel, now_ns)
+        hospitals = suggest_hospitals(case, record.fleet, self._travel)
         return _encode(
             {
                 "type": "suggestions",
-                "case": case,
+                "case": case.id,
                 "units": [case_pages.suggestion(one, record.fleet) for one in units],
                 "hospitals": [case_pages.suggestion(one, record.fleet) for one in hospitals],
             }

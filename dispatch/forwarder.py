@@ -8,13 +8,14 @@ destination until the other side says that it stored it. After a crash it goes o
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 import structlog
 
-from dispatch.case_routing import Forward, Router, draft_of, wants
+from dispatch.case_routing import DECIDING, Forward, Router, draft_of, wants
 from streams import topics
 from streams.chain import Stored
 from streams.clock import Clock
@@ -80,16 +81,13 @@ class Forwarder:
         self._router = Router()
         self._position = outbox.mark(MARK)
         self._fresh: deque[Stored] = deque()
-        self._has_gap = False
+        self._has_gap = True  # what was stored and not forwarded before this life
         self._wake = asyncio.Event()
         self._on_way: dict[str, dict[Lane, deque[tuple[int, str, int]]]] = {}
         self._missing: dict[tuple[str, str], set[int]] = defaultdict(set)
 
     def take(self, fact: Stored) -> None:
         """Take a stored fact, in the order of the journal; ``run`` forwards it."""
-        if fact.position <= self._position:
-            self._router.take(fact)  # was forwarded in an earlier life
-            return
         if len(self._fresh) >= KEPT:
             self._fresh.clear()
             self._has_gap = True
@@ -97,8 +95,15 @@ class Forwarder:
             self._fresh.append(fact)
         self._wake.set()
 
-    def restore(self) -> None:
-        """Read from the outbox what is still on its way."""
+    async def restore(self, cases: Iterable[str]) -> None:
+        """Read from the outbox what is still on its way, and from the journal who has what.
+
+        Args:
+            cases: Those of which ``reached`` will be asked; others are learned when they go on.
+
+        Raises:
+            StorageError: Outbox or journal cannot be read.
+        """
         for party in self._outbox.destinations():
             for lane in LANES:
                 after = 0
@@ -106,6 +111,8 @@ class Forwarder:
                     for entry in entries:
                         self._note_on_way(party, decode(entry.data))
                     after = entries[-1].sequence
+        for case in cases:
+            await self._learn(case, self._position)
 
     async def run(self, group: asyncio.TaskGroup) -> None:
         """Forward until cancelled; senders become tasks of ``group``."""
@@ -113,11 +120,15 @@ class Forwarder:
             self._start_sender(party, group)
         while True:
             self._wake.clear()
-            facts = await self._next()
-            if facts:
-                await self._forward(facts, group)
-            elif not self._has_gap and not self._fresh:
-                await self._wake.wait()
+            try:
+                facts = await self._next()
+                if facts:
+                    await self._forward(facts, group)
+                elif not self._has_gap and not self._fresh:
+                    await self._wake.wait()
+            except StorageError as error:
+                log.error("journal or outbox refuses", error=str(error))  # noqa: TRY400
+                await self._begin_again()
 
     def take_receipt(self, party: str, receipt: Receipt) -> None:
         """Take a receipt of a unit or hospital (``unit/<name>``, ``hospital/<name>``)."""
@@ -130,7 +141,7 @@ class Forwarder:
             line = self._on_way.get(party, {}).get(lane, deque())
             while line and line[0][0] <= stored:
                 _, case, number = line.popleft()
-                self._missing[party, case].discard(number)
+                self._note_arrived((party, case), number)
                 cases.add(case)
         self._show_depth(party)
         for case in cases:
@@ -168,12 +179,15 @@ class Forwarder:
     async def _forward(self, facts: list[Stored], group: asyncio.TaskGroup) -> None:
         drafts: list[tuple[str, Draft]] = []
         for fact in facts:
+            case = fact.envelope.case
+            if case is not None and not self._router.knows(case):
+                await self._learn(case, fact.position - 1)
             for order in self._router.take(fact):
                 found = await self._facts_of(order, fact)
                 party = order.destination
                 drafts += [(party, draft_of(one)) for one in found if wants(party, one.envelope)]
         position = facts[-1].position
-        made = await self._write(drafts, position)
+        made = self._outbox.add_all(drafts, mark=(MARK, position))
         self._position = position
         cases = set()
         for (party, _), envelope in zip(drafts, made, strict=True):
@@ -186,13 +200,24 @@ class Forwarder:
         for case in cases:
             self._changed(case or "")
 
-    async def _write(self, drafts: list[tuple[str, Draft]], position: int) -> list[Envelope]:
+    async def _learn(self, case: str, until: int) -> None:
+        """Learn a case's route as it was when the journal stood at position ``until``."""
+        last = await self._journal.last_number(case, until)
+        if last:
+            deciding = await self._journal.facts(case=case, kinds=DECIDING, until=until, limit=None)
+            self._router.learn(case, deciding, last)
+
+    async def _begin_again(self) -> None:
+        """Go back to where the outbox has the mark: the router is ahead of what was written."""
+        known, self._router = self._router.cases(), Router()
+        self._has_gap = True
+        self._fresh.clear()
         while True:
-            try:
-                return self._outbox.add_all(drafts, mark=(MARK, position))
-            except StorageError as error:
-                log.exception("outbox refuses", error=str(error))
-                await asyncio.sleep(RETRY_S)
+            await asyncio.sleep(RETRY_S)
+            with contextlib.suppress(StorageError):
+                for case in known:
+                    await self._learn(case, self._position)
+                return
 
     async def _facts_of(self, order: Forward, newest: Stored) -> list[Stored]:
         if order.until == order.after + 1:
@@ -226,6 +251,12 @@ class Forwarder:
         lanes = self._on_way.setdefault(party, {})
         lanes.setdefault(envelope.lane, deque()).append((envelope.sequence, envelope.case, number))
         self._missing[party, envelope.case].add(number)
+
+    def _note_arrived(self, at: tuple[str, str], number: int) -> None:
+        if (missing := self._missing.get(at)) is not None:
+            missing.discard(number)
+            if not missing:
+                del self._missing[at]
 
     def _show_depth(self, party: str) -> None:
         for lane in LANES:

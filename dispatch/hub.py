@@ -125,7 +125,6 @@ class Hub:
             live=self.live,
             forwarder=self.forwarder,
         )
-        self.record.follow(self.forwarder.take)
 
     @property
     def url(self) -> str:
@@ -135,12 +134,13 @@ class Hub:
     async def restore(self) -> None:
         """Build the views from the journal; from then on facts also reach pages and rights."""
         count = await self.record.restore()
-        self.forwarder.restore()
+        await self.forwarder.restore([case.id for case in self.record.book.recent()])
+        self.record.follow(self.forwarder.take)
         self.record.follow(self.live.fact_stored)
         self.record.follow(self.console.fact_stored)
         self.record.retimed = self.console.case_changed
         self.record.follow(self._check_views)
-        log.info("journal read", facts=count, open=len(self.record.book.open()))
+        log.info("journal read", facts_read=count, open=len(self.record.book.open()))
 
     async def work(self) -> None:
         """Run all tasks until cancelled; one that fails ends them all."""

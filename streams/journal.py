@@ -129,6 +129,7 @@ class Journal:
         self,
         *,
         case: str | None = None,
+        source: str | None = None,
         kinds: Collection[str] | None = None,
         after: int = 0,
         until: int | None = None,
@@ -138,6 +139,7 @@ class Journal:
 
         Args:
             case: Only this case's.
+            source: Only those that it made.
             kinds: Only these; with a case, what is left out is not even touched on the disk.
             after: Only those with a position above this.
             until: Only those with a position up to this.
@@ -146,6 +148,8 @@ class Journal:
         query = sa.select(FACTS).where(FACTS.c.position > after)
         if case is not None:
             query = query.where(FACTS.c.case_id == case)
+        if source is not None:
+            query = query.where(FACTS.c.source == source)
         if kinds is not None:
             query = query.where(FACTS.c.kind.in_(kinds))
         if until is not None:

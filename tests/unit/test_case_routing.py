@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatch.case_routing import Router, draft_of, wants
+from dispatch.case_routing import DECIDING, ROUTES_KEPT, Router, draft_of, wants
 from streams.chain import Stored
 from streams.codec import decode, open_body
 from streams.identity import new_id
@@ -78,14 +78,22 @@ class Run:
             case "ecg":
                 self.add("ecg_record", EcgRecord(setup_id="a", frames=[b"x"]), case, name)
 
+    def learned(self, before: int) -> Router:
+        """A router that learned each case from its deciding facts alone, up to a position."""
+        router = Router()
+        for case in CASES:
+            facts = [f for f in self.pages.facts[:before] if f.envelope.case == case]
+            if facts:
+                deciding = [fact for fact in facts if fact.envelope.kind in DECIDING]
+                router.learn(case, deciding, facts[-1].case_sequence or 0)
+        return router
+
     def routed(self, restart_at: int | None = None) -> dict[str, list[tuple[str, int]]]:
-        """What each destination got, with the router built anew at one position."""
+        """What each destination got, with the router learned anew at one position."""
         router, got = Router(), dict[str, list[tuple[str, int]]]()
         for index, fact in enumerate(self.pages.facts):
             if index == restart_at:
-                router = Router()
-                for old in self.pages.facts[:index]:
-                    router.take(old)
+                router = self.learned(index)
             for order in router.take(fact):
                 for one in self.pages.facts:
                     number = one.case_sequence or 0
@@ -132,7 +140,7 @@ def decode_hospital(fact: Stored) -> str:
 
 
 @given(steps, st.integers(0, 60))
-def test_router_built_anew_at_any_point_routes_the_same(
+def test_router_learned_anew_at_any_point_routes_the_same(
     history: list[tuple[str, str, str]], restart_at: int
 ) -> None:
     run = Run()
@@ -177,6 +185,15 @@ def test_hospital_chosen_again_gets_what_it_missed_and_nothing_twice() -> None:
     numbers = [n for of, n in run.routed()["hospital/first-hospital"] if of == case]
     assert numbers == list(range(1, len(numbers) + 1))
     assert len(numbers) == 7
+
+
+def test_router_keeps_so_many_cases_and_no_more() -> None:
+    pages, router = Pages(), Router()
+    first = new_id()
+    for case in (first, *(new_id() for _ in range(ROUTES_KEPT))):
+        router.take(pages.add("case_note", CaseNote(text="n", at_ns=1), case=case))
+    assert len(router.cases()) == ROUTES_KEPT
+    assert not router.knows(first), "it is learned again when it goes on"
 
 
 def test_facts_without_a_case_go_nowhere() -> None:

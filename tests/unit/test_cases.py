@@ -21,7 +21,7 @@ from dispatch.case_actions import (
     ReleaseUnit,
     decide,
 )
-from dispatch.cases import CLOSED_IN_FULL, Case, CaseBook
+from dispatch.cases import CLOSED_KEPT, Case, CaseBook
 from dispatch.errors import ConflictError, UnknownError
 from dispatch.units import Fleet, HospitalSettings, UnitSettings
 from streams.codec import any_body
@@ -266,15 +266,13 @@ def test_times_are_utc_and_corrected_whatever_the_zone(
         time.tzset()
 
 
-def test_old_closed_cases_leave_memory_and_keep_what_decides(desk: Desk) -> None:
-    first = ""
-    for number in range(CLOSED_IN_FULL + 5):
-        case = new_id()
-        first = first or case
+def test_old_closed_cases_leave_memory(desk: Desk) -> None:
+    cases = [new_id() for _ in range(CLOSED_KEPT + 5)]
+    for number, case in enumerate(cases):
         desk.act(OpenCase(address=f"Street {number}"), case)
         fact = desk.pages.add("unit_assigned", UnitAssigned(unit="unit-3"), case=case)
         desk.book.take(fact)
         desk.book.take(desk.pages.add("case_closed", CaseClosed(outcome="treated"), case=case))
-    assert desk.case(first).entries == []
-    assert desk.case(first).units == {"unit-3"}
-    assert len(desk.book.recent()) == CLOSED_IN_FULL + 1
+    assert [case.id for case in desk.book.recent()] == [CASE, *cases[5:]], "the open one stays"
+    assert desk.book.get(cases[0]) is None
+    assert desk.book.of_unit("unit-3") is None
