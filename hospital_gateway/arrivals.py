@@ -22,6 +22,7 @@ from hospital_gateway.timeline import Entry, Timeline, entry_of
 from hospital_gateway.vital_trends import Point, Trend, points_of
 from streams.chain import Stored
 from streams.codec import any_body
+from streams.lateness import came_late_ns
 from streams.messages import (
     Acknowledged,
     Body,
@@ -43,6 +44,7 @@ from streams.messages import (
     UnitReleased,
     Vitals,
 )
+from streams.source_clocks import order_of
 
 Status = Literal["pending", "inbound", "arrived", "closed", "stood_down"]
 """``pending``: facts have come, but not yet the one that makes this the receiving hospital."""
@@ -164,7 +166,8 @@ class Arrival:
         for id_, (stamped, stone) in self._milestones.items():
             if id_ not in corrected:
                 latest = valid.setdefault(stone.stage, Latest())
-                latest.offer(stamped.sequence, max(0, stone.at_ns + stamped.shift_ns))
+                at_ns = max(0, stone.at_ns + stamped.shift_ns)
+                latest.offer(stamped.sequence, at_ns, stamped.made)
         return {stage: latest.value or 0 for stage, latest in valid.items()}
 
     @property
@@ -277,8 +280,9 @@ class Arrivals:
         stamped = Stamped(
             envelope.id, sequence, fact.corrected_ns,
             fact.corrected_ns - envelope.source_ns, envelope.source, envelope.origin,
+            order_of(fact), came_late_ns(fact),
         )  # fmt: skip
-        points = _fold_clinical(arrival, envelope.patient, stamped, body)
+        points = _fold_clinical(arrival, fact, stamped, body)
         _fold_run(arrival, stamped, body)
         _fold_case(arrival, stamped, body)
         _fold_decision(arrival, stamped, body)
@@ -286,6 +290,10 @@ class Arrivals:
         if entry is not None:
             arrival.timeline.add(entry)
         return Change(arrival, entry, points, envelope.patient)
+
+    def drop(self, case: str) -> None:
+        """Forget a case so that its facts can be taken again, with other times."""
+        self._cases.pop(case, None)
 
     def forget(self, before_ns: int) -> int:
         """Drop cases that ended, for this hospital, and have been silent since; return how many.
@@ -299,8 +307,9 @@ class Arrivals:
 
 
 def _fold_clinical(
-    arrival: Arrival, label: str | None, stamped: Stamped, body: Body
+    arrival: Arrival, fact: Stored, stamped: Stamped, body: Body
 ) -> dict[str, Point]:
+    label = fact.envelope.patient
     points: dict[str, Point] = {}
     if not isinstance(body, PreAlert | Vitals | EcgStarted | EcgEnded):
         return points
@@ -308,26 +317,20 @@ def _fold_clinical(
     patient.origins.add(stamped.origin)
     base = (
         stamped.id, stamped.sequence, stamped.at_ns,
-        stamped.shift_ns, stamped.source, stamped.origin,
+        stamped.shift_ns, stamped.source, stamped.origin, stamped.made, stamped.late_ns,
     )  # fmt: skip
     match body:
         case PreAlert():
-            patient.alert.offer(stamped.sequence, Alert(*base, body))
+            patient.alert.offer(stamped.sequence, Alert(*base, body), stamped.made)
         case EcgStarted():
             start_ns = max(0, body.start_ns + stamped.shift_ns)
             recording = Recording(*base, body.setup, body.device, start_ns, body.purpose)
             known = patient.recordings.setdefault(body.setup.setup_id, Latest())
-            known.offer(stamped.sequence, recording)
+            known.offer(stamped.sequence, recording, stamped.made)
         case EcgEnded():
             patient.ended.add(body.setup_id)
         case Vitals():
-            points = points_of(
-                body,
-                case_sequence=stamped.sequence,
-                source_ns=stamped.at_ns - stamped.shift_ns,
-                corrected_ns=stamped.at_ns,
-                origin=stamped.origin,
-            )
+            points = points_of(body, fact)
             for code, point in points.items():
                 patient.trends.setdefault(code, Trend()).add(point)
     return points
@@ -345,13 +348,13 @@ def _fold_run(arrival: Arrival, stamped: Stamped, body: Body) -> None:
             arrival._milestones[stamped.id] = (stamped, body)
         case MediaState():
             key = (stamped.source, body.stream)
-            arrival._media.setdefault(key, Latest()).offer(stamped.sequence, body)
+            arrival._media.setdefault(key, Latest()).offer(stamped.sequence, body, stamped.made)
         case SensorState():
             key = (stamped.source, body.sensor)
-            arrival._sensors.setdefault(key, Latest()).offer(stamped.sequence, body)
+            arrival._sensors.setdefault(key, Latest()).offer(stamped.sequence, body, stamped.made)
         case QualityStep():
             latest, at_ns = arrival._quality.get(stamped.source, (Latest[QualityStep](), 0))
-            latest.offer(stamped.sequence, body)
+            latest.offer(stamped.sequence, body, stamped.made)
             newest = latest.sequence == stamped.sequence
             arrival._quality[stamped.source] = (latest, stamped.at_ns if newest else at_ns)
         case _:

@@ -6,6 +6,7 @@ No asyncio and no network: ``inbound.py``, ``live.py`` and ``actions.py`` tell i
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +31,7 @@ from hospital_gateway.replica_chain import Link, ReplicaChain
 from streams.chain import Stored
 from streams.health import REFUSED
 from streams.messages import Acknowledged
+from streams.source_clocks import SourceClocks
 
 Curve = list[tuple[float, float | None]]
 Curves = dict[str, dict[str, Curve]]
@@ -58,11 +60,13 @@ class Delta:
         curves: New points by patient label ("" is unassigned) and vital sign.
         lines: New lines of the timeline.
         facts: Kind and time of making (ms) of facts whose way to the screen is measured.
+        again: Whether these are all curves and lines: other times became known.
     """
 
     curves: Curves = field(default_factory=dict)
     lines: list[Line] = field(default_factory=list)
     facts: list[tuple[str, float]] = field(default_factory=list)
+    again: bool = False
 
 
 @dataclass(slots=True)
@@ -86,6 +90,9 @@ class Board:
         self.arrivals = Arrivals(hospital)
         self.etas: dict[str, Eta] = {}
         self.dismissed: dict[str, int] = {}
+        self.clocks = SourceClocks()
+        self.untimed: set[str] = set()
+        """Cases of which the times of some facts became known: to be read again."""
         self._chains: dict[str, ReplicaChain] = {}
         self._pending: dict[str, list[_Pending]] = {}
         self._deltas: dict[str, Delta] = {}
@@ -116,20 +123,35 @@ class Board:
 
     def take(self, fact: Stored) -> Change | None:
         """Fold a stored fact in."""
-        change = self.arrivals.take(fact)
+        placed, again = self.clocks.take(fact)
+        self.untimed |= again
+        change = self.arrivals.take(placed)
         if change is None:
             return None
         case = change.arrival.case
         self._pending[case] = [p for p in self._pending.get(case, ()) if p.id != fact.envelope.id]
         delta = self._deltas.setdefault(case, Delta())
         if change.entry is not None:
-            delta.lines.append(line_of(change.entry))
+            delta.lines.append(line_of(change.entry, change.arrival.chosen_ns))
         curves = delta.curves.setdefault(change.patient or "", {}) if change.points else {}
         for code, point in change.points.items():
             curves.setdefault(code, []).append(point_of(point))
         if fact.corrected_ns >= change.arrival.chosen_ns > 0 and fact.envelope.lane != "record":
             delta.facts.append((fact.envelope.kind, milliseconds(fact.corrected_ns)))
         return change
+
+    def read_again(self, case: str, facts: Iterable[Stored]) -> None:
+        """Fold a case anew: when some of its facts were made became known."""
+        self.untimed.discard(case)
+        if self.arrivals.get(case) is None:
+            return
+        self.arrivals.drop(case)
+        for fact in facts:
+            self.arrivals.take(self.clocks.place(fact))
+        arrival = self.arrivals.get(case)
+        if arrival is not None:
+            lines = [line_of(entry, arrival.chosen_ns) for entry in arrival.timeline.entries]
+            self._deltas[case] = Delta(curves=trends_of(arrival), lines=lines, again=True)
 
     def take_eta(self, case: str, eta: Eta) -> bool:
         """Take an estimate for a current case; return whether it was wanted and newer."""
@@ -237,8 +259,9 @@ class Board:
 
     def lines(self, case: str) -> list[dict[str, Any]]:
         """Return the timeline of a case, oldest line first."""
-        entries = self.known(case).timeline.entries
-        return [msgspec.to_builtins(line_of(entry)) for entry in entries]
+        arrival = self.known(case)
+        entries = arrival.timeline.entries
+        return [msgspec.to_builtins(line_of(entry, arrival.chosen_ns)) for entry in entries]
 
     def take_changes(self) -> dict[str, Delta]:
         """Return what changed since the last call, by case, and begin anew."""

@@ -43,12 +43,22 @@ class Ecg(msgspec.Struct, frozen=True, kw_only=True):
     unassigned: bool = False
 
 
+class LateSpan(msgspec.Struct, frozen=True, kw_only=True):
+    """Values that came late: of when (ms, hub's clock), and by how much at the most (ms)."""
+
+    from_ms: float
+    until_ms: float
+    most_ms: float
+
+
 class PatientCard(msgspec.Struct, frozen=True, kw_only=True):
     """One patient's row.
 
     Attributes:
         label: The label that the crew gave, or None while unassigned.
         severity: Of the newest pre-alert; the case's while there is none.
+        alert_late_ms: How late the pre-alert came; 0 when in time.
+        late: What of the kept values came late; None when all came in time.
         vitals: The newest value of each vital sign.
     """
 
@@ -60,6 +70,8 @@ class PatientCard(msgspec.Struct, frozen=True, kw_only=True):
     age_is_estimate: bool
     sex: Sex
     alerted_ms: float | None
+    alert_late_ms: float
+    late: LateSpan | None
     vitals: dict[str, Reading]
     ecg: Ecg | None
     origins: list[Origin]
@@ -125,7 +137,12 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One line of the timeline."""
+    """One line of the timeline.
+
+    Attributes:
+        late_ms: How late it came; left out when in time.
+        time: How well its time is known; left out when well.
+    """
 
     id: str
     kind: str
@@ -135,6 +152,8 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     origin: Origin
     said: dict[str, object]
     patient: str | None = None
+    late_ms: float | None = None
+    time: str = "known"
 
 
 def milliseconds(ns: int) -> float:
@@ -185,8 +204,15 @@ def card_of(arrival: Arrival, chain: Chain, pending: Iterable[Mark] = ()) -> Car
     )
 
 
-def line_of(entry: Entry) -> Line:
-    """Return a line of the timeline as a page gets it."""
+def line_of(entry: Entry, chosen_ns: int) -> Line:
+    """Return a line of the timeline as a page gets it.
+
+    Args:
+        entry: The line.
+        chosen_ns: From when on this hospital was to get the case's facts; 0 for not yet.
+    """
+    is_ours = 0 < chosen_ns <= entry.noted_ns
+    late_ns = max(entry.late_ns, entry.late_here_ns if is_ours else 0)
     return Line(
         id=entry.id,
         kind=entry.kind,
@@ -196,6 +222,8 @@ def line_of(entry: Entry) -> Line:
         origin=entry.origin,
         said=entry.said,
         patient=entry.patient,
+        late_ms=milliseconds(late_ns) if late_ns else None,
+        time=entry.time,
     )
 
 
@@ -260,6 +288,8 @@ def _patient(arrival: Arrival, patient: Patient) -> PatientCard:
         age_is_estimate=estimated,
         sex=sex,
         alerted_ms=milliseconds(alert.at_ns) if alert else None,
+        alert_late_ms=milliseconds(alert.late_ns) if alert else 0,
+        late=_late(arrival, patient),
         vitals=_vitals(arrival, patient),
         ecg=_ecg(arrival, patient),
         origins=sorted(origins),
@@ -294,6 +324,24 @@ def _vitals(arrival: Arrival, patient: Patient) -> dict[str, Reading]:
                 unassigned=several and code not in patient.trends,
             )
     return readings
+
+
+def _late(arrival: Arrival, patient: Patient) -> LateSpan | None:
+    """Return what of the values that are kept came late, to the hub or here."""
+    late: list[tuple[int, int]] = []
+    for trend in _trends(arrival, patient).values():
+        for point in trend.points:
+            is_ours = 0 < arrival.chosen_ns <= point.at_ns
+            late_ns = max(point.late_ns, point.late_here_ns if is_ours else 0)
+            if late_ns:
+                late.append((point.at_ns, late_ns))
+    if not late:
+        return None
+    return LateSpan(
+        from_ms=milliseconds(min(late)[0]),
+        until_ms=milliseconds(max(late)[0]),
+        most_ms=milliseconds(max(late_ns for _, late_ns in late)),
+    )
 
 
 def _ecg(arrival: Arrival, patient: Patient) -> Ecg | None:

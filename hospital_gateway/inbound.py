@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import structlog
@@ -152,6 +152,7 @@ class Inbound:
                 self._prove(fact)
                 self._board.take(fact)
             position, count = facts[-1].position, count + len(facts)
+        await self._read_again()
         for arrival in self._board.arrivals:
             case = arrival.case
             if place := self._outbox.mark(f"broken/{case}"):
@@ -213,10 +214,25 @@ class Inbound:
         for one, fact in zip(carried, stored, strict=True):
             if one is not None:
                 self._show(one, fact)
+        await self._read_again()
         self.changed.set()
         loop = asyncio.get_running_loop()
         self._epochs.update(dict.fromkeys(answers, loop.time()))
         return answers
+
+    async def _read_again(self) -> None:
+        """Show true times of facts whose source did not know the hub's time yet."""
+        for case in sorted(self._board.untimed):
+            found: list[Stored] = []
+            try:
+                while facts := await self._journal.facts(
+                    case=case, after=found[-1].position if found else 0, limit=500
+                ):
+                    found += facts
+            except StorageError as error:  # all is stored; the next fact tries again
+                log.error("case not read again", case=case, error=str(error))  # noqa: TRY400
+                return
+            self._board.read_again(case, found)
 
     def _examine(self, message: Message) -> Carried | Refused:
         received_ns = self._hub_now_ns()
@@ -232,7 +248,8 @@ class Inbound:
                 )  # fmt: skip
             else:
                 self._check_chain(carried)
-                return carried
+                stored = replace(carried.arrived, stored_ns=received_ns)
+                return replace(carried, arrived=stored)
         REFUSED.labels("inbound", found.reason).inc()
         log.warning("message refused", topic=found.topic, reason=found.reason, text=found.text)
         return found
@@ -259,7 +276,9 @@ class Inbound:
             return
         STORED.labels(fact.envelope.kind).inc()
         change = self._board.take(fact)
-        if change is None or not 0 < change.arrival.chosen_ns <= fact.corrected_ns:
+        if fact.envelope.offset_ns is None or change is None:
+            return  # when it was made is not known well enough
+        if not 0 < change.arrival.chosen_ns <= fact.corrected_ns:
             return  # made before this hospital was chosen: its age is not the way's
         kind = lane_place(fact.envelope.lane)
         late_ms = (self._hub_now_ns() - fact.corrected_ns) / 1e6

@@ -196,6 +196,7 @@ class Pages:
             "curves": delta.curves,
             "lines": delta.lines,
             "facts": delta.facts,
+            "again": delta.again,
         }
         text = self._encode(update)
         whole: str | None = None

@@ -8,21 +8,33 @@ from typing import Generic, TypeVar
 from hospital_gateway.vital_trends import Trend
 from streams.ecg_block import EcgSetup
 from streams.messages import Origin, PreAlert
+from streams.source_clocks import Order
 
 Value = TypeVar("Value")
 
 
 @dataclass(slots=True)
 class Latest(Generic[Value]):
-    """A value that a later fact of the case replaces, whichever comes first."""
+    """A value that a later fact of the case replaces, whichever comes first.
+
+    What the hub decides is later when it stands later in the case. What a unit says is later
+    when it was made later: on its way one may overtake another.
+    """
 
     sequence: int = 0
     value: Value | None = None
+    made: Order = (0, "", 0, 0, 0)
 
-    def offer(self, sequence: int, value: Value) -> None:
-        """Take the value if its fact is later in the case than the one known."""
-        if sequence > self.sequence:
-            self.sequence, self.value = sequence, value
+    def offer(self, sequence: int, value: Value, made: Order = (0, "", 0, 0, 0)) -> None:
+        """Take the value if its fact is later than the one known.
+
+        Args:
+            sequence: The fact's place in the case.
+            value: What it says.
+            made: When it was made, for what units say.
+        """
+        if (made, sequence) > (self.made, self.sequence):
+            self.sequence, self.value, self.made = sequence, value, made
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +48,8 @@ class Stamped:
         shift_ns: What moves times inside the body to the hub's clock.
         source: Who made it.
         origin: live, replay or synthetic.
+        made: What sorts it among the facts of its source.
+        late_ns: How late it came, to the hub; 0 when in time.
     """
 
     id: str
@@ -44,6 +58,8 @@ class Stamped:
     shift_ns: int
     source: str
     origin: Origin
+    made: Order
+    late_ns: int
 
 
 @dataclass(frozen=True, slots=True)

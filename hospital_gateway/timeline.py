@@ -13,7 +13,9 @@ from typing import Any
 import msgspec
 
 from streams.chain import Stored
+from streams.lateness import came_late_ns
 from streams.messages import Body, CaseNote, DeviceEvent, EcgStarted, Milestone, Origin
+from streams.source_clocks import Order, order_of
 
 KEPT = 500
 """Lines of one case at the most; beyond, the oldest are left out and the journal has them."""
@@ -35,6 +37,10 @@ class Entry:
         patient: The patient's label, or None.
         origin: live, replay or synthetic.
         said: The body, as JSON can carry it.
+        order: What sorts it among the others, whatever came first.
+        late_ns: How late it came to the hub; 0 when in time.
+        late_here_ns: How late it came here, if this hospital was to get it then.
+        time: How well ``noted_ns`` is known, as in ``streams.chain.Stored``.
     """
 
     id: str
@@ -46,11 +52,10 @@ class Entry:
     patient: str | None
     origin: Origin
     said: dict[str, Any]
-
-    @property
-    def key(self) -> tuple[int, int]:
-        """The order of the timeline: when it happened, then as the case numbers it."""
-        return self.at_ns, self.sequence
+    order: Order
+    late_ns: int
+    late_here_ns: int
+    time: str
 
 
 class Timeline:
@@ -66,8 +71,8 @@ class Timeline:
 
     def add(self, entry: Entry) -> None:
         """Take a line; one that is known changes nothing."""
-        place = bisect.bisect_left(self._entries, entry.key, key=lambda known: known.key)
-        if place < len(self._entries) and self._entries[place].key == entry.key:
+        place = bisect.bisect_left(self._entries, entry.order, key=lambda known: known.order)
+        if place < len(self._entries) and self._entries[place].order == entry.order:
             return
         self._entries.insert(place, entry)
         del self._entries[:-KEPT]
@@ -77,7 +82,7 @@ def entry_of(fact: Stored, body: Body) -> Entry | None:
     """Return the timeline's line of a fact, or None for kinds that have another view.
 
     Args:
-        fact: A fact of a case.
+        fact: A fact of a case, its time placed (``streams.source_clocks``).
         body: Its decoded body.
     """
     envelope = fact.envelope
@@ -97,6 +102,10 @@ def entry_of(fact: Stored, body: Body) -> Entry | None:
         patient=envelope.patient,
         origin=envelope.origin,
         said=_said(body),
+        order=order_of(fact, at_ns),
+        late_ns=came_late_ns(fact),
+        late_here_ns=came_late_ns(fact, 0),
+        time=fact.time,
     )
 
 

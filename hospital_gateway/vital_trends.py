@@ -9,7 +9,10 @@ from __future__ import annotations
 import bisect
 from dataclasses import dataclass
 
+from streams.chain import Stored
+from streams.lateness import came_late_ns
 from streams.messages import Numeric, Origin, Validity, Vitals
+from streams.source_clocks import Order, order_of
 
 KEPT_NS = 30 * 60 * 1_000_000_000
 """How far a trend reaches back from its newest value."""
@@ -21,32 +24,31 @@ CODES: tuple[str, ...] = tuple(name for name in Vitals.__struct_fields__ if name
 """The vital signs of ``streams.messages.Vitals``, in its order."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Point:
     """One measured value.
 
     Attributes:
         at_ns: When it was measured, by the hub's clock.
-        case_sequence: The place of its fact in the case's journal; settles equal times.
+        order: What sorts it among the others, and tells two of them apart.
         value: The number; None when it is ``unavailable``.
         validity: As the device said.
         reason: The device's word for anything but ``valid``.
         origin: live, replay or synthetic.
         device: Which device measured it.
+        late_ns: How late its fact came to the hub; 0 when in time.
+        late_here_ns: How late it came here, if this hospital was to get it then.
     """
 
     at_ns: int
-    case_sequence: int
+    order: Order
     value: float | None
     validity: Validity
     reason: str | None
     origin: Origin
     device: str
-
-    @property
-    def key(self) -> tuple[int, int]:
-        """What orders the points of one vital sign, and tells two of them apart."""
-        return self.at_ns, self.case_sequence
+    late_ns: int = 0
+    late_here_ns: int = 0
 
     @property
     def drawn(self) -> float | None:
@@ -75,8 +77,8 @@ class Trend:
 
     def add(self, point: Point) -> bool:
         """Take a point; return whether it is new and within what is kept."""
-        place = bisect.bisect_left(self._points, point.key, key=lambda known: known.key)
-        if place < len(self._points) and self._points[place].key == point.key:
+        place = bisect.bisect_left(self._points, point.order, key=lambda known: known.order)
+        if place < len(self._points) and self._points[place].order == point.order:
             return False
         self._points.insert(place, point)
         oldest_ns = self._points[-1].at_ns - KEPT_NS
@@ -86,9 +88,7 @@ class Trend:
         return place >= first
 
 
-def points_of(
-    vitals: Vitals, *, case_sequence: int, source_ns: int, corrected_ns: int, origin: Origin
-) -> dict[str, Point]:
+def points_of(vitals: Vitals, fact: Stored) -> dict[str, Point]:
     """Return the points of one vitals fact by vital sign, in the hub's clock.
 
     The device's times stand in the vehicle's wall clock; what corrects the fact corrects them.
@@ -97,23 +97,24 @@ def points_of(
 
     Args:
         vitals: The body.
-        case_sequence: The fact's place in the case.
-        source_ns: The vehicle's wall clock when the fact was made.
-        corrected_ns: The same moment by the hub's clock.
-        origin: Of the fact.
+        fact: Its fact, the time placed (``streams.source_clocks``).
     """
-    shift_ns = corrected_ns - source_ns
+    shift_ns = fact.corrected_ns - fact.envelope.source_ns
+    late_ns, late_here_ns = came_late_ns(fact), came_late_ns(fact, 0)
     points: dict[str, Point] = {}
     for code in CODES:
         numeric: Numeric | None = getattr(vitals, code)
         if numeric is not None:
+            at_ns = max(0, min(numeric.measured_ns + shift_ns, fact.corrected_ns))
             points[code] = Point(
-                at_ns=max(0, min(numeric.measured_ns + shift_ns, corrected_ns)),
-                case_sequence=case_sequence,
+                at_ns=at_ns,
+                order=order_of(fact, at_ns),
                 value=numeric.value,
                 validity=numeric.validity,
                 reason=numeric.reason,
-                origin=origin,
+                origin=fact.envelope.origin,
                 device=vitals.device,
+                late_ns=late_ns,
+                late_here_ns=late_here_ns,
             )
     return points
