@@ -31,7 +31,7 @@ LATE_S = 1.5
 """An urgent fact or vital sign without a receipt for so long is trouble, if there is a queue."""
 
 BLIND_S = 1.5
-"""Trouble for so long without a measurement: the lowest rung, whatever the link carries."""
+"""Trouble for so long without a measurement: no moving picture, whatever the link carries."""
 
 FRESH_S = 4.5
 """A measurement older than this says nothing."""
@@ -290,7 +290,7 @@ class Ladder:
                 self._trouble_since = None  # this train answers it, whatever it says
                 return self._answer(now, fits), self._trouble
             if now - since >= BLIND_S and measured.queue_s >= QUEUE_S:
-                return len(self.rungs) - 1, "silence"
+                return self._blind(), "silence"
             if self._calm_since is not None and now - self._calm_since >= QUIET_S:
                 self._trouble_since = None
         short = told and fits > self.rung
@@ -301,6 +301,15 @@ class Ladder:
         elif measured.capacity_at > self._short_since:
             return fits, "capacity"  # the second train in a row that says so
         return self.rung, "capacity"
+
+    def _blind(self) -> int:
+        """Return where to go when nothing can be measured: no moving picture, then the last rung.
+
+        The video is held back already; what stands in the queue is somebody else's, or old.
+        """
+        last = len(self.rungs) - 1
+        still = next((n for n, rung in enumerate(self.rungs) if rung.picture != "video"), last)
+        return still if still > self.rung else last
 
     def _answer(self, now: float, fits: int) -> int:
         """Return the rung to go down to after trouble: one down if trains see no cause twice.

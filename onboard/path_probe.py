@@ -156,6 +156,10 @@ class PathProbe:
             for index in range(packets)
         ]
 
+    def forget_ping(self) -> None:
+        """Forget the ping that was made last: it could not be sent."""
+        self._pings.pop(self._number, None)
+
     def forget_train(self) -> None:
         """Forget the train that was made last: it could not be sent."""
         self._train = None

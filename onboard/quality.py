@@ -41,6 +41,10 @@ has no hurry, and at 64 kbit/s each holds up a vital sign by half a second."""
 RECORD_WINDOW = 16
 """Blocks on the way on a link with room for video; on a narrower one they go one by one."""
 
+STALL_S, STALLED_FOR_S = 0.15, 0.5
+"""A tick that comes so late means that this machine stood still, not the link: for so long after
+it nothing is decided."""
+
 OLDEST_EVERY_S = 0.5
 PACE_OVER_RATE, PACE_MOST_OVER_RATE, PACE_OF_CAPACITY = 1.3, 4.0, 0.7
 """Video leaves at 0.7 of what the link is known to carry, within 1.3 to 4 times its rate."""
@@ -128,12 +132,13 @@ class QualityControl:
         self._paths = 0
         self._path_is_new(time.monotonic())
         self._lost_at = time.monotonic()
-        self._oldest_due = 0.0
+        self._ticked_at = time.monotonic()
+        self._stalled_until = self._oldest_due = 0.0
         self._record_began = time.monotonic()
 
     def _path_is_new(self, now: float) -> None:
         self._probe = PathProbe(self._rungs[0].need_bps * ROOM * 1.05)
-        self._ping_due = self._train_due = now
+        self._ping_due, self._train_at = now, float("-inf")
         self._held_until = now + HOLD_S
 
     async def run(self) -> None:
@@ -154,6 +159,7 @@ class QualityControl:
             # Media that has another way than the probes is not stopped for want of them.
             self._obey_at(float(now - self._lost_at > HOLD_WITHOUT_PATH_S), None)
             self._limit_record(RECORD_WINDOW)
+            self.view = Quality(self.view.step, self.view.since_ns, None)
             return
         self._lost_at = now
         if self._path.paths != self._paths:
@@ -162,7 +168,7 @@ class QualityControl:
         state = self._probe.look(now)
         if now >= self._oldest_due:
             self._oldest_due, self._oldest_s = now + OLDEST_EVERY_S, self._oldest_of()
-        step = self._ladder.decide(now, _measured(state, self._oldest_s))
+        step = self._decide(now, state)
         if step is not None:
             self._tell(step, state)
         held = state.trains == 0 and now < self._held_until
@@ -174,6 +180,14 @@ class QualityControl:
         self._ask(now, state)
         self._count(state)
 
+    def _decide(self, now: float, state: PathState) -> Step | None:
+        if now - self._ticked_at > TICK_S + STALL_S:
+            self._stalled_until = now + STALLED_FOR_S
+        self._ticked_at = now
+        if now < self._stalled_until:
+            return None
+        return self._ladder.decide(now, _measured(state, self._oldest_s))
+
     def _obey_at(self, share: float, capacity_bps: float | None) -> None:
         rung = self._rungs[self._ladder.rung]
         least, most = PACE_OVER_RATE * rung.video_bps, PACE_MOST_OVER_RATE * rung.video_bps
@@ -182,16 +196,19 @@ class QualityControl:
 
     def _ask(self, now: float, state: PathState) -> None:
         """Send the probes that are due."""
-        if now >= self._ping_due and self._path.send_probe([self._probe.ping(now)]):
-            narrow = self._rungs[self._ladder.rung].picture != "video"
-            self._ping_due = now + (PING_NARROW_EVERY_S if narrow else PING_EVERY_S)
-            return  # a train of its own tick: it leaves only when nothing is before it
-        if now < self._train_due or self._probe.has_train_under_way:
+        if now >= self._ping_due:
+            if self._path.send_probe([self._probe.ping(now)]):
+                narrow = self._rungs[self._ladder.rung].picture != "video"
+                self._ping_due = now + (PING_NARROW_EVERY_S if narrow else PING_EVERY_S)
+            else:
+                self._probe.forget_ping()
+            return  # a train has a tick of its own: it leaves only when nothing is before it
+        if now - self._train_at < self._train_pause(state) or self._probe.has_train_under_way:
             return
         if state.round_trip_s is None or state.queue_s > TRAIN_QUEUE_S:
             return
         if self._path.send_probe(self._probe.train(now)):
-            self._train_due = now + self._train_pause(state)
+            self._train_at = now
         else:
             self._probe.forget_train()
 

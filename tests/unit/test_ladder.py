@@ -146,10 +146,13 @@ def test_ladder_under_a_queue_measures_and_moves_once_to_what_fits() -> None:
     assert steps == [Step(4, "down", "delay")]
 
 
-def test_ladder_blind_under_a_long_queue_goes_to_the_bottom() -> None:
+def test_ladder_blind_under_a_long_queue_gives_up_the_picture_then_the_rest() -> None:
     ladder = at(0)
-    steps = [ladder.decide(20.0 + n * TICK_S, Measured(2.0)) for n in range(30)]
-    assert [step for step in steps if step] == [Step(len(TABLE) - 1, "down", "silence")]
+    steps = [ladder.decide(20.0 + n * TICK_S, Measured(2.0)) for n in range(150)]
+    assert [step for step in steps if step] == [
+        Step(6, "down", "silence"),
+        Step(len(TABLE) - 1, "down", "silence"),
+    ]
 
 
 def test_ladder_with_two_short_trains_and_no_queue_goes_down_before_there_is_one() -> None:

@@ -141,6 +141,15 @@ def test_probe_takes_any_garbage_as_nothing(garbage: bytes) -> None:
     assert state.trains == 0
 
 
+def test_probe_forgotten_ping_is_no_queue() -> None:
+    link = ModelLink(1_000_000)
+    link.go(1.0)
+    for _ in range(10):
+        link.probe.ping(link.now)
+        link.probe.forget_ping()
+    assert link.go(2.0, pings=False).queue_s < 0.02
+
+
 def test_probe_forgotten_train_is_not_waited_for() -> None:
     probe = PathProbe(ENOUGH_BPS)
     probe.train(1.0)
