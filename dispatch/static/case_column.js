@@ -146,7 +146,7 @@ function Story({ one, state }) {
   const detail = state.detail.value;
   const note = state.notes.value[one.id] ?? "";
   const entries = (detail?.entries ?? []).map((entry) => ({
-    id: entry.id, atMs: entry.at_ms, notedAtMs: entry.noted_ms, who: who(state, entry.source),
+    id: entry.id, atMs: entry.at_ms, notedAtMs: entry.noted_ms, lateMs: entry.late_ms, time: entry.time, who: who(state, entry.source),
     text: html`<${Clamped} text=${entryWords(entry, (name) => who(state, name))} />`, synthetic: entry.origin === "synthetic",
     delivery: entry.mark?.state, seenBy: entry.mark?.role && word("role", entry.mark.role),
     level: entry.kind === "pre_alert" ? levelOf(entry.data.severity) : undefined,

@@ -36,13 +36,14 @@ import { PageSocket } from "/static/shared/socket.js";
 /** @typedef {{name: string, label: string, latitude_deg: number, longitude_deg: number}} Hospital */
 /** @typedef {{name: string, label: string, distance_m: number | null, drive_s: number | null, why: string[]}} Suggestion */
 /** @typedef {{id: string, sequence: number, kind: string, at_ms: number, noted_ms: number, source: string,
- *   origin: string, data: any, mark: Mark | null}} Entry */
+ *   origin: string, data: any, mark: Mark | null, late_ms: number, time: string}} Entry */
 /** @typedef {{value: number | null, at_ms: number, validity: any, reason: string | null, origin: any,
  *   history: [number, number | null][]}} Sign */
 /**
  * @typedef {object} Detail
  * @property {string} case @property {Record<string, number>} stages
- * @property {{patient: string | null, signs: Record<string, Sign>}[]} patients
+ * @property {{patient: string | null, signs: Record<string, Sign>,
+ *   late: {from_ms: number, until_ms: number, most_ms: number} | null}[]} patients
  * @property {number} vitals_stale_after_s @property {Record<string, string>} media @property {Entry[]} entries
  */
 /** @typedef {{address: string, complaint: string, severity: string, age: string, sex: string,

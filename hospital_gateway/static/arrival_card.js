@@ -2,7 +2,7 @@
  * One patient on the board: headline concern, who, when, vital signs, what is needed, who has seen it.
  */
 import { html, useEffect, useRef, useState } from "/static/shared/view.js";
-import { ageInWords, now } from "/static/shared/clock.js";
+import { ageInWords, durationInWords, now } from "/static/shared/clock.js";
 import { Delivery } from "/static/shared/delivery.js";
 import { t } from "/static/shared/i18n.js";
 import { Severity, levelClass } from "/static/shared/severity.js";
@@ -50,6 +50,7 @@ export function ArrivalCard({ row, state, number }) {
       <${ChainWarning} card=${card} />
       ${needs.length > 0 && html`<span class="needs"><span class="muted">${t("card.needs")}</span>
         ${needs.map((need) => html`<span class="need">${needWord(need)}</span>`)}</span>`}
+      ${patient.alert_late_ms > 0 && html`<span class="muted">${t("card.alert_late", { late: durationInWords(patient.alert_late_ms) })}</span>`}
       <span class="grow"></span>
       <${SeenBy} card=${card} />
       <${AcknowledgeButton} card=${card} state=${state} />

@@ -3,7 +3,7 @@
  * the trends, right the cabin and the vital signs.
  */
 import { html, useEffect, useRef, useState } from "/static/shared/view.js";
-import { now, timeOfDay } from "/static/shared/clock.js";
+import { durationInWords, now, timeOfDay } from "/static/shared/clock.js";
 import { EcgView as Strip } from "/static/shared/ecg_view.js";
 import { hasText, t } from "/static/shared/i18n.js";
 import { Severity, levelClass } from "/static/shared/severity.js";
@@ -149,7 +149,9 @@ function Trends({ one, patient }) {
   });
   if (!series.length && !pressure.length) return html`<p class="muted no-trends">${t("trends.none")}</p>`;
   return html`<div class="trends">${[series, pressure].filter((part) => part.length).map((part) => html`<${TrendChart}
-    key=${part.map((one) => one.label).join()} series=${part} height=${innerHeight < 900 ? 110 : 150} />`)}</div>`;
+    key=${part.map((one) => one.label).join()} series=${part} height=${innerHeight < 900 ? 110 : 150} />`)}
+    ${patient.late && html`<p class="muted small">${t("late.values", { from: timeOfDay(patient.late.from_ms),
+      until: timeOfDay(patient.late.until_ms), late: durationInWords(patient.late.most_ms) })}</p>`}</div>`;
 }
 
 /** A sentence for the case's timeline, with its true time. @param {{caseId: string, state: ArrivalState}} props */

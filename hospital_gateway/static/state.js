@@ -28,6 +28,8 @@ import { Reports } from "./reports.js";
  * @property {number | null} age_years @property {boolean} age_is_estimate
  * @property {"female" | "male" | "other" | "unknown"} sex
  * @property {number | null} alerted_ms
+ * @property {number} alert_late_ms
+ * @property {{from_ms: number, until_ms: number, most_ms: number} | null} late values that came late
  * @property {Record<string, Reading>} vitals @property {Ecg | null} ecg @property {string[]} origins
  */
 /** @typedef {{role: string, person: string | null, at_ms: number, state: string, problem: string | null}} Mark */
@@ -50,7 +52,7 @@ import { Reports } from "./reports.js";
  */
 /** @typedef {{at_ms: number, position_ms: number, distance_m: number, method: string}} Eta */
 /** @typedef {{id: string, kind: string, at_ms: number, noted_ms: number, source: string, origin: string,
- *   said: Record<string, any>, patient?: string}} Line */
+ *   said: Record<string, any>, patient?: string, late_ms?: number, time?: string}} Line */
 /** @typedef {Record<string, Record<string, [number, number | null][]>>} Curves */
 /** @typedef {{atMs: number, value: number | null}} Point */
 
@@ -235,6 +237,7 @@ export class ArrivalState {
       one = new Case(message.card);
       this.cases.value = new Map(this.cases.value).set(id, one);
     }
+    if (message.again) one.curves = {}; // all of them come, at other times than before
     one.addPoints(message.curves);
     one.addLines(message.lines);
     one.card.value = message.card;

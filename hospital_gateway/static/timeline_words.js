@@ -53,6 +53,8 @@ export function entryOf(line, names) {
     id: line.id,
     atMs: line.at_ms,
     notedAtMs: line.noted_ms,
+    lateMs: line.late_ms,
+    time: line.time,
     text: words ? words(line.said, names) : line.kind,
     who: line.source === "hub" ? t("who.hub") : names[line.source] ?? line.source,
     level: line.kind === "pre_alert" ? levelOf(line.said.severity) : undefined,

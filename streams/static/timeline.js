@@ -7,7 +7,7 @@
  * not push the list about under a finger: it holds still while it is touched or hovered.
  */
 import { html, useRef } from "./view.js";
-import { timeOfDay } from "./clock.js";
+import { durationInWords, timeOfDay } from "./clock.js";
 import { Delivery } from "./delivery.js";
 import { t } from "./i18n.js";
 import { Shape } from "./severity.js";
@@ -17,6 +17,8 @@ import { Shape } from "./severity.js";
  * @property {string} id
  * @property {number} atMs when it happened, hub's clock, ms since 1970
  * @property {unknown} text words, or an element
+ * @property {number | null} [lateMs] how late the word of it came, ms; without it, in time
+ * @property {string} [time] "known", "estimated" afterwards, or "unknown": by a clock that was not compared yet
  * @property {string} [who] role or device that said so
  * @property {number} [notedAtMs] when it was written down, if that was later
  * @property {import("./severity.js").Level} [level]
@@ -30,7 +32,9 @@ const LATE_MS = 60_000;
 /** @param {{entries: Entry[], newestFirst?: boolean}} props */
 export function Timeline({ entries, newestFirst = true }) {
   const held = useRef(/** @type {Entry[] | null} */ (null));
-  const sorted = [...entries].sort((a, b) => (newestFirst ? b.atMs - a.atMs : a.atMs - b.atMs));
+  // What happened at the same moment stays in the order in which it was given.
+  const sorted = [...entries].sort((a, b) => a.atMs - b.atMs);
+  if (newestFirst) sorted.reverse();
   const shown = held.current ?? sorted;
   if (!shown.length) return html`<p class="muted">${t("timeline.empty")}</p>`;
   return html`<ol class="timeline" aria-label=${t("timeline.label")}
@@ -41,14 +45,16 @@ export function Timeline({ entries, newestFirst = true }) {
 
 /** @param {{entry: Entry}} props */
 function Row({ entry }) {
-  const { atMs, notedAtMs, level, delivery } = entry;
+  const { atMs, notedAtMs, lateMs, time, level, delivery } = entry;
   const late = notedAtMs !== undefined && notedAtMs - atMs > LATE_MS;
   return html`<li class="timeline-row">
     <time class="number">${timeOfDay(atMs)}</time>
     <span class="timeline-text">${level && level !== "none"
         && html`<span class="timeline-mark"><${Shape} level=${level} /></span>`}${entry.text}
       ${entry.synthetic && html` <span class="muted">(${t("origin.synthetic")})</span>`}
-      <span class="muted small">${[entry.who, late && t("timeline.late", { time: timeOfDay(notedAtMs) })]
+      <span class="muted small">${[entry.who, late && t("timeline.late", { time: timeOfDay(notedAtMs) }),
+        lateMs && t("timeline.came_late", { late: durationInWords(lateMs) }),
+        (time === "estimated" || time === "unknown") && t(`timeline.time_${time}`)]
         .filter(Boolean).map((words) => html` · ${words}`)}</span></span>
     ${delivery && html`<${Delivery} state=${delivery} role=${entry.seenBy} words=${false} />`}
   </li>`;
