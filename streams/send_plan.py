@@ -116,12 +116,14 @@ class _LanePlan(ABC):
         self._answer_ns: int | None = None
         self._timed: tuple[int, int] | None = None
         """A sequence that was sent once only, and when: its receipt tells how long one takes."""
+        self._repeated: set[int] = set()
+        """Sequences without a receipt that were sent before: theirs tells nothing."""
 
     def begin(self, last: int, now_ns: int) -> None:
         """Note that entries up to ``last`` are about to leave."""
         if not self.on_the_way:
             self.quiet_since_ns = now_ns
-        if self._timed is None:
+        if self._timed is None and last not in self._repeated:
             self._timed = (last, now_ns)
 
     def lose_patience(self, now_ns: int) -> int:
@@ -135,12 +137,15 @@ class _LanePlan(ABC):
     def start_again(self) -> int:
         """Take as lost what is on the way; return how much that was."""
         self._timed = None
-        return self._forget()
+        lost = self._forget()
+        self._repeated.update(lost)
+        return len(lost)
 
     def take_receipt(
         self, stored: int, ahead: Sequence[tuple[int, int]] | None, now_ns: int
     ) -> None:
         """Note what the other side has."""
+        self._repeated = {one for one in self._repeated if not self._has(one, stored, ahead)}
         if not self._free(stored, ahead):
             return
         self.quiet_since_ns = now_ns
@@ -178,8 +183,8 @@ class _LanePlan(ABC):
         """Take off what has arrived; return whether that is news."""
 
     @abstractmethod
-    def _forget(self) -> int:
-        """Take nothing as being on the way; return how much was."""
+    def _forget(self) -> Collection[int]:
+        """Take nothing as being on the way; return what was."""
 
 
 class _InOrder(_LanePlan):
@@ -207,8 +212,9 @@ class _InOrder(_LanePlan):
         self._stored, self._sent = stored, max(stored, self._sent)
         return True
 
-    def _forget(self) -> int:
-        lost, self._sent = self.on_the_way, self._stored
+    def _forget(self) -> Collection[int]:
+        lost = range(self._stored + 1, self._sent + 1)
+        self._sent = self._stored
         return lost
 
 
@@ -247,7 +253,6 @@ class _ByCase(_LanePlan):
         self._on_the_way -= arrived
         return bool(arrived)
 
-    def _forget(self) -> int:
-        lost = len(self._on_the_way)
-        self._on_the_way.clear()
+    def _forget(self) -> Collection[int]:
+        lost, self._on_the_way = self._on_the_way, set()
         return lost

@@ -21,6 +21,10 @@ GROWTH = 1.25
 LEAST_BYTES = 1400
 """One packet may always be on the way."""
 
+LEAST_BYTES_PER_S = 8_000
+"""64 kbit/s: taken for granted, or a path with a round trip of 3 s would take minutes to show
+that it carries more than one packet each 3 s."""
+
 MOST_BYTES = 64 * 1024
 """A link that narrows all of a sudden has no more than this in its queue."""
 
@@ -66,5 +70,6 @@ class Room:
     @property
     def limit_bytes(self) -> float:
         """The bytes that may be on the way when another message is handed over."""
-        wanted = self.rate_bytes_per_s * (GROWTH * self._least_round_trip_s + QUEUE_S)
+        rate = max(self.rate_bytes_per_s, LEAST_BYTES_PER_S)
+        wanted = rate * (GROWTH * self._least_round_trip_s + QUEUE_S)
         return max(LEAST_BYTES, min(MOST_BYTES, wanted))

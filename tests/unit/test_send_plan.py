@@ -139,7 +139,7 @@ def test_plan_on_a_line_with_slow_receipts_stops_sending_everything_twice(outbox
             receipt = Receipt(epoch=outbox.epoch, stored={"facts": stored}, ahead={})
             outbox.take_receipt("hub", receipt)
             plan.take_receipt(receipt, now_ns)
-    assert plan.resent == resent, "after half a minute nothing is sent twice any more"
+    assert plan.resent == resent <= 10, "nothing is sent twice once the time is known"
     assert stored >= 55
 
 
