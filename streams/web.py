@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from importlib import resources
 from pathlib import Path
 from typing import Any, Protocol
@@ -29,6 +29,8 @@ FRAMES = 64
 """Waveform frames that may wait; beyond, the oldest is skipped and counted."""
 TICK_S = 2.0
 """How often an idle page is told the time; a page that hears nothing for 6 s says so."""
+FINISH_S = 5.0
+"""How long what a page asked for may go on after the page's link broke."""
 
 POLICY = (
     "default-src 'self'; connect-src 'self' https: wss:; img-src 'self' data: https:; "
@@ -165,18 +167,6 @@ def _file_handler(path: Path) -> Handler:
     return serve
 
 
-def read_json(data: bytes | str, into: type[msgspec.Struct]) -> Any:
-    """Decode a request's JSON into a struct.
-
-    Raises:
-        RequestError: It is no JSON, or a field is missing, unknown or wrong; names the field.
-    """
-    try:
-        return msgspec.json.decode(data, type=into)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise RequestError(str(error)) from error
-
-
 class RequestError(ForerunError):
     """A request of a page or an API client is wrong; the text names the field."""
 
@@ -242,11 +232,15 @@ class PageSocket:
                     await self._socket.send_bytes(self._frames.popleft())
 
 
+Said = Callable[[PageSocket, dict[str, Any]], Coroutine[Any, Any, None]]
+"""Does what a page's message asks for."""
+
+
 async def serve_page(
     request: web.Request,
     joined: Callable[[PageSocket], None],
     left: Callable[[PageSocket], None],
-    said: Callable[[PageSocket, dict[str, Any]], Awaitable[None]],
+    said: Said,
     now_ns: Callable[[], int] = time.time_ns,
 ) -> web.WebSocketResponse:
     """Serve one page's WebSocket until it closes.
@@ -256,7 +250,8 @@ async def serve_page(
         joined: Called with the page's socket; queues the snapshot.
         left: Called when it is gone.
         said: Called for each JSON object that the page sends; our errors go back to the page
-            as ``{"type": "error", "error": …}``.
+            as ``{"type": "error", "error": …}``. It is not cut off when the page's link breaks:
+            a page that said "send" and lost its link did say it.
         now_ns: The hub's clock, where this machine's own is not it: the pages show this time.
     """
     origin = request.headers.get("Origin")
@@ -277,22 +272,34 @@ async def serve_page(
                     await _hear(page, message.data, said)
             for task in tasks:
                 task.cancel()
-    except* (ConnectionError, RuntimeError) as errors:
+    except* ConnectionError as errors:
         log.info("page left", error=str(errors.exceptions[0]))
     finally:
         left(page)
     return socket
 
 
-async def _hear(
-    page: PageSocket, text: str, said: Callable[[PageSocket, dict[str, Any]], Awaitable[None]]
-) -> None:
+async def _hear(page: PageSocket, text: str, said: Said) -> None:
     try:
-        await said(page, read_object(text))
+        await _finish(said(page, read_object(text)))
     except ForerunError as error:
         REFUSED.labels("page", error.reason).inc()
         answer = {"type": "error", "error": str(error), "retry": error.retry}
         page.send_state(msgspec.json.encode(answer).decode())
+
+
+async def _finish(asked: Coroutine[Any, Any, None]) -> None:
+    """Do what a page asked for to its end, for a while also after who waits is cancelled."""
+    task = asyncio.create_task(asked, name="page.asked")
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task}, timeout=FINISH_S)
+        if task.done() and not task.cancelled() and task.exception() is not None:
+            log.warning("failed for a page that left", error=str(task.exception()))
+        raise
+    finally:
+        task.cancel()
 
 
 def read_object(text: str | bytes) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from aiohttp import web
 
 from streams import health, service
-from streams.credentials import Roster, issue, revoke
+from streams.credentials import Roster, credential_path, issue, read_credential, revoke
 from streams.errors import ConfigError, StorageError
 from streams.web import (
     FRAMES,
@@ -26,6 +27,8 @@ from streams.web import (
     secure_headers,
     serve_page,
 )
+
+WaitFor = Callable[..., Any]
 
 
 @dataclass
@@ -40,7 +43,7 @@ class Site:
 
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    issue(tmp_path, "seat-1", "seat", "north")
+    issue(tmp_path, "seat-1", "seat", "north", place="here")
     issue(tmp_path, "unit-7", "unit", "north")
     pages: list[PageSocket] = []
     heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -72,7 +75,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 
 
 def token(site: Site, name: str) -> str:
-    return issue(site.credentials, name, "seat" if name == "seat-1" else "unit", "north").token
+    return read_credential(credential_path(site.credentials, name)).token
 
 
 async def test_page_without_a_key_is_refused_with_words(site: Site) -> None:
@@ -191,3 +194,62 @@ async def test_port_that_is_taken_gives_a_clear_error(site: Site) -> None:
     with pytest.raises(ConfigError, match="choose another port"):
         async with service.listening(web.Application(), "127.0.0.1", port, None):
             pass
+
+
+async def test_page_whose_link_breaks_has_its_action_done_to_the_end(wait_for: WaitFor) -> None:
+    began, go, outcome = asyncio.Event(), asyncio.Event(), list[str]()
+
+    async def said(page: PageSocket, _: dict[str, Any]) -> None:
+        began.set()
+        try:
+            await go.wait()
+            outcome.append("done")
+        except asyncio.CancelledError:
+            outcome.append("cut off")
+            raise
+
+    async with a_socket(said) as (client, joined, left):
+        async with client.ws_connect("/ws") as socket:
+            await socket.send_json({"type": "action"})
+            await began.wait()
+            assert socket._response.connection is not None
+            socket._response.connection.transport.abort()  # type: ignore[union-attr]
+        (page,) = joined
+        await wait_for(lambda: page._socket._req.transport is None, "the server sees it")  # type: ignore[union-attr]
+        page.send_state("{}")  # the pump finds the link broken, and with it ends the page
+        await wait_for(lambda: not page._states, "the pump")
+        await asyncio.sleep(0)
+        go.set()
+        await wait_for(lambda: left, "the page is gone")
+    assert outcome == ["done"]
+
+
+async def test_page_handler_with_a_fault_is_an_error_in_the_log_and_no_page_that_left(
+    wait_for: WaitFor, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def said(_: PageSocket, __: dict[str, Any]) -> None:
+        raise RuntimeError("a fault of ours")
+
+    async with a_socket(said) as (client, _, left), client.ws_connect("/ws") as socket:
+        await socket.send_json({"type": "action"})
+        await wait_for(lambda: left, "the page is ended")
+    assert any(record.levelname == "ERROR" for record in caplog.records)
+
+
+@asynccontextmanager
+async def a_socket(
+    said: Callable[[PageSocket, dict[str, Any]], Coroutine[Any, Any, None]],
+) -> AsyncIterator[tuple[aiohttp.ClientSession, list[PageSocket], list[PageSocket]]]:
+    """A service with one socket; a client for it, the pages that joined, those that left."""
+    joined, left = list[PageSocket](), list[PageSocket]()
+
+    async def socket(request: web.Request) -> web.StreamResponse:
+        return await serve_page(request, joined.append, left.append, said)
+
+    app = web.Application()
+    app.router.add_get("/ws", socket)
+    async with (
+        service.listening(app, "127.0.0.1", 0, None) as port,
+        aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client,
+    ):
+        yield client, joined, left
