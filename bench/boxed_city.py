@@ -291,7 +291,8 @@ async def outage_city(
         def open_socket(address: Any) -> socket.socket:
             return made.inside(doors.get(address[4][1], HUB)).socket_for(address)
 
-        async with Client(stage.token(), trust, open_socket) as client:
+        tokens = {url: stage.token(name) for name, url in running.urls.items()}
+        async with Client(tokens, trust, open_socket) as client:
             running.client = client
             try:
                 yield made

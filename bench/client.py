@@ -1,10 +1,10 @@
-"""A seat's way to the services of a city: their JSON API over TLS, as the pages use it."""
+"""The seats' way to the services of a city: their JSON API over TLS, as the pages use it."""
 
 from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -30,24 +30,24 @@ class RefusedError(ForerunError):
 
 
 class Client:
-    """Calls services as one seat; use it with ``async with``."""
+    """Calls services, each as a seat of its own; use it with ``async with``."""
 
     def __init__(
         self,
-        token: str,
+        tokens: Mapping[str, str],
         trust: ssl.SSLContext,
         open_socket: Callable[[Any], socket.socket] | None = None,
     ) -> None:
         """Prepare.
 
         Args:
-            token: The seat's key.
+            tokens: Key of a seat at each service, by the service's address.
             trust: Trusts the city's authority.
             open_socket: Opens the socket for a tuple of ``getaddrinfo``, in a network namespace
                 of its choice; None: here.
         """
         self._open_socket = open_socket
-        self._headers = {"Authorization": f"Bearer {token}"}
+        self._headers = {url: {"Authorization": f"Bearer {token}"} for url, token in tokens.items()}
         self._trust = trust
         self._stack = AsyncExitStack()
         self._session: aiohttp.ClientSession
@@ -55,7 +55,6 @@ class Client:
     async def __aenter__(self) -> Client:
         self._session = await self._stack.enter_async_context(
             aiohttp.ClientSession(
-                headers=self._headers,
                 connector=aiohttp.TCPConnector(ssl=self._trust, socket_factory=self._open_socket),
                 timeout=aiohttp.ClientTimeout(total=TIMEOUT_S),
             )
@@ -72,7 +71,8 @@ class Client:
             RefusedError: It refuses; the text says why.
         """
         body = {"action": action, **fields}
-        async with self._session.post(f"{url}/api/action", json=body) as answer:
+        headers = self._headers[url]
+        async with self._session.post(f"{url}/api/action", json=body, headers=headers) as answer:
             return dict(await _read(answer))
 
     async def get(self, url: str, path: str) -> Any:
@@ -81,7 +81,7 @@ class Client:
         Raises:
             RefusedError: It refuses; the text says why.
         """
-        async with self._session.get(f"{url}{path}") as answer:
+        async with self._session.get(f"{url}{path}", headers=self._headers[url]) as answer:
             return await _read(answer)
 
 

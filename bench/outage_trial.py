@@ -94,7 +94,7 @@ async def begin_trial(city: OutageCity, name: str, before: Sequence[str] = ()) -
 def _watch(city: OutageCity, played: Played, log: Path) -> Child:
     command = [
         *city.inside(HUB).prefix, sys.executable, "-m", "bench.board_log",
-        city.stage.url(played.hospital), city.stage.token(),
+        city.stage.url(played.hospital), city.stage.token(played.hospital),
         str(city.stage.broker / "authority" / "ca.pem"), played.case, city.stage.address, str(log),
     ]  # fmt: skip
     return city.processes.start(f"board-{played.unit}", command)

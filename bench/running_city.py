@@ -46,7 +46,7 @@ class RunningCity:
     Attributes:
         stage: Where everything lies.
         processes: The processes.
-        client: The seat's client.
+        client: The seats' client.
         urls: Address of each service by name.
         played: The calls so far.
     """
@@ -59,7 +59,7 @@ class RunningCity:
 
     def page(self, name: str, fragment: str = "") -> str:
         """Return the address of a service's page with the key that opens it."""
-        return f"{self.urls[name]}/?key={self.stage.token()}{fragment}"
+        return f"{self.urls[name]}/?key={self.stage.token(name)}{fragment}"
 
     async def play(self, unit: Unit, call: Call, *, acknowledge: bool) -> Played:
         """Play one call from its ring to the drive to the hospital.
@@ -189,5 +189,6 @@ async def running(stage: Stage) -> AsyncIterator[RunningCity]:
             told = await processes.ready(child, stage.state(name) / "ready.json")
             urls[name] = told["url"]
         trust = client_context(Path(ready["ca_path"]))
-        async with Client(stage.token(), trust) as client:
+        tokens = {url: stage.token(name) for name, url in urls.items()}
+        async with Client(tokens, trust) as client:
             yield RunningCity(stage, processes, client, urls)

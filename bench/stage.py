@@ -10,10 +10,7 @@ from typing import Any
 import msgspec
 
 from bench.city import HUB, REGION, Call, City, Hospital, Unit
-from streams.credentials import credential_path, issue
-
-SEAT = "demo"
-"""The one seat that opens all pages of a demonstration."""
+from streams.credentials import Role, credential_path, issue
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +45,20 @@ class Stage:
         """Database URL of the journal of the hub or a hospital."""
         return f"sqlite:///{self.state(name).resolve() / 'journal.sqlite'}"
 
-    def token(self) -> str:
-        """The key that opens the pages."""
-        return issue(self.credentials, SEAT, "seat", REGION).token
+    def token(self, place: str) -> str:
+        """The key of the seat at a service: it opens the pages of that service and no others."""
+        crew = any(unit.name == place for unit in self.city.units)
+        seat = f"{place}-crew" if crew else f"{place}-desk"
+        return issue(self.credentials, seat, "seat", REGION, place=place).token
 
     def issue_credentials(self) -> None:
-        """Make one credential per service and one for the person who looks."""
-        issue(self.credentials, HUB, "hub", REGION)
-        for unit in self.city.units:
-            issue(self.credentials, unit.name, "unit", REGION)
-        for hospital in self.city.hospitals:
-            issue(self.credentials, hospital.name, "hospital", REGION)
-        self.token()
+        """Make one credential per service, and a seat at each for the person who looks."""
+        roles: dict[str, Role] = {HUB: "hub"}
+        roles |= {unit.name: "unit" for unit in self.city.units}
+        roles |= {hospital.name: "hospital" for hospital in self.city.hospitals}
+        for name, role in roles.items():
+            issue(self.credentials, name, role, REGION)
+            self.token(name)
 
     def write_broker(self) -> Path:
         """Write the broker's configuration; ports are the system's to choose."""
@@ -74,7 +73,7 @@ class Stage:
                 "name": HUB,
                 **self._trust(HUB),
                 "broker": {"url": nats_url},
-                "tls": {"authority": str(self.broker / "authority")},
+                "tls": {},
                 "listen": {"port": 0},
                 "media": {"addresses": self._media()},
                 "units": [{"name": unit.name, "label": _label(unit)} for unit in self.city.units],

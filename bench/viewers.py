@@ -42,7 +42,8 @@ def watch(city: RunningCity, played: Played, browser: Path | None) -> Child:
     if browser is None:
         command = [
             sys.executable, "-m", "bench.board_viewer", city.urls[played.hospital],
-            city.stage.token(), str(city.stage.broker / "authority" / "ca.pem"), played.case,
+            city.stage.token(played.hospital),
+            str(city.stage.broker / "authority" / "ca.pem"), played.case,
         ]  # fmt: skip
     else:
         profile = tempfile.mkdtemp(prefix="browser-", dir=city.stage.folder)

@@ -33,6 +33,7 @@ from streams.chain import Stored
 from streams.clock import Clock
 from streams.journal import Journal
 from streams.outbox import Outbox
+from streams.page_server import page_url
 from streams.transport.nats import NatsTransport
 
 LIVE = "live"
@@ -129,7 +130,7 @@ class Hub:
     @property
     def url(self) -> str:
         """Where the console is."""
-        return f"https://{self._parts.settings.listen.host}:{self.port}"
+        return page_url(self._parts.settings, self.port)
 
     async def restore(self) -> None:
         """Build the views from the journal; from then on facts also reach pages and rights."""

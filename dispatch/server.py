@@ -10,29 +10,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import msgspec
-import structlog
 from prometheus_client import REGISTRY
 
 from dispatch.hub import Hub, Parts
 from dispatch.relay_stats import RelayCollector
 from dispatch.settings import Settings
-from streams import service
-from streams import web as pages
-from streams.authority import Authority, Pair, client_context, server_context
+from streams.authority import client_context, server_context
 from streams.clock import Clock, SystemClock
-from streams.credentials import Roster, Verified, read_credential
-from streams.errors import ConfigError, CredentialError
+from streams.credentials import read_own_credential
 from streams.journal import Journal
 from streams.outbox import Outbox
-from streams.private_files import held_alone, make_private_directory, write_private
+from streams.page_server import admission, own_state, page_certificate, said_ready
+from streams.service import listening
 from streams.transport.nats import NatsTransport
-
-log = structlog.get_logger(__name__)
 
 
 @contextlib.asynccontextmanager
@@ -45,47 +38,38 @@ async def serving(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         CredentialError: The broker refuses the hub's credential.
     """
     clock = clock or SystemClock()
-    state = Path(settings.state)
-    make_private_directory(state)
-    credential = read_credential(Path(settings.credential))
-    if (credential.role, credential.name) != ("hub", settings.name):
-        raise ConfigError(f"{settings.credential} is of {credential.name}, a {credential.role}")
+    state, listen = Path(settings.state), settings.listen
+    credential = read_own_credential(
+        Path(settings.credential), "hub", settings.name, settings.region
+    )
     trust = client_context(Path(settings.authority) if settings.authority else None)
+    tls = server_context(page_certificate(settings))
     transport = NatsTransport(settings.broker.url, credential, trust)
-    verify = _verifier(Roster(Path(settings.roster)), settings.region)
     async with contextlib.AsyncExitStack() as stack:
-        stack.enter_context(held_alone(state, "hub"))
+        stack.enter_context(own_state(settings, "hub"))
         outbox = Outbox(state / "outbox.sqlite", settings.name, clock)
         stack.callback(outbox.close)
         journal = await stack.enter_async_context(Journal(settings.journal_url))
         await stack.enter_async_context(transport)
-        hub = Hub(Parts(settings, journal, outbox, transport, clock, verify))
+        hub = Hub(Parts(settings, journal, outbox, transport, clock, admission(settings)))
         await stack.enter_async_context(hub.relay)
         await hub.restore()
         collector = RelayCollector(hub.relay.snapshot)
         REGISTRY.register(collector)
         stack.callback(REGISTRY.unregister, collector)
         await stack.enter_async_context(_working(hub))
-        tls = server_context(_certificate(settings))
-        listen = settings.listen
         hub.port = await stack.enter_async_context(
-            service.listening(hub.application(), listen.host, listen.port, tls)
+            listening(hub.application(), listen.host, listen.port, tls)
         )
         yield hub
 
 
 async def run(settings: Settings) -> None:
     """Run the hub until cancelled; ``ready.json`` in its state says that it serves."""
-    ready = Path(settings.state) / "ready.json"
     async with serving(settings) as hub:
         await hub.link.ready.wait()
-        told = {"port": hub.port, "url": hub.url, "pid": os.getpid()}
-        write_private(ready, msgspec.json.encode(told))
-        log.info("hub serves", **told)
-        try:
+        with said_ready(settings, hub.port):
             await asyncio.Event().wait()
-        finally:
-            ready.unlink(missing_ok=True)
 
 
 @contextlib.asynccontextmanager
@@ -97,21 +81,3 @@ async def _working(hub: Hub) -> AsyncIterator[None]:
             yield
         finally:
             work.cancel()
-
-
-def _certificate(settings: Settings) -> Pair:
-    tls = settings.tls
-    if tls.certificate:
-        return Pair(Path(tls.certificate), Path(tls.key))
-    addresses = [settings.listen.host, *tls.addresses]
-    return Authority(Path(tls.authority)).server_certificate("hub", addresses)
-
-
-def _verifier(roster: Roster, region: str) -> pages.Verify:
-    def verify(token: str) -> Verified:
-        holder = roster.verify(token)
-        if holder.region != region or holder.drill:
-            raise CredentialError(f"{holder.name} is not of this region")
-        return holder
-
-    return verify

@@ -10,11 +10,12 @@ import msgspec
 from dispatch.arrival import Travel
 from dispatch.relay import RelaySettings
 from dispatch.units import HospitalSettings, UnitSettings
+from streams import page_server
 from streams.errors import ConfigError
 from streams.messages import Name
+from streams.page_server import Port, Tls
 from streams.webrtc import IceServer, PeerSettings
 
-Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 
 
@@ -22,10 +23,9 @@ class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """A table of the file."""
 
 
-class Listen(_Table, frozen=True, kw_only=True):
+class Listen(page_server.Listen, frozen=True, kw_only=True):
     """Where pages, API and WHIP/WHEP are served."""
 
-    host: str = "127.0.0.1"
     port: Port = 8440
 
 
@@ -33,15 +33,6 @@ class BrokerSettings(_Table, frozen=True, kw_only=True):
     """The broker."""
 
     url: str
-
-
-class Tls(_Table, frozen=True, kw_only=True):
-    """The server's certificate: from the local authority in a directory, or one's own."""
-
-    authority: str = ""
-    addresses: tuple[str, ...] = ()
-    certificate: str = ""
-    key: str = ""
 
 
 class Ice(_Table, frozen=True, kw_only=True):
@@ -88,7 +79,7 @@ class Settings(_Table, frozen=True, kw_only=True):
     authority: str = ""
     journal: str = ""
     broker: BrokerSettings
-    tls: Tls
+    tls: Tls = Tls()
     listen: Listen = Listen()
     media: Media = Media()
     travel: TravelSettings = TravelSettings()
@@ -106,8 +97,8 @@ class Settings(_Table, frozen=True, kw_only=True):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ConfigError(f"names must differ: {', '.join(twice)} is there twice")
-        if not self.tls.authority and not (self.tls.certificate and self.tls.key):
-            raise ConfigError("[tls] wants `authority`, or `certificate` and `key`")
+        if not self.authority and not self.tls.certificate:
+            raise ConfigError("without `authority`, [tls] wants `certificate` and `key`")
 
     @property
     def journal_url(self) -> str:

@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import structlog
 from aiohttp import web
 
@@ -29,18 +28,18 @@ from hospital_gateway.pages import Pages
 from hospital_gateway.server import Server
 from hospital_gateway.settings import Settings
 from hospital_gateway.upstream import Upstream
-from streams.authority import Authority, Pair, client_context, server_context
+from streams.authority import client_context, server_context
 from streams.broker_rights import stream_name
 from streams.clock import Clock, OffsetEstimate, SystemClock
 from streams.codec import decode, encode, open_body
-from streams.credentials import Credential, Roster, Verified, read_own_credential
+from streams.credentials import Credential, read_own_credential
 from streams.delivery import Sender
 from streams.errors import CredentialError, ForerunError, TransportError
 from streams.health import REFUSED, WAITING, Check
 from streams.journal import Journal
 from streams.messages import Receipt, TimeReply, TimeRequest
 from streams.outbox import Draft, Outbox
-from streams.private_files import held_alone, make_private_directory, write_private
+from streams.page_server import admission, own_state, page_certificate, said_ready
 from streams.service import listening
 from streams.topics import TOPICS, find, path
 from streams.transport import Delivery
@@ -269,17 +268,7 @@ class Gateway:
             board=self.board, pages=self.pages, actions=self.actions,
             latencies=self.latencies, hub_now_ns=self.hub_now_ns,
         )  # fmt: skip
-        roster = Roster(Path(settings.roster))
-
-        def verify(token: str) -> Verified:
-            holder = roster.verify(token)
-            if holder.region != settings.region:
-                raise CredentialError(f"{holder.name} belongs to region {holder.region}")
-            if settings.seats is not None and holder.name not in settings.seats:
-                raise CredentialError(f"{holder.name} has no seat at {settings.label}")
-            return holder
-
-        return server.app(verify, self.checks, self.media)
+        return server.app(admission(settings), self.checks, self.media)
 
 
 async def serve(settings: Settings) -> None:
@@ -293,29 +282,23 @@ async def serve(settings: Settings) -> None:
     credential = read_own_credential(
         Path(settings.credential), "hospital", settings.name, settings.region
     )
-    state = Path(settings.state)
-    make_private_directory(state)
-    with held_alone(state, "gateway"):
-        await _serve_in(state, settings, credential)
+    tls = server_context(page_certificate(settings))
+    with own_state(settings, "gateway"):
+        await _serve(settings, credential, tls)
 
 
-async def _serve_in(state: Path, settings: Settings, credential: Credential) -> None:
-    ready_file = state / "ready.json"
-    ready_file.unlink(missing_ok=True)
-    broker = NatsTransport(
-        settings.broker.url, credential, client_context(Path(settings.authority))
-    )
+async def _serve(settings: Settings, credential: Credential, tls: ssl.SSLContext) -> None:
+    trust = client_context(Path(settings.authority))
+    broker = NatsTransport(settings.broker.url, credential, trust)
     async with Journal(settings.journal_url) as journal, broker:
         gateway = Gateway(settings, journal, broker, SystemClock(), credential)
         try:
             async with gateway.media, _running(gateway) as finished:
-                tls = server_context(_certificate(settings))
                 listen = settings.listen
                 async with listening(gateway.app(), listen.host, listen.port, tls) as port:
-                    _say_ready(ready_file, listen.host, port)
-                    await finished
+                    with said_ready(settings, port):
+                        await finished
         finally:
-            ready_file.unlink(missing_ok=True)
             gateway.outbox.close()
 
 
@@ -335,13 +318,6 @@ async def _running(gateway: Gateway) -> AsyncIterator[asyncio.Task[None]]:
         await asyncio.wait({task, waiting})
 
 
-def _certificate(settings: Settings) -> Pair:
-    if settings.tls is not None:
-        return Pair(Path(settings.tls.certificate), Path(settings.tls.key))
-    authority = Authority(Path(settings.authority).parent)
-    return authority.server_certificate(f"hospital-{settings.name}", [settings.listen.host])
-
-
 def _heading(settings: Settings) -> dict[str, Any]:
     return {
         "hospital": {"name": settings.name, "label": settings.label},
@@ -350,10 +326,3 @@ def _heading(settings: Settings) -> dict[str, Any]:
         "stale_s": {kind: find(kind).stale_after_s for kind in ("vitals", "position", "arrival")},
         "kinds": sorted(TOPICS),
     }
-
-
-def _say_ready(file: Path, host: str, port: int) -> None:
-    shown = f"[{host}]" if ":" in host else host
-    body = {"port": port, "url": f"https://{shown}:{port}", "pid": os.getpid()}
-    write_private(file, msgspec.json.encode(body))
-    log.info("serving", **body)

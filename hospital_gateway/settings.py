@@ -8,28 +8,13 @@ from typing import Annotated
 import msgspec
 
 from streams.messages import Name, Pathway, ShortText
-
-Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
-
-
-class Listen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where the pages are served; port 0 takes a free one."""
-
-    host: str = "127.0.0.1"
-    port: Port = 0
+from streams.page_server import Listen, Tls
 
 
 class Broker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the broker is reached: a NATS URL."""
 
     url: str
-
-
-class Tls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The operator's own certificate of this server, PEM files."""
-
-    certificate: str
-    key: str
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,12 +27,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         state: Directory for journal, outbox and ``ready.json``.
         hub: Address of the hub's pages and media, ``https://…``.
         credential: File with this gateway's own credential.
-        roster: Directory of the roster that says which seats may come in.
-        seats: Names of the seats of the roster that may come in; None lets all of the region in.
+        roster: Directory of the roster, which says which seats may come in.
         authority: The CA certificate that this gateway trusts.
         listen: Where the pages are served.
         broker: How the broker is reached.
-        tls: The server's certificate; None takes one of the local authority.
+        tls: The page server's certificate, and under which names it is reached.
         roles: What a seat can be, offered once on the page.
         needs: What is made ready for a pathway.
         journal: Database URL of the journal; None is SQLite in ``state``.
@@ -63,10 +47,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     authority: str
     broker: Broker
     listen: Listen = Listen()
-    tls: Tls | None = None
+    tls: Tls = Tls()
     roles: Annotated[list[ShortText], msgspec.Meta(min_length=1, max_length=20)]
     needs: dict[Pathway, list[ShortText]] = {}
-    seats: list[Name] | None = None
     journal: str | None = None
 
     @property

@@ -8,17 +8,10 @@ from typing import Annotated, Literal
 import msgspec
 
 from onboard.sensors import SensorSettings
-from streams.messages import Name, ShortText
+from streams.messages import Latitude, Longitude, Name, ShortText
+from streams.page_server import Listen, Tls
 
-Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=3600)]
-
-
-class Listen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where the tablet's page is served; port 0 takes a free one."""
-
-    host: str = "127.0.0.1"
-    port: Port = 0
 
 
 class Broker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -49,13 +42,6 @@ class UplinkTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         """Refuse an uplink that could be any."""
         if not (self.interface or self.address):
             raise ValueError(f"uplink {self.name!r}: state its interface, its address, or both")
-
-
-class Tls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The operator's own certificate of the page's server, PEM files."""
-
-    certificate: str
-    key: str
 
 
 class CameraTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -97,8 +83,8 @@ class Place(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     hospital: Name
     label: ShortText
-    latitude_deg: Annotated[float, msgspec.Meta(ge=-90, le=90)]
-    longitude_deg: Annotated[float, msgspec.Meta(ge=-180, le=180)]
+    latitude_deg: Latitude
+    longitude_deg: Longitude
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -112,12 +98,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         hub: Address of the hub's media, ``https://…``; None sends no live ECG and no video.
         credential: File with this unit's own credential.
         authority: The CA certificate that this vehicle trusts.
-        roster: Directory of the roster that says which seats may open the tablet's page.
-        seats: Names of the seats that may; None lets all of the region in.
+        roster: Directory of the roster, which says which seats may open the tablet's page.
         listen: Where the tablet's page is served.
         broker: How the broker is reached.
         uplink: The uplinks, the preferred first; none leaves the way to the system.
-        tls: The page server's certificate; None takes one of the local authority.
+        tls: The page server's certificate, and under which names it is reached.
         start: Whether sensors start with the run or with the agent.
         always: Sensors that start with the agent whatever ``start`` says, such as the GPS.
         unsent_replay_facts: A replay at speed 0 waits while more facts than this wait.
@@ -137,11 +122,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     credential: str
     authority: str
     roster: str
-    seats: tuple[Name, ...] | None = None
     listen: Listen = Listen()
     broker: Broker
     uplink: tuple[UplinkTable, ...] = ()
-    tls: Tls | None = None
+    tls: Tls = Tls()
     start: Literal["run", "agent"] = "run"
     always: tuple[Name, ...] = ()
     unsent_replay_facts: Annotated[int, msgspec.Meta(ge=10, le=100_000)] = 200

@@ -1,13 +1,16 @@
 """The local certificate authority: made on first start, so that TLS is on every hop from then on.
 
 An operator with certificates of his own names them in the configuration instead. The
-authority's certificate (``ca.pem``) is what a vehicle, a gateway or a browser has to trust.
+authority's certificate (``ca.pem``) is what a vehicle, a gateway or a browser has to trust, and
+all that leaves the broker's machine of it: only the broker makes the authority, and where its key
+is not, nothing is issued.
 """
 
 from __future__ import annotations
 
 import datetime
 import ipaddress
+import os
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -65,19 +68,32 @@ class Authority:
         """The authority's own certificate, for those who must trust it."""
         return self._own.certificate
 
+    @property
+    def can_issue(self) -> bool:
+        """Whether this process can read the authority's key: on the broker's machine."""
+        return os.access(self._own.key, os.R_OK)
+
     def ensure(self, now: datetime.datetime | None = None) -> Path:
         """Make or renew the authority if needed; return the path of its certificate.
+
+        For the broker and its command alone: others trust what is made here.
 
         Args:
             now: Time, UTC; the present when absent.
 
         Raises:
-            ConfigError: What is there cannot be read.
+            ConfigError: What is there cannot be read, or is a certificate without its key: a
+                new one would take the place of what all others trust.
             StorageError: The directory cannot be written.
         """
         make_private_directory(self._directory)
         with locked(self._directory):
-            self._ensure(now or _present())
+            key, certificate = self._read()
+            if key is None:
+                key = _new_key(self._own.key)
+            moment = now or _present()
+            if certificate is None or certificate.not_valid_after_utc - moment < AUTHORITY_RENEWAL:
+                write_private(self._own.certificate, _pem(_self_signed(key, moment)), 0o644)
         return self.ca_path
 
     def server_certificate(
@@ -92,34 +108,34 @@ class Authority:
             now: Time, UTC; the present when absent.
 
         Raises:
-            ConfigError: What is there cannot be read, or an address is not one.
+            ConfigError: The authority is not here or cannot be read, or an address is not one.
             StorageError: The directory cannot be written.
         """
         moment = now or _present()
         names = _alternative_names(("localhost", "127.0.0.1", "::1", *addresses))
         pair = Pair(self._directory / f"{name}.pem", self._directory / f"{name}.key")
-        make_private_directory(self._directory)
+        if not self.can_issue:
+            raise ConfigError(
+                f"{self._own.key}: the authority's key is not here; the broker has it"
+            )
         with locked(self._directory):
-            certificate, key = self._ensure(moment)
+            key, certificate = self._read()
+            if key is None or certificate is None:
+                raise ConfigError(f"{self.ca_path}: there is no authority; the broker makes it")
             if not _still_good(pair, certificate, names, moment):
                 _issue(pair, names, certificate, key, moment)
         return pair
 
-    def _ensure(
-        self, now: datetime.datetime
-    ) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    def _read(self) -> tuple[ec.EllipticCurvePrivateKey | None, x509.Certificate | None]:
         key, certificate = _read_key(self._own.key), _read_certificate(self._own.certificate)
-        if key is None:
-            key = _new_key(self._own.key)
-            certificate = None  # of another key: useless
-        if (
-            certificate is None
-            or certificate.public_key() != key.public_key()
-            or certificate.not_valid_after_utc - now < AUTHORITY_RENEWAL
+        if certificate is not None and (
+            key is None or certificate.public_key() != key.public_key()
         ):
-            certificate = _self_signed(key, now)
-            write_private(self._own.certificate, _pem(certificate), 0o644)
-        return certificate, key
+            raise ConfigError(
+                f"{self.ca_path} is here without its key {self._own.key.name}: put the key back; "
+                "or move both away, and give the new authority to all who trust the old one"
+            )
+        return key, certificate
 
 
 def server_context(pair: Pair) -> ssl.SSLContext:

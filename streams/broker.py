@@ -25,13 +25,12 @@ import structlog
 from aiohttp import web
 
 from streams import health, service
-from streams.authority import Authority, Pair
+from streams.authority import SERVER_RENEWAL, SERVER_VALIDITY, Authority, Pair
 from streams.broker_config import BrokerSettings, Ports, find_server, render
 from streams.broker_endpoints import (
     Endpoints,
     chosen_ports,
     credentials_directory,
-    reachable_host,
     read_ready,
     ready_path,
 )
@@ -40,6 +39,8 @@ from streams.child_process import tied
 from streams.config import load
 from streams.credentials import Roster, credential_path, issue, revoke
 from streams.errors import ConfigError, ForerunError, TransportError
+from streams.identity import check_name
+from streams.page_server import certificate_name
 from streams.private_files import held_alone, make_private_directory, write_private
 
 START_S = 20.0
@@ -113,7 +114,7 @@ class Broker:
             raise TransportError("the broker does not run")
         own = bool(self._settings.certificate)
         return Endpoints(
-            host=reachable_host(self._settings),
+            host=service.reachable_host(self._settings.listen, self._settings.addresses),
             mqtt_port=self._ports.mqtt,
             websocket_port=self._ports.websocket,
             nats_port=self._ports.nats,
@@ -236,6 +237,7 @@ class Broker:
             raise ConfigError("`certificate` and `key` go together: name both or none")
         if settings.certificate:
             return Pair(Path(settings.certificate).resolve(), Path(settings.key).resolve())
+        self._authority.ensure()
         addresses = [*settings.addresses, settings.listen]
         return self._authority.server_certificate("broker", addresses)
 
@@ -346,8 +348,12 @@ def command(arguments: list[str]) -> int:
                 "--drill: exercises do not work yet, the hub reads none of their data; for now "
                 "rehearse with a broker, a hub and credentials of their own (see --state)"
             )
-        issue(directory, options.name, options.role, options.region)
+        issue(directory, options.name, options.role, options.region, place=options.at)
         print(credential_path(directory, options.name))  # noqa: T201 - the answer to the command
+        return 0
+    if options.what == "certify":
+        pair = _certify(state, options.name, options.addresses)
+        print(pair.certificate, pair.key, sep="\n")  # noqa: T201 - the answer to the command
         return 0
     if options.what == "revoke":
         revoke(directory, options.name)
@@ -360,19 +366,50 @@ def command(arguments: list[str]) -> int:
     return service.run(lambda: _serve(settings, state))
 
 
+def _certify(state: Path, name: str, addresses: list[str]) -> Pair:
+    """Make or renew the certificate of a service's pages; the authority too if there is none."""
+    check_name(name)
+    authority = Authority(state / "authority")
+    authority.ensure()
+    return authority.server_certificate(certificate_name(name), addresses)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="forerun broker", description="Run the broker.")
     parser.add_argument("--config", help="TOML file; the packaged broker.toml explains it")
     parser.add_argument("--state", help="directory of everything that lasts")
     parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning"])
-    actions = parser.add_subparsers(dest="what", metavar="issue | revoke")
-    issuing = actions.add_parser("issue", help="make a credential and print where it lies")
-    issuing.add_argument("name")
+    actions = parser.add_subparsers(dest="what", metavar="issue | revoke | certify")
+    issuing = actions.add_parser(
+        "issue",
+        help="make a credential and print where it lies",
+        description=(
+            "Make a credential and print where it lies. A seat is a place at the pages of one "
+            "service: `issue desk --role seat --region demo --at hub` opens the console of `hub` "
+            "and nothing else. Give each person, or each screen, a seat: the audit log names it."
+        ),
+    )
+    issuing.add_argument("name", help="one name, one credential: a-z, 0-9, - and _")
     issuing.add_argument("--role", required=True, choices=["unit", "hub", "hospital", "seat"])
     issuing.add_argument("--region", required=True)
+    issuing.add_argument(
+        "--at", default="", metavar="NAME", help="of a seat: the hub, hospital or unit of its pages"
+    )
     issuing.add_argument("--drill", action="store_true", help="refused: exercises do not work yet")
     revoking = actions.add_parser("revoke", help="take a credential away")
     revoking.add_argument("name")
+    certifying = actions.add_parser(
+        "certify",
+        help="make a certificate for a service's pages on another machine, print its two files",
+        description=(
+            "Make or renew the certificate with which a hub, hospital or unit on another machine "
+            "serves its pages, and print its two files: copy them there and name them in [tls]. "
+            f"It holds for {SERVER_VALIDITY.days} days and is renewed in its last "
+            f"{SERVER_RENEWAL.days}. On this machine services get theirs without it."
+        ),
+    )
+    certifying.add_argument("name", help="of the hub, hospital or unit")
+    certifying.add_argument("addresses", nargs="+", metavar="ADDRESS", help="host name or IP")
     return parser
 
 

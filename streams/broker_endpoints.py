@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from streams.broker_config import BrokerSettings, Ports
+from streams.broker_config import Ports
 from streams.errors import ConfigError
 
 
@@ -69,12 +69,6 @@ def read_ready(state: Path) -> Endpoints:
         return msgspec.json.decode(path.read_bytes(), type=Endpoints)
     except (OSError, msgspec.MsgspecError) as error:
         raise ConfigError(f"{path}: no broker runs here: {error}") from error
-
-
-def reachable_host(settings: BrokerSettings) -> str:
-    """Return the name or address that clients are told."""
-    everywhere = settings.listen in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
-    return settings.addresses[0] if everywhere else settings.listen
 
 
 def chosen_ports(ports: Ports, listen: str) -> Ports:

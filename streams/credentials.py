@@ -35,13 +35,16 @@ Role = Literal["unit", "hub", "hospital", "seat"]
 _BCRYPT_COST = 4
 
 
-class Credential(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Credential(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True
+):
     """What its owner holds.
 
     Attributes:
         name: Of the unit, hospital, hub or person; one name, one credential.
         role: What it is for.
         region: The region (district) to which it is limited.
+        place: Of a seat: the hub, hospital or unit whose pages it opens, and no others'.
         drill: Only for exercises: rights in the drill tree and none in the live one.
         secret: 256 bits, URL-safe base64; never logged.
     """
@@ -49,6 +52,7 @@ class Credential(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     name: str
     role: Role
     region: str
+    place: str = ""
     drill: bool = False
     secret: str
 
@@ -64,12 +68,15 @@ class Credential(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     __str__ = __repr__
 
 
-class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Entry(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True
+):
     """What the verifying side knows of a credential, under its name.
 
     Attributes:
         role: See ``Credential``.
         region: See ``Credential``.
+        place: See ``Credential``.
         drill: See ``Credential``.
         salt: Random, hex.
         sha256: SHA-256 of salt and secret, hex.
@@ -78,6 +85,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     role: Role
     region: str
+    place: str = ""
     drill: bool = False
     salt: str
     sha256: str
@@ -93,12 +101,14 @@ class Verified:
         role: See ``Credential``.
         region: See ``Credential``.
         drill: See ``Credential``.
+        place: See ``Credential``.
     """
 
     name: str
     role: Role
     region: str
     drill: bool
+    place: str = ""
 
 
 def credential_path(directory: Path, name: str) -> Path:
@@ -137,7 +147,7 @@ def read_own_credential(path: Path, role: Role, name: str, region: str) -> Crede
 
 
 def issue(
-    directory: Path, name: str, role: Role, region: str, *, drill: bool = False
+    directory: Path, name: str, role: Role, region: str, *, place: str = "", drill: bool = False
 ) -> Credential:
     """Make a credential, or return the one of that name that is there already.
 
@@ -146,31 +156,41 @@ def issue(
         name: See ``Credential``.
         role: See ``Credential``.
         region: See ``Credential``.
+        place: See ``Credential``; for a seat, and for nothing else.
         drill: See ``Credential``.
 
     Raises:
-        CredentialError: The name is taken for something else, its file is gone, or a hub is
-            to be for exercises only (a hub carries both trees).
-        MalformedError: ``name`` or ``region`` cannot be a name.
+        CredentialError: The name is taken for something else, its file is gone, a seat has no
+            place or another role has one, or a hub is to be for exercises only (a hub carries
+            both trees).
+        MalformedError: ``name``, ``region`` or ``place`` cannot be a name.
         StorageError: The directory cannot be written.
     """
     if drill and role == "hub":
         raise CredentialError("a hub carries live and drill data: it cannot be marked drill")
-    check_name(name)
-    check_name(region)
+    if role == "seat" and not place:
+        raise CredentialError("a seat is at one place: the hub, hospital or unit of its pages")
+    if role != "seat" and place:
+        raise CredentialError(f"a {role} has no place: only a seat is at one")
+    for one in (name, region, *([place] if place else [])):
+        check_name(one)
     make_private_directory(directory / "issued")
     with locked(directory):
         entries, path = _read_roster(directory), credential_path(directory, name)
         if name in entries:
             entry = entries[name]
-            if (entry.role, entry.region, entry.drill) != (role, region, drill):
+            before = (entry.role, entry.region, entry.place, entry.drill)
+            if before != (role, region, place, drill):
+                at = f" at {entry.place}" if entry.place else ""
                 raise CredentialError(
-                    f"name {name!r} is taken by a {entry.role} of {entry.region}; revoke it first"
+                    f"name {name!r} is taken by a {entry.role}{at} of {entry.region}; revoke it "
+                    "first"
                 )
             return _issued_before(path, name)
         credential = Credential(
-            name=name, role=role, region=region, drill=drill, secret=secrets.token_urlsafe(32)
-        )
+            name=name, role=role, region=region, place=place, drill=drill,
+            secret=secrets.token_urlsafe(32),
+        )  # fmt: skip
         # The owner's file first: a roster entry whose secret nobody has would be in the way.
         write_private(path, msgspec.toml.encode(credential))
         _write_roster(directory, {**entries, name: _entry(credential)})
@@ -236,7 +256,7 @@ class Roster:
         found = _digest(known.salt, secret)
         if not hmac.compare_digest(found, known.sha256) or entry is None:
             raise CredentialError("the credential is unknown or revoked")
-        return Verified(name, entry.role, entry.region, entry.drill)
+        return Verified(name, entry.role, entry.region, entry.drill, entry.place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +277,7 @@ def _entry(credential: Credential) -> Entry:
     return Entry(
         role=credential.role,
         region=credential.region,
+        place=credential.place,
         drill=credential.drill,
         salt=salt,
         sha256=_digest(salt, credential.secret),

@@ -9,7 +9,7 @@ import logging
 import signal
 import ssl
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -137,6 +137,18 @@ def _first(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+def is_everywhere(host: str) -> bool:
+    """Whether ``host`` stands for all addresses of a machine."""
+    return host in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+
+
+def reachable_host(host: str, addresses: Sequence[str]) -> str:
+    """Return the name or address that others are told of one who listens on ``host``."""
+    if not is_everywhere(host):
+        return host
+    return addresses[0] if addresses else "localhost"
 
 
 @contextlib.asynccontextmanager

@@ -75,7 +75,7 @@ class Town:
         task = asyncio.create_task(serve(settings), name=f"test.{hospital}")
         try:
             url = await self.ready(Path(settings.state), lambda: task.done() and task.result())
-            async with Desk(url, self.hub.seat.token, self.hub.ca) as desk:
+            async with Desk(url, self.hub.seats[hospital].token, self.hub.ca) as desk:
                 yield desk
         finally:
             task.cancel()

@@ -76,7 +76,10 @@ class HubStandIn:
         for name in HOSPITALS:
             self.credentials[name] = issue(self.roster, name, "hospital", REGION)
         self.credentials["hub"] = issue(self.roster, "hub", "hub", REGION)
-        self.seat = issue(self.roster, "er-desk", "seat", REGION)
+        self.seat = issue(self.roster, "er-desk", "seat", REGION, place=HOSPITALS[0])
+        self.seats = {HOSPITALS[0]: self.seat}
+        for name in HOSPITALS[1:]:
+            self.seats[name] = issue(self.roster, f"{name}-desk", "seat", REGION, place=name)
         settings = BrokerSettings(state=str(state), ports=ANY_PORTS)
         self.broker = await enter(Broker(settings, state))
         self.ca = Path(str(self.broker.endpoints.ca_path))

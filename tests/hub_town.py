@@ -19,7 +19,7 @@ import msgspec
 from dispatch.hub import Hub
 from dispatch.server import serving
 from dispatch.settings import BrokerSettings as HubBroker
-from dispatch.settings import Listen, Media, Settings, Tls
+from dispatch.settings import Listen, Media, Settings
 from dispatch.units import HospitalSettings, UnitSettings
 from streams import topics
 from streams.authority import client_context
@@ -203,8 +203,10 @@ class Town:
         self._http: aiohttp.ClientSession
         self.seat = self.issue("seat-1", "seat")
 
-    def issue(self, name: str, role: Role) -> Any:
-        return issue(Path(self.broker.endpoints.credentials), name, role, REGION)
+    def issue(self, name: str, role: Role, at: str = "hub") -> Any:
+        """Issue a credential; a seat's is at the hub unless told otherwise."""
+        place = at if role == "seat" else ""
+        return issue(Path(self.broker.endpoints.credentials), name, role, REGION, place=place)
 
     def settings(self, **changes: Any) -> Settings:
         """The hub's settings."""
@@ -217,7 +219,6 @@ class Town:
             roster=str(credentials),
             authority=str(where.ca_path),
             broker=HubBroker(url=where.nats_url),
-            tls=Tls(authority=str(Path(str(where.ca_path)).parent)),
             listen=Listen(port=0),
             media=Media(addresses=("127.0.0.1",)),
             units=tuple(UnitSettings(name=name, label=f"Ambulance {name[-1]}") for name in UNITS),

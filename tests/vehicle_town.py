@@ -230,7 +230,7 @@ async def town(state: Path) -> AsyncIterator[Town]:
     credentials = credentials_directory(directory)
     unit = issue(credentials, UNIT, "unit", REGION)
     hub_credential = issue(credentials, "hub", "hub", REGION)
-    crew = issue(credentials, CREW, "seat", REGION)
+    crew = issue(credentials, CREW, "seat", REGION, place=UNIT)
     free = Ports(mqtt=0, websocket=0, nats=0, monitor=0, health=0)
     async with Broker(BrokerSettings(ports=free, storage_mib=4096), directory) as broker:
         ends = broker.endpoints

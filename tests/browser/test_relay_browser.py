@@ -70,6 +70,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
     """A relay over TLS with a viewing page, on a free port."""
     authority = Authority(tmp_path / "authority")
     authority.ensure()
+    authority.ensure()
     pair = authority.server_certificate("hub", ["127.0.0.1"])
 
     async def show(_request: web.Request) -> web.Response:

@@ -207,6 +207,7 @@ class WebRtcRig(Rig):
         self._roster = roster
         authority = Authority(directory)
         authority.ensure()
+        authority.ensure()
         self._tls = server_context(authority.server_certificate("hub", ["127.0.0.1"]))
         self._trust = client_context(authority.ca_path)
         self._serving = contextlib.AsyncExitStack()

@@ -378,13 +378,16 @@ async def test_reads_of_patients_are_in_the_audit_log(town: Town, tmp_path: Path
 
 
 async def test_seats_of_others_do_not_come_in(town: Town) -> None:
-    issue(town.hub.roster, "other-desk", "seat", REGION)
-    async with town.gateway(seats=["er-desk"]) as here:
-        stranger = issue(town.hub.roster, "other-desk", "seat", REGION)
-        for token, status in ((stranger.token, 401), (town.hub.credentials[THERE].token, 401)):
-            headers = {"Authorization": f"Bearer {token}"}
-            async with here.client.get("/api/board", headers=headers) as answer:
-                assert answer.status == status
+    """Neither a seat of the hub or another hospital, nor a hospital itself."""
+    console = issue(town.hub.roster, "console", "seat", REGION, place="hub")
+    async with town.gateway() as here:
+        strangers = (console, town.hub.seats[THERE], town.hub.credentials[HERE])
+        for path in ("/", "/api/board", "/ws"):
+            for stranger in strangers:
+                headers = {"Authorization": f"Bearer {stranger.token}"}
+                async with here.client.get(path, headers=headers) as answer:
+                    assert answer.status == 401, await answer.text()
+        assert await here.board() == {}
 
 
 async def test_drawn_reports_become_the_latency_report(town: Town) -> None:

@@ -376,6 +376,25 @@ async def test_pages_refuse_without_a_seat_and_note_every_read(town: Town) -> No
         assert health["ok"]
 
 
+async def test_seats_of_hospitals_and_crews_open_neither_console_nor_video(town: Town) -> None:
+    async with town.open_hub() as hub, aiohttp.ClientSession(hub.url) as http:
+        case = await town.open_case()
+        await town.act("assign_unit", case=case, unit="unit-1")
+        for place in ("first-hospital", "unit-1"):
+            seat = town.issue(f"{place}-seat", "seat", at=place)
+            headers = {"Authorization": f"Bearer {seat.token}"}
+            for path in ("/", "/ws", "/api/cases", f"/api/cases/{case}/timeline"):
+                async with http.get(path, headers=headers, ssl=town.trust) as answer:
+                    assert answer.status == 401
+                    assert "no seat at hub" in await answer.text()
+            action = {"action": "note", "case": case, "text": "not mine"}
+            for path, body in (("/api/action", action), ("/whep/unit-1/cabin", {})):
+                async with http.post(path, json=body, headers=headers, ssl=town.trust) as answer:
+                    assert answer.status == 401
+        told = await town.get(f"/api/cases/{case}/timeline")
+        assert [entry["kind"] for entry in told] == ["case_opened", "unit_assigned"]
+
+
 async def test_console_socket_tells_what_changes_and_answers_actions(town: Town) -> None:
     async with town.open_hub() as hub, aiohttp.ClientSession(hub.url) as http:
         headers = {"Authorization": f"Bearer {town.seat.token}"}

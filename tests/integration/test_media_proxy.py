@@ -101,6 +101,7 @@ async def test_video_goes_to_the_hub_by_unit_and_its_session_back_by_case(
     tmp_path: Path, writer: CaseWriter
 ) -> None:
     authority, hub = Authority(tmp_path), FakeHub()
+    authority.ensure()
     tls = server_context(authority.server_certificate("hub", []))
     board, case = board_of(writer), writer.case
     async with (
@@ -164,6 +165,7 @@ async def test_offer_and_answer_that_come_in_pieces_pass_whole_and_too_long_ones
     tmp_path: Path, writer: CaseWriter
 ) -> None:
     authority, hub = Authority(tmp_path), FakeHub()
+    authority.ensure()
     tls = server_context(authority.server_certificate("hub", []))
     most = MAX_SDP_BYTES
 

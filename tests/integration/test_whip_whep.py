@@ -322,6 +322,7 @@ async def test_whip_and_whep_over_tls_with_a_local_authority(
 ) -> None:
     authority = Authority(tmp_path / "authority")
     authority.ensure()
+    authority.ensure()
     pair = authority.server_certificate("hub", ["127.0.0.1"])
     trusting = client_context(authority.ca_path)
     async with serve_relay(tls=(server_context(pair), trusting)) as site:

@@ -36,6 +36,13 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
+def authority_in(directory: Path) -> Authority:
+    """Return an authority that is there."""
+    authority = Authority(directory)
+    authority.ensure()
+    return authority
+
+
 async def handshake(pair: Pair, ca_path: Path, name: str) -> None:
     """Connect with TLS to a server on this machine under ``name``."""
     server = await asyncio.start_server(
@@ -61,7 +68,7 @@ def test_ensure_twice_keeps_the_same_authority(tmp_path: Path) -> None:
 
 
 def test_private_keys_are_readable_by_their_owner_only(tmp_path: Path) -> None:
-    authority = Authority(tmp_path / "authority")
+    authority = authority_in(tmp_path / "authority")
     pair = authority.server_certificate("broker", [])
 
     assert mode(pair.key) == 0o600
@@ -73,14 +80,14 @@ def test_private_keys_are_readable_by_their_owner_only(tmp_path: Path) -> None:
 async def test_server_certificate_is_accepted_under_each_of_its_names(
     tmp_path: Path, name: str
 ) -> None:
-    authority = Authority(tmp_path)
+    authority = authority_in(tmp_path)
     pair = authority.server_certificate("hub", ["hub.example", "192.0.2.7"])
 
     await handshake(pair, authority.ca_path, name)
 
 
 async def test_server_certificate_is_refused_under_another_name(tmp_path: Path) -> None:
-    authority = Authority(tmp_path)
+    authority = authority_in(tmp_path)
     pair = authority.server_certificate("hub", ["hub.example"])
 
     with pytest.raises(ssl.SSLCertVerificationError):
@@ -88,7 +95,7 @@ async def test_server_certificate_is_refused_under_another_name(tmp_path: Path) 
 
 
 async def test_server_certificate_of_another_authority_is_refused(tmp_path: Path) -> None:
-    pair = Authority(tmp_path / "one").server_certificate("hub", [])
+    pair = authority_in(tmp_path / "one").server_certificate("hub", [])
     other = Authority(tmp_path / "two").ensure()
 
     with pytest.raises(ssl.SSLCertVerificationError):
@@ -96,14 +103,14 @@ async def test_server_certificate_of_another_authority_is_refused(tmp_path: Path
 
 
 def test_server_certificate_lives_no_longer_than_browsers_accept(tmp_path: Path) -> None:
-    certificate = read(Authority(tmp_path).server_certificate("hub", []).certificate)
+    certificate = read(authority_in(tmp_path).server_certificate("hub", []).certificate)
 
     life = certificate.not_valid_after_utc - certificate.not_valid_before_utc
     assert life <= datetime.timedelta(days=398)
 
 
 def test_server_certificate_is_kept_until_it_is_due_and_then_renewed(tmp_path: Path) -> None:
-    authority = Authority(tmp_path)
+    authority = authority_in(tmp_path)
     first = read(authority.server_certificate("hub", [], NOW).certificate)
     due = NOW + SERVER_VALIDITY - SERVER_RENEWAL
 
@@ -117,7 +124,7 @@ def test_server_certificate_is_kept_until_it_is_due_and_then_renewed(tmp_path: P
 
 
 def test_server_certificate_is_made_anew_for_a_new_name_only(tmp_path: Path) -> None:
-    authority = Authority(tmp_path)
+    authority = authority_in(tmp_path)
     wide = read(authority.server_certificate("hub", ["a.example", "b.example"]).certificate)
 
     assert read(authority.server_certificate("hub", ["a.example"]).certificate) == wide
@@ -142,7 +149,7 @@ async def test_renewed_authority_still_vouches_for_older_certificates(tmp_path: 
 
 
 def test_damaged_server_certificate_is_made_again(tmp_path: Path) -> None:
-    authority = Authority(tmp_path)
+    authority = authority_in(tmp_path)
     pair = authority.server_certificate("hub", [])
     pair.certificate.write_bytes(b"half a file")
 
@@ -160,13 +167,14 @@ def test_damaged_authority_key_stops_with_its_name(tmp_path: Path) -> None:
 
 def test_address_that_is_none_stops_with_its_text(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="zürich"):
-        Authority(tmp_path).server_certificate("hub", ["zürich.example"])
+        authority_in(tmp_path).server_certificate("hub", ["zürich.example"])
 
 
 def test_processes_that_start_at_once_agree_on_one_authority(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from streams.authority import Authority;"
-        "Authority(Path(sys.argv[1])).server_certificate('hub', ['hub.example'])"
+        "one = Authority(Path(sys.argv[1])); one.ensure();"
+        "one.server_certificate('hub', ['hub.example'])"
     )
     children = [subprocess.Popen([sys.executable, "-c", program, str(tmp_path)]) for _ in range(4)]
     assert [child.wait(timeout=60) for child in children] == [0, 0, 0, 0]
@@ -180,3 +188,37 @@ def test_processes_that_start_at_once_agree_on_one_authority(tmp_path: Path) -> 
 def test_client_context_without_its_file_stops_with_its_name(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="missing"):
         client_context(tmp_path / "missing.pem")
+
+
+def test_certificate_of_an_authority_whose_key_is_elsewhere_is_left_alone(tmp_path: Path) -> None:
+    """A vehicle's or hospital's machine: it has ``ca.pem`` to trust, and nothing else."""
+    (tmp_path / "machine").mkdir()
+    copy = Authority(tmp_path / "machine")
+    copy.ca_path.write_bytes(Authority(tmp_path / "broker").ensure().read_bytes())
+    before = copy.ca_path.read_bytes()
+
+    assert not copy.can_issue
+    with pytest.raises(ConfigError, match="key is not here"):
+        copy.server_certificate("page-unit-7", [])
+    with pytest.raises(ConfigError, match="without its key"):
+        copy.ensure()
+    assert copy.ca_path.read_bytes() == before
+    assert [path.name for path in copy.ca_path.parent.iterdir() if path.suffix] == ["ca.pem"]
+
+
+def test_authority_s_certificate_of_another_key_is_not_replaced(tmp_path: Path) -> None:
+    authority = authority_in(tmp_path / "one")
+    other = authority_in(tmp_path / "two").ca_path.read_bytes()
+    authority.ca_path.write_bytes(other)
+
+    with pytest.raises(ConfigError, match="without its key"):
+        authority.ensure()
+    with pytest.raises(ConfigError, match="without its key"):
+        authority.server_certificate("hub", [])
+    assert authority.ca_path.read_bytes() == other
+
+
+def test_authority_that_was_never_made_issues_nothing_and_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="key is not here"):
+        Authority(tmp_path).server_certificate("hub", [])
+    assert not list(tmp_path.iterdir())

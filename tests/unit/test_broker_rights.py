@@ -137,7 +137,7 @@ def test_topic_and_subject_are_each_other_s_inverse() -> None:
 def test_configuration_has_one_account_per_region_and_no_seat(tmp_path: Path) -> None:
     issue(tmp_path, "unit-7", "unit", "north")
     issue(tmp_path, "unit-9", "unit", "south")
-    issue(tmp_path, "anna", "seat", "north")
+    issue(tmp_path, "anna", "seat", "north", place="hub")
     pair = Pair(tmp_path / "c.pem", tmp_path / "c.key")
     entries = Roster(tmp_path).entries()
 

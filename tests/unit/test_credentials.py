@@ -67,6 +67,26 @@ def test_issue_again_gives_the_same_and_another_role_is_refused(tmp_path: Path) 
         issue(tmp_path, "unit-7", "unit", "north", drill=True)
 
 
+def test_seat_is_at_one_place_and_says_so_when_its_token_is_verified(tmp_path: Path) -> None:
+    desk = issue(tmp_path, "desk", "seat", "north", place="first-hospital")
+
+    verified = Roster(tmp_path).verify(desk.token)
+    assert (verified.role, verified.place) == ("seat", "first-hospital")
+    assert issue(tmp_path, "desk", "seat", "north", place="first-hospital") == desk
+    with pytest.raises(CredentialError, match="taken by a seat at first-hospital"):
+        issue(tmp_path, "desk", "seat", "north", place="second-hospital")
+
+
+def test_seat_without_a_place_and_a_unit_with_one_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(CredentialError, match="at one place"):
+        issue(tmp_path, "desk", "seat", "north")
+    with pytest.raises(CredentialError, match="only a seat"):
+        issue(tmp_path, "unit-7", "unit", "north", place="hub")
+    with pytest.raises(MalformedError):
+        issue(tmp_path, "desk", "seat", "north", place="First Hospital")
+    assert not list(tmp_path.iterdir())
+
+
 def test_issue_again_after_the_secret_was_handed_out_is_refused(tmp_path: Path) -> None:
     issue(tmp_path, "unit-7", "unit", "north")
     credential_path(tmp_path, "unit-7").unlink()

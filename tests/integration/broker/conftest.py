@@ -53,7 +53,8 @@ class City:
 
     def add(self, name: str, role: Any, region: str = "north", *, drill: bool = False) -> None:
         directory = credentials_directory(self.state)
-        self.credentials[name] = issue(directory, name, role, region, drill=drill)
+        place = "hub-north" if role == "seat" else ""
+        self.credentials[name] = issue(directory, name, role, region, place=place, drill=drill)
 
     async def add_and_wait(self, name: str) -> None:
         """Add a unit and wait until the broker, which looks every second, lets it in."""

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 import aiohttp
 import psutil
 import pytest
+from cryptography import x509
 
 from streams import cli
-from streams.authority import Authority, client_context
+from streams.authority import Authority, Pair, client_context, server_context
 from streams.broker import (
     Broker,
     BrokerSettings,
@@ -73,7 +74,9 @@ async def test_server_that_is_old_or_none_is_refused(
 
 
 async def test_operator_s_own_certificate_is_served(tmp_path: Path) -> None:
-    own = Authority(tmp_path / "own").server_certificate("mine", [])
+    authority = Authority(tmp_path / "own")
+    authority.ensure()
+    own = authority.server_certificate("mine", [])
     settings = BrokerSettings(
         certificate=str(own.certificate), key=str(own.key), ports=SETTINGS.ports
     )
@@ -172,3 +175,31 @@ def test_credential_for_exercises_is_refused_and_nothing_is_made(
     assert cli.main(["broker", *arguments, "--region", "north", "--drill"]) == 1
     assert "exercises do not work yet" in capsys.readouterr().err
     assert not (tmp_path / "broker").exists()
+
+
+async def test_command_certifies_pages_of_another_machine(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = tmp_path / "broker"
+    arguments = ["broker", "--state", str(state), "certify", "first-hospital", "er.example"]
+    assert cli.main(arguments) == 0
+    certificate, key = map(Path, capsys.readouterr().out.split())
+    names = x509.load_pem_x509_certificate(certificate.read_bytes()).extensions
+    assert "er.example" in str(names.get_extension_for_class(x509.SubjectAlternativeName).value)
+    server_context(Pair(certificate, key))
+    ca = (state / "authority" / "ca.pem").read_bytes()
+    async with Broker(SETTINGS, state) as broker:
+        assert broker.endpoints.ca_path == str(state / "authority" / "ca.pem")
+    assert (state / "authority" / "ca.pem").read_bytes() == ca
+    for wrong in ("ca/../x", "CA"):
+        assert cli.main([*arguments[:4], wrong, "er.example"]) == 1
+
+
+async def test_broker_whose_authority_lost_its_key_does_not_start(tmp_path: Path) -> None:
+    authority = tmp_path / "authority"
+    ca = Authority(authority).ensure().read_bytes()
+    (authority / "ca.key").unlink()
+    with pytest.raises(ConfigError, match="without its key"):
+        async with Broker(SETTINGS, tmp_path):
+            pass
+    assert (authority / "ca.pem").read_bytes() == ca
