@@ -27,6 +27,9 @@ from streams.topics import LANES, Address, Party, parse
 ROOM_EVERY_S = 0.025
 """How often a path without room is asked again."""
 
+DISK_RETRY_S = 1.0
+"""Pause after the outbox could not be read."""
+
 _CAN_WAIT = frozenset(LANES[1:])
 """All lanes but the urgent one."""
 
@@ -109,7 +112,12 @@ class Sender:
             now_ns = self._clock.monotonic_ns()
             full = not self._has_room()
             held = _CAN_WAIT if full else self._held
-            entries = self.plan.next(self._outbox, self._destination, now_ns, held=held)
+            try:
+                entries = self.plan.next(self._outbox, self._destination, now_ns, held=held)
+            except StorageError as error:
+                log.error("outbox not read", destination=self._destination, error=str(error))  # noqa: TRY400 -- the text says all
+                await asyncio.sleep(DISK_RETRY_S)
+                continue
             if not await self._send(entries):
                 await self._wait(SECOND_NS // 2)
             elif not entries:

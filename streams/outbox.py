@@ -14,6 +14,7 @@ import sqlite3
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from streams.clock import Clock, Offset, OffsetEstimate, boot_name
 from streams.codec import encode, encode_body
@@ -55,6 +56,7 @@ class Draft:
         patient: The patient it is bound to; None is unassigned.
         drill: True for exercises.
         lane: Other lane than the table's; only ``case_fact`` has one.
+        id: Its id, where whoever asks for it has chosen one; else it gets a new one.
     """
 
     kind: str
@@ -64,6 +66,7 @@ class Draft:
     patient: str | None = None
     drill: bool = False
     lane: Lane | None = None
+    id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +170,7 @@ class Outbox:
         return Envelope(
             version=VERSION,
             kind=draft.kind,
-            id=new_id(),
+            id=draft.id or new_id(),
             source=self.source,
             epoch=self.epoch,
             lane=lane,
@@ -235,13 +238,21 @@ class Outbox:
         return envelope
 
     def mark(self, name: str) -> int:
-        """Return the number kept under ``name`` by ``add_all``; 0 when there is none."""
-        row = self._db.execute("SELECT value FROM marks WHERE name = ?", (name,)).fetchone()
-        return int(row[0]) if row else 0
+        """Return the number kept under ``name`` by ``add_all``; 0 when there is none.
+
+        Raises:
+            StorageError: The disk fails; this and every other read may succeed later.
+        """
+        rows = self._read("SELECT value FROM marks WHERE name = ?", (name,))
+        return int(rows[0][0]) if rows else 0
 
     def waiting(self, destination: str, lane: Lane, after: int, limit: int) -> list[Entry]:
-        """Return what waits in a lane with a sequence above ``after``, in order."""
-        rows = self._db.execute(
+        """Return what waits in a lane with a sequence above ``after``, in order.
+
+        Raises:
+            StorageError: The disk fails.
+        """
+        rows = self._read(
             "SELECT sequence, kind, made_ns, data FROM facts "
             "WHERE destination = ? AND lane = ? AND sequence > ? ORDER BY sequence LIMIT ?",
             (destination, LANES.index(lane), after, limit),
@@ -260,9 +271,12 @@ class Outbox:
             lane: The lane.
             without: Sequences that are left out, such as those on the way; few.
             limit: Most entries.
+
+        Raises:
+            StorageError: The disk fails.
         """
         place, most = (destination, LANES.index(lane)), len(without) + 1
-        newest = self._db.execute(
+        newest = self._read(
             "SELECT sequence, case_id FROM facts WHERE destination = ? AND lane = ? "
             "ORDER BY sequence DESC LIMIT ?",
             (*place, most),
@@ -270,21 +284,25 @@ class Outbox:
         case = next((case for sequence, case in newest if sequence not in without), None)
         if case is None:
             return []
-        found = self._db.execute(
+        found = self._read(
             "SELECT sequence FROM facts WHERE destination = ? AND lane = ? AND case_id = ? "
             "ORDER BY sequence LIMIT ?",
             (*place, case, most + limit),
-        ).fetchall()
+        )
         chosen = [sequence for (sequence,) in found if sequence not in without][:limit]
         return [entry for one in chosen for entry in self.waiting(destination, lane, one - 1, 1)]
 
     def count(self, destination: str, lane: Lane) -> int:
-        """Return how many facts of a lane have no receipt."""
-        (number,) = self._db.execute(
+        """Return how many facts of a lane have no receipt.
+
+        Raises:
+            StorageError: The disk fails.
+        """
+        ((number,),) = self._read(
             "SELECT count(*) FROM facts INDEXED BY facts_by_case "
             "WHERE destination = ? AND lane = ?",
             (destination, LANES.index(lane)),
-        ).fetchone()
+        )
         return int(number)
 
     def take_receipt(self, destination: str, receipt: Receipt) -> int:
@@ -320,24 +338,38 @@ class Outbox:
         return freed
 
     def destinations(self) -> list[str]:
-        """Return every destination that ever had a fact."""
-        rows = self._db.execute("SELECT DISTINCT destination FROM numbering ORDER BY destination")
+        """Return every destination that ever had a fact.
+
+        Raises:
+            StorageError: The disk fails.
+        """
+        rows = self._read("SELECT DISTINCT destination FROM numbering ORDER BY destination")
         return [row[0] for row in rows]
 
     def depth(self, destination: str) -> Depth:
-        """Count what waits for ``destination``."""
-        rows = self._db.execute(
+        """Count what waits for ``destination``.
+
+        Raises:
+            StorageError: The disk fails.
+        """
+        rows = self._read(
             "SELECT lane, count(*), min(made_ns) FROM facts WHERE destination = ? GROUP BY lane",
             (destination,),
-        ).fetchall()
-        (made,) = self._db.execute(
+        )
+        ((made,),) = self._read(
             "SELECT coalesce(sum(last), 0) FROM numbering WHERE destination = ?", (destination,)
-        ).fetchone()
+        )
         return Depth(
             waiting={LANES[rank]: count for rank, count, _ in rows},
             made=made,
             oldest_ns=min((oldest for _, _, oldest in rows), default=None),
         )
+
+    def _read(self, statement: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
+        try:
+            return self._db.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise StorageError(f"outbox {self.path}: {error}; look at the disk") from error
 
 
 class _Transaction:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams import topics
+from streams import delivery, topics
 from streams.chain import Refused
 from streams.clock import SystemClock
 from streams.codec import decode, encode, encode_body
@@ -176,6 +176,29 @@ async def test_sender_whose_disk_fails_at_a_receipt_goes_on_and_frees_at_the_nex
     outbox._db.execute("PRAGMA query_only = OFF")
     sender.take_receipt(receipt)
     assert outbox.depth("hub").waiting == {}
+
+
+async def test_sender_whose_outbox_cannot_be_read_goes_on_when_it_can(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "DISK_RETRY_S", 0.01)
+    outbox.add("hub", NOTE)
+    arrived: asyncio.Queue[str] = asyncio.Queue()
+
+    async def publish(kind: str, data: bytes) -> None:
+        del data
+        arrived.put_nowait(kind)
+
+    outbox._db.execute("ALTER TABLE facts RENAME TO hidden")
+    sender = Sender(outbox, "hub", publish, SystemClock())
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        task = group.create_task(sender.run())
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not task.done()
+        outbox._db.execute("ALTER TABLE hidden RENAME TO facts")
+        assert await arrived.get() == "case_note"
+        task.cancel()
 
 
 def test_examine_good_fact_gives_its_line_and_the_corrected_time(outbox: Outbox) -> None:

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,33 @@ def test_outbox_on_a_full_disk_says_so_and_works_again_with_space(tmp_path: Path
     outbox._db.execute("PRAGMA max_page_count=1000000")
     assert outbox.add("hub", block).sequence == 2
     outbox.close()
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda box: box.waiting("hub", "facts", 0, 1),
+        lambda box: box.waiting_by_case("hub", "record", (), 1),
+        lambda box: box.count("hub", "facts"),
+        lambda box: box.depth("hub"),
+        lambda box: box.destinations(),
+        lambda box: box.mark("forwarded"),
+    ],
+)
+def test_outbox_on_a_disk_that_cannot_be_read_says_so_and_may_work_later(
+    tmp_path: Path, read: Callable[[Outbox], object]
+) -> None:
+    box = open_outbox(tmp_path)
+    before = read(box)
+    other = sqlite3.connect(tmp_path / "outbox.sqlite")
+    for table in ("facts", "numbering", "marks"):
+        other.execute(f"ALTER TABLE {table} RENAME TO hidden_{table}")
+    with pytest.raises(StorageError, match=r"outbox\.sqlite"):
+        read(box)
+    for table in ("facts", "numbering", "marks"):
+        other.execute(f"ALTER TABLE hidden_{table} RENAME TO {table}")
+    other.close()
+    assert read(box) == before
 
 
 def test_outbox_mark_is_kept_with_the_facts(tmp_path: Path) -> None:
