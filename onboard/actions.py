@@ -13,7 +13,8 @@ import msgspec
 
 from onboard.errors import RefusedActionError
 from onboard.run import Event, step
-from onboard.situation import Case, Situation
+from onboard.situation import Case, Fact, Situation
+from streams.identity import is_id
 from streams.messages import (
     Age,
     Body,
@@ -55,7 +56,14 @@ SEVERITIES: dict[Pathway, Severity] = {
 
 class _Action(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
               tag_field="action"):  # fmt: skip
-    """Base of all actions."""
+    """Base of all actions.
+
+    Attributes:
+        id: A ULID of the page's own, the same each time it asks for the same thing: what was
+            asked for twice is done once. It becomes the id of the fact.
+    """
+
+    id: Identifier | None = None
 
 
 class StartRun(_Action, frozen=True, kw_only=True, tag="start_run"):
@@ -110,6 +118,15 @@ class Camera(_Action, frozen=True, kw_only=True, tag="camera"):
 
 Action: TypeAlias = StartRun | EndRun | Stamp | SendPreAlert | Note | Camera
 
+_KINDS: dict[type[_Action], str] = {
+    StartRun: "run_started",
+    EndRun: "run_ended",
+    Stamp: "milestone",
+    SendPreAlert: "pre_alert",
+    Note: "case_note",
+}
+"""The fact that an action makes."""
+
 _EVENTS: dict[type[_Action], Event] = {
     StartRun: "start",
     EndRun: "end",
@@ -118,6 +135,23 @@ _EVENTS: dict[type[_Action], Event] = {
     Note: "note",
     Camera: "camera",
 }
+
+
+def is_repeated(action: Action, known: Fact | None) -> bool:
+    """Whether an action was done before, given the fact that has its id.
+
+    Raises:
+        RefusedActionError: The id is no ULID, or is that of something else.
+    """
+    if action.id is not None and not is_id(action.id):
+        raise RefusedActionError(f"id {action.id!r} is no ULID")
+    if known is None:
+        return False
+    if known.own and known.envelope.kind == _KINDS.get(type(action)):
+        return True
+    raise RefusedActionError(
+        f"the id {action.id} is that of another fact ({known.envelope.kind}): nothing was done"
+    )
 
 
 def decide(

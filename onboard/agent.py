@@ -14,18 +14,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import msgspec
 import structlog
 
-from onboard.actions import Action, Camera, decide
+from onboard.actions import Action, Camera, decide, is_repeated
+from onboard.clock_watch import ClockWatch
 from onboard.ecg_path import EcgPath
 from onboard.incoming import Incoming
 from onboard.intake import Intake
 from onboard.ladder import Rung, rungs_for
 from onboard.link import Link, Uplink
+from onboard.link_chronicle import LinkChronicle
 from onboard.live_frames import LiveShape
 from onboard.logbook import Logbook
 from onboard.media import CabinCamera, LiveEcg, cancel
@@ -118,8 +120,13 @@ class Agent:
             outgoing=self.outgoing, incoming=Incoming(self.logbook, self._take),
             offset=self.offset, clock=clock,
         )  # fmt: skip
+        self.clock_watch = ClockWatch(folder / "clock.json", self.offset, clock)
+        self.chronicle = LinkChronicle(
+            self.link, clock, self.clock_watch, make=self._make_quietly, binding=self._bound
+        )
         self.quality = self._quality_control()
         self._acting = asyncio.Lock()
+        self._ending: Binding | None = None
         self._group: asyncio.TaskGroup
         self._media: dict[str, asyncio.Task[None]] = {}
         self._connect()
@@ -160,6 +167,7 @@ class Agent:
         Raises:
             StorageError: The disk fails.
         """
+        self.clock_watch.recall()
         self.outgoing.recover(self.link.hub_ns())
         for fact in self.logbook.facts():
             self.situation.take(fact)
@@ -226,11 +234,11 @@ class Agent:
                 await asyncio.to_thread(_sync, segment)
             try:
                 self.ecg.flush(self.clock.monotonic_ns())
+                waiting = self.outgoing.backlog().waiting
+                for lane in LANES:
+                    WAITING.labels(HUB, lane).set(waiting.get(lane, 0))
             except StorageError as error:
                 log.exception("ECG waits", error=str(error))
-            waiting = self.outgoing.backlog().waiting
-            for lane in LANES:
-                WAITING.labels(HUB, lane).set(waiting.get(lane, 0))
             self.changed("link")
             await asyncio.sleep(min(TEND_S, SYNC_S))
 
@@ -248,12 +256,26 @@ class Agent:
     async def perform(self, action: Action) -> dict[str, Any]:
         """Do what the crew asks for; return what was made.
 
+        It is done to its end also if who asked for it is gone meanwhile, and an action whose id
+        was done before is not done again.
+
         Raises:
             ImpossibleEventError: The run's state does not take it.
             RefusedActionError: It makes no sense.
             StorageError: The disk is full or fails; nothing was made.
         """
+        name = f"onboard[{self.settings.name}].action"
+        acting = self._group.create_task(_outcome(self._perform(action)), name=name)
+        outcome = await asyncio.shield(acting)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def _perform(self, action: Action) -> dict[str, Any]:
         async with self._acting:
+            known = self.outgoing.find(action.id) if action.id else None
+            if is_repeated(action, known):
+                return self._done(action, [known.envelope] if known else [], already=True)
             wall_ns = self.clock.wall_ns()
             facts = decide(action, self.situation, wall_ns, self.link.offset_ns)
             if isinstance(action, Camera):
@@ -261,20 +283,28 @@ class Agent:
             kinds = {kind for kind, _ in facts}
             if kinds & {"run_started", "run_ended"}:
                 self._make_track()
-            if "run_ended" in kinds:
-                await self._finish()
-            binding = Binding(self.situation.current, self._bound().patient)
+            run = Binding(self.situation.current, self._bound().patient)
             made = self.outgoing.make(
-                [Draft(kind, body, "live", binding.case, binding.patient) for kind, body in facts]
+                [
+                    Draft(kind, body, "live", run.case, run.patient, id=action.id)
+                    for kind, body in facts
+                ]
             )
+            # Only now: a run whose end cannot be written goes on as it is.
+            if "run_ended" in kinds:
+                await self._finish(run)
             if "run_started" in kinds:
                 self._begin()
         for part in ("case", "run"):
             self.changed(part)
+        return self._done(action, made, already=False)
+
+    def _done(self, action: Action, made: list[Envelope], *, already: bool) -> dict[str, Any]:
         return {
             "done": msgspec.to_builtins(action)["action"],
             "facts": [{"id": one.id, "kind": one.kind} for one in made],
             "state": self.situation.state,
+            "already": already,
         }
 
     def _begin(self) -> None:
@@ -287,8 +317,19 @@ class Agent:
         if self.camera and self.camera.view.wanted:
             self._start_camera()
 
-    async def _finish(self) -> None:
-        """Stop what runs with the run; the sensors close their recordings."""
+    async def _finish(self, run: Binding) -> None:
+        """Stop what runs with the run; the sensors close their recordings.
+
+        Args:
+            run: To whom it belonged: what its parts say at their end is said of it.
+        """
+        self._ending = run
+        try:
+            await self._stop_parts(run)
+        finally:
+            self._ending = None
+
+    async def _stop_parts(self, run: Binding) -> None:
         lasting = set(self._sensors_of_agent())
         with_run = [table.name for table in self.settings.sensor if table.name not in lasting]
         await self.sensors.stop(with_run)
@@ -296,7 +337,7 @@ class Agent:
             await cancel(self._media.pop(name))
         self.ecg.live_shape = LiveShape()
         if self.camera:
-            self.camera.end(self._bound())
+            self.camera.end(run)
 
     async def leave(self) -> None:
         """Close the recordings, and give what was made a moment to arrive; then ``run`` may end.
@@ -388,7 +429,7 @@ class Agent:
 
     def _sensor_noted(self, status: SensorStatus) -> None:
         log.info("sensor", sensor=status.name, state=status.state, reason=status.reason)
-        binding, origin = self._bound(), status.origin or "live"
+        binding, origin = self._ending or self._bound(), status.origin or "live"
         fact = as_fact(status)
         self._make_quietly(Draft("sensor_state", fact, origin, binding.case, binding.patient))
         self.changed("sensors")
@@ -421,6 +462,14 @@ class Agent:
             ),
             "outbox": Check(ok=True, text=f"{self.outgoing.backlog().total} facts wait"),
         }
+
+
+async def _outcome(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any] | Exception:
+    """Return what an action made or why it failed: that is told to who asked, and ends no other."""
+    try:
+        return await work
+    except Exception as error:
+        return error
 
 
 def _sync(segment: Segment) -> None:

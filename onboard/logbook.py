@@ -34,7 +34,8 @@ CREATE TABLE IF NOT EXISTS progress (
     source TEXT NOT NULL, epoch TEXT NOT NULL, lane TEXT NOT NULL, stored INTEGER NOT NULL,
     ahead TEXT NOT NULL, PRIMARY KEY (source, epoch, lane)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS reads (
-    position INTEGER PRIMARY KEY, at_ns INTEGER NOT NULL, who TEXT NOT NULL, case_id TEXT NOT NULL);
+    position INTEGER PRIMARY KEY, at_ns INTEGER NOT NULL, who TEXT NOT NULL, case_id TEXT NOT NULL,
+    what TEXT NOT NULL DEFAULT 'shown');
 """
 
 
@@ -130,29 +131,54 @@ class Logbook:
                 ids.update(row[0] for row in rows.fetchall())
         return ids
 
-    def note_read(self, who: str, case: str, at_ns: int) -> None:
-        """Write into the audit log that somebody is shown a case.
+    def note_read(self, who: str, case: str, at_ns: int, what: str = "shown") -> None:
+        """Write into the audit log that somebody is shown a case, or does something with it.
+
+        Args:
+            who: The seat.
+            case: The case; "" without one.
+            at_ns: When, by the hub's clock.
+            what: ``shown``, or ``action`` and its name.
 
         Raises:
-            StorageError: It cannot be written: then the case must not be shown.
+            StorageError: It cannot be written: then it must be neither shown nor done.
         """
         with _Writing(self._db, self._path):
             self._db.execute(
-                "INSERT INTO reads (at_ns, who, case_id) VALUES (?, ?, ?)", (at_ns, who, case)
+                "INSERT INTO reads (at_ns, who, case_id, what) VALUES (?, ?, ?, ?)",
+                (at_ns, who, case, what),
             )
 
     def facts(self) -> Iterator[Fact]:
-        """Give all facts in the order in which they came."""
-        rows = self._db.execute(
-            "SELECT own, at_hub_ns, delivered_hub_ns, data, case_sequence FROM facts "
-            "ORDER BY position"
-        )
-        for own, at_hub_ns, delivered_hub_ns, data, case_sequence in rows.fetchall():
+        """Give all facts in the order in which they came.
+
+        Raises:
+            StorageError: The disk fails, or a fact is damaged.
+        """
+        return self._read("ORDER BY position")
+
+    def _read(self, which: str, values: tuple[str, ...] = ()) -> Iterator[Fact]:
+        columns = "own, at_hub_ns, delivered_hub_ns, data, case_sequence"
+        try:
+            rows = self._db.execute(f"SELECT {columns} FROM facts {which}", values).fetchall()  # noqa: S608 - no text of others
+        except sqlite3.Error as error:
+            raise StorageError(f"logbook {self._path}: {error}") from error
+        for own, at_hub_ns, delivered_hub_ns, data, case_sequence in rows:
             try:
                 envelope = decode(data)
             except MessageError as error:
                 raise StorageError(f"logbook {self._path}: {error}; move it away") from error
             yield Fact(envelope, bool(own), at_hub_ns, delivered_hub_ns, case_sequence)
+
+    def find(self, name: str) -> Fact | None:
+        """Return the fact that has this id, own or the hub's.
+
+        Raises:
+            StorageError: The disk fails.
+        """
+        for fact in self._read("WHERE id = ?", (name,)):
+            return fact
+        return None
 
     def forget(self, before_hub_ns: int, keep: Iterable[str]) -> int:
         """Remove cases whose newest fact is older than a time; return how many facts went.
@@ -191,6 +217,8 @@ class Logbook:
         columns = {row[1] for row in self._db.execute("PRAGMA table_info(facts)")}
         if "case_sequence" not in columns:
             self._db.execute("ALTER TABLE facts ADD COLUMN case_sequence INTEGER")
+        if "what" not in {row[1] for row in self._db.execute("PRAGMA table_info(reads)")}:
+            self._db.execute("ALTER TABLE reads ADD COLUMN what TEXT NOT NULL DEFAULT 'shown'")
 
     def _note_progress(self, inbox: Inbox, line: Line) -> None:
         self._db.execute(

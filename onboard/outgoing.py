@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import structlog
+
 from onboard.logbook import KINDS, Logbook
+from onboard.situation import Fact
 from streams.codec import decode, encode
+from streams.errors import StorageError
 from streams.messages import Envelope, Lane, Receipt
 from streams.outbox import Draft, Outbox
 from streams.topics import LANES
 
 HUB = "hub"
 """The outbox's one destination."""
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,8 @@ class Outgoing:
         self._outbox = outbox
         self._logbook = logbook
         self._listeners: list[Callable[[Envelope], None]] = []
+        self._unkept: list[Envelope] = []
+        self._backlog = Backlog({}, None)
         self.made = 0
         self.freed = asyncio.Event()
 
@@ -101,13 +110,33 @@ class Outgoing:
         marked = [(HUB, replace(draft, drill=self.drill)) for draft in drafts]
         made = self._outbox.add_all(marked, mark)
         self.made += len(made)
-        for envelope in made:
-            if envelope.kind in KINDS:
-                self._logbook.add_own(envelope)
+        self._unkept += [envelope for envelope in made if envelope.kind in KINDS]
+        try:
+            self._keep()
+        except StorageError as error:
+            # They are made, and on their way: not to be told as undone.
+            log.exception("fact is not in the logbook yet", error=str(error))
         for envelope in made:
             for listener in self._listeners:
                 listener(envelope)
         return made
+
+    def _keep(self) -> None:
+        """Put into the logbook what was made since, and what it could not take before."""
+        while self._unkept:
+            self._logbook.add_own(self._unkept[0])
+            del self._unkept[0]
+
+    def find(self, name: str) -> Fact | None:
+        """Return the fact of the run that has this id, own or the hub's.
+
+        Raises:
+            StorageError: The disk fails.
+        """
+        for envelope in self._unkept:
+            if envelope.id == name:
+                return Fact(envelope, True, envelope.source_ns + (envelope.offset_ns or 0))
+        return self._logbook.find(name)
 
     def frame(self, draft: Draft) -> bytes:
         """Return an encoded stream message; nothing is stored."""
@@ -122,6 +151,7 @@ class Outgoing:
         if receipt.epoch != self._outbox.epoch:
             return set()
         self.freed.set()
+        self._keep()
         return self._logbook.deliver(receipt.stored, at_hub_ns)
 
     def waiting(self, lane: Lane) -> int:
@@ -129,20 +159,26 @@ class Outgoing:
         return self._outbox.count(HUB, lane)
 
     def oldest_s(self, wall_ns: int) -> float:
-        """Return the age of the oldest urgent fact or vital sign without a receipt; 0 for none."""
+        """Return the age of the oldest urgent fact or vital sign without a receipt; 0 for none.
+
+        Where the disk fails it is 0, as nothing can be sent from it.
+        """
         made: list[int] = []
-        for lane in ("urgent", "vitals"):
-            entries = self._outbox.waiting(HUB, lane, 0, 1)
-            made.extend(entry.made_ns for entry in entries)
+        with contextlib.suppress(StorageError):  # the sender tells and tries again
+            for lane in ("urgent", "vitals"):
+                entries = self._outbox.waiting(HUB, lane, 0, 1)
+                made.extend(entry.made_ns for entry in entries)
         return max(0.0, (wall_ns - min(made)) / 1e9) if made else 0.0
 
     def backlog(self) -> Backlog:
-        """Return what waits; cheap however much that is."""
+        """Return what waits, as it was last seen where the disk fails; cheap however much it is."""
         oldest: list[int] = []
         waiting: dict[Lane, int] = {}
-        for lane in LANES:
-            entries = self._outbox.waiting(HUB, lane, 0, 1)
-            if entries:
-                waiting[lane] = self._outbox.count(HUB, lane)
-                oldest.append(entries[0].made_ns)
-        return Backlog(waiting, min(oldest, default=None))
+        with contextlib.suppress(StorageError):  # the sender tells and tries again
+            for lane in LANES:
+                entries = self._outbox.waiting(HUB, lane, 0, 1)
+                if entries:
+                    waiting[lane] = self._outbox.count(HUB, lane)
+                    oldest.append(entries[0].made_ns)
+            self._backlog = Backlog(waiting, min(oldest, default=None))
+        return self._backlog
