@@ -47,6 +47,11 @@ LEAST_SPREAD_S = 0.02
 GROWTH = 2.5
 """A train that met no limit counts for so many times what was known before, at most."""
 
+DOUBTED = 0.7
+"""A train that shows less than this share of what was known is believed when a second one says
+the same, and of the two the better counts: a machine that stands still for a moment, here or at
+the hub, also spreads a train."""
+
 FIRST_BPS = 100_000.0
 """What the first train is sized for."""
 
@@ -131,6 +136,7 @@ class PathProbe:
         self._capacity: float | None = None
         self._capacity_at = -math.inf
         self._settled = False
+        self._doubt: float | None = None
         self._trains = 0
 
     def ping(self, now: float) -> bytes:
@@ -256,10 +262,14 @@ class PathProbe:
         bits = (last - first) * train.wire_bytes * 8
         capacity = bits / max(spread, LEAST_SPREAD_S)
         limited = spread >= LEAST_SPREAD_S
+        self._trains += 1
+        self._capacity_at = train.sent_at
+        if self._doubt is None and capacity < DOUBTED * (self._capacity or 0):
+            self._doubt, self._settled = capacity, False
+            return
+        capacity, self._doubt = max(capacity, self._doubt or 0), None
         most = GROWTH * (self._capacity or FIRST_BPS)
         if capacity > most:
             capacity, limited = most, False
         self._capacity = min(capacity, self._enough_bps)
-        self._capacity_at = train.sent_at
         self._settled = limited or capacity >= self._enough_bps
-        self._trains += 1

@@ -214,8 +214,7 @@ class QualityControl:
 
     def _train_pause(self, state: PathState) -> float:
         ladder = self._ladder
-        growing = not state.settled and ladder.wants_more
-        if not ladder.placed or ladder.troubled or ladder.doubts or growing:
+        if not (ladder.placed and state.settled) or ladder.troubled or ladder.doubts:
             return TRAIN_SOON_S
         return TRAIN_EVERY_S if ladder.wants_more else TRAIN_AT_BEST_EVERY_S
 

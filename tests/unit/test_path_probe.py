@@ -103,6 +103,38 @@ def test_train_that_loses_packets_behind_the_narrow_place_still_tells_the_rate()
     assert state.capacity_bps == pytest.approx(500_000, rel=0.15)
 
 
+def test_train_spread_by_a_machine_that_stood_still_is_not_believed_alone() -> None:
+    link = ModelLink(800_000)
+    link.go(3.0, trains=True)
+    known = link.probe.look(link.now)
+    while link.probe.has_train_under_way:
+        link.go(0.01)
+    for message in link.probe.train(link.now):
+        link.send(message)
+    at, _ = link.coming[-1]
+    *early, last = [echo for _, echo in link.coming]
+    fields = list(ECHO.unpack(last))
+    fields[-1] += 900_000_000  # the hub read its last packet 0.9 s late
+    link.coming = [(at, echo) for echo in (*early, ECHO.pack(*fields))]
+    doubted = link.go(0.3, pings=False)
+    assert doubted.trains == known.trains + 1
+    assert (doubted.settled, doubted.capacity_bps) == (False, known.capacity_bps)
+    after = link.go(1.0, trains=True)
+    assert after.settled
+    assert after.capacity_bps == pytest.approx(800_000, rel=0.1)
+
+
+def test_trains_after_a_link_became_narrow_show_it_at_the_second() -> None:
+    link = ModelLink(1_500_000)
+    before = link.go(4.0, trains=True)
+    link.rate_bps = 250_000
+    while link.probe.look(link.now).trains < before.trains + 3:
+        link.go(0.1, trains=True)
+    state = link.probe.look(link.now)
+    assert state.settled
+    assert state.capacity_bps == pytest.approx(250_000, rel=0.15)
+
+
 def test_pings_tell_round_trip_queue_and_no_loss() -> None:
     link = ModelLink(250_000)
     calm = link.go(2.0)
