@@ -138,6 +138,7 @@ def unit(one: Unit, book: CaseBook, now_ns: int) -> dict[str, Any]:
         arrival = {
             "at_ms": _ms(estimate.at_ns),
             "position_ms": _ms(estimate.position_ns),
+            "stale_after_s": TOPICS["arrival"].stale_after_s,
             "distance_m": round(estimate.distance_m),
             "method": estimate.method,
         }

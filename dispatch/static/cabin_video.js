@@ -24,6 +24,7 @@ function Picture({ unit }) {
   useEffect(() => {
     const element = /** @type {HTMLVideoElement} */ (video.current);
     const view = subscribe(`/whep/${unit}/cabin`, "", element, { onchange: (now) => setPhase(now.phase) });
+    element.scrollIntoView({ block: "nearest" }); // asked for by a key, it may lie below what is in view
     return () => view.close();
   }, [unit]);
   return html`<figure class="cabin" data-phase=${phase}>

@@ -97,12 +97,21 @@ function HospitalParty({ one, state }) {
     ${one.hospital ? html`<p class="party-name"><strong>${one.hospital_name}</strong>
         ${mark && html`<${Delivery} state=${mark.state} role=${mark.role && word("role", mark.role)} />`}</p>
       <p>${one.stage === "arrived" ? word("stage", "arrived") : eta
-        ? html`${t("party.eta")} <strong class="number">${countdown(Math.max(0, eta.at_ms - now.value))}</strong>
-          <span class="muted small"> ${distance(eta.distance_m)} · ${ageInWords(now.value - eta.position_ms)} · ${methodWords(eta.method)}</span>`
+        ? html`<${Eta} eta=${eta} />`
         : html`<span class="muted">${t("party.no_eta")}</span>`}</p>`
       : html`<p class="party-name"><strong>${t("party.no_hospital")}</strong></p>`}
     ${!one.closed_ms && html`<${Choices} state=${state} kind="hospital" current=${one.hospital} keyName="H" />`}
   </div>`;
+}
+
+/** The time to go; hollow once the position that it rests on is old. @param {{eta: NonNullable<import("./state.js").Unit["arrival"]>}} props */
+function Eta({ eta }) {
+  const ageMs = now.value - eta.position_ms;
+  const stale = ageMs > eta.stale_after_s * 1000;
+  const age = t("party.position_age", { age: ageInWords(ageMs) });
+  return html`${t("party.eta")} <strong class="number eta ${stale ? "hollow" : ""}">${countdown(eta.at_ms - now.value)}</strong>
+    <span class="muted small"> ${distance(eta.distance_m)} · ${stale ? html`<strong class="warn">${age}</strong>` : age}
+      · ${methodWords(eta.method)}</span>`;
 }
 
 /**

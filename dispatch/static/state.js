@@ -31,7 +31,7 @@ import { PageSocket } from "/static/shared/socket.js";
  * @property {string | null} stage @property {Place | null} position @property {number} position_stale_after_s
  * @property {number | null} heard_ms @property {boolean} in_reach @property {string[]} streams
  * @property {Record<string, {state: string, reason: string | null}>} sensors
- * @property {{at_ms: number, position_ms: number, distance_m: number, method: string} | null} arrival
+ * @property {{at_ms: number, position_ms: number, stale_after_s: number, distance_m: number, method: string} | null} arrival
  */
 /** @typedef {{name: string, label: string, latitude_deg: number, longitude_deg: number}} Hospital */
 /** @typedef {{name: string, label: string, distance_m: number | null, drive_s: number | null, why: string[]}} Suggestion */

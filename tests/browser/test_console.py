@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Callable
@@ -205,6 +206,34 @@ async def test_console_text_of_any_length_leaves_unit_hospital_and_vitals_in_vie
                 "e => e.offsetHeight / parseFloat(getComputedStyle(e).lineHeight)"
             )
             assert height < 3.6, (part, height)
+
+
+async def test_console_old_time_of_arrival_is_hollow_and_says_how_old(
+    town: Town, tmp_path: Path, wait_for: WaitFor, open_page: OpenPage
+) -> None:
+    unit = Vehicle("unit-1", tmp_path)
+    async with town.open_hub(), town.join(unit):
+        case = await town.open_case(position=place(31.2335, 121.4805))
+        await town.act("assign_unit", case=case, unit="unit-1")
+        await town.act("choose_hospital", case=case, hospital="first-hospital")
+        page: Page = await open_page(console(town))
+        eta = page.locator("[data-party=hospital] .eta")
+        for age_s, stale in ((90, True), (1, False)):
+
+            async def shown(age_s: int = age_s, *, stale: bool = stale) -> bool:
+                """Drive on, as the hub estimates anew only every other second; look."""
+                position = Position(
+                    latitude_deg=31.23, longitude_deg=121.47, source="gnss",
+                    measured_ns=time.time_ns() - age_s * 10**9,
+                )  # fmt: skip
+                await unit.stream(Draft("position", position))
+                await asyncio.sleep(0.2)
+                classes = await eta.get_attribute("class") if await eta.count() else None
+                return classes is not None and ("hollow" in classes) is stale
+
+            await wait_for(shown, f"an estimate on a position of {age_s} s ago", timeout_s=20)
+            old = page.locator("[data-party=hospital] .warn", has_text="position 1 min old")
+            await expect(old).to_have_count(int(stale))
 
 
 async def six_cases(town: Town, unit: Vehicle, other: Vehicle, first: Hospital) -> None:
