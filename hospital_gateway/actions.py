@@ -7,7 +7,7 @@ as *delivered* when the hub has it in the case's journal.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
@@ -56,6 +56,23 @@ class Dismiss(_Action, frozen=True, kw_only=True, tag="dismiss"):
     """Take a case that was diverted or closed off the board."""
 
 
+Action: TypeAlias = Acknowledge | Note | Dismiss
+
+
+def read_action(message: dict[str, Any]) -> Action:
+    """Read an action: ``{"action": …, "case": …, …}``, with or without ``"type": "action"``.
+
+    Raises:
+        RequestError: The action is unknown or a field is wrong; the text says which.
+    """
+    fields = {name: value for name, value in message.items() if name not in ("type", "request")}
+    try:
+        action: Action = msgspec.convert(fields, Action)
+    except (msgspec.ValidationError, OverflowError) as error:  # a whole number above any float
+        raise RequestError(f"action: {error}") from error
+    return action
+
+
 class Actions:
     """Does what the pages and the API ask for."""
 
@@ -85,22 +102,13 @@ class Actions:
         self._roles = [role.strip() for role in roles]
         self._clock, self._offset_ns, self._made = clock, offset_ns, made
 
-    def perform(self, message: dict[str, Any]) -> dict[str, Any]:
+    def perform(self, action: Action) -> dict[str, Any]:
         """Do one action; return what happened.
 
-        Args:
-            message: ``{"action": …, "case": …, …}``, with or without ``"type": "action"``.
-
         Raises:
-            RequestError: The action is unknown, a field is wrong, or the case is not such that
-                it can be done; the text says which.
+            RequestError: The case, the role or a time is not such that it can be done.
             StorageError: The disk refuses; nothing was done.
         """
-        fields = {name: value for name, value in message.items() if name not in ("type", "request")}
-        try:
-            action = msgspec.convert(fields, Acknowledge | Note | Dismiss)
-        except (msgspec.ValidationError, OverflowError) as error:  # a whole number above any float
-            raise RequestError(f"action: {error}") from error
         match action:
             case Acknowledge():
                 answer = self._acknowledge(action)
@@ -109,7 +117,8 @@ class Actions:
             case Dismiss():
                 answer = self._dismiss(action)
         self._made()
-        return {"ok": True, "action": fields["action"], "case": action.case, **answer}
+        done = action.__struct_config__.tag
+        return {"ok": True, "action": done, "case": action.case, **answer}
 
     def restore(self) -> int:
         """Show again what was acknowledged before a restart and is still on its way."""

@@ -9,7 +9,8 @@
     POST /whep/{case}/{stream} video, see ``media_proxy.py``
     GET  /healthz, /metrics
 
-Every read of patient data is in the audit log before it is answered.
+Every read of patient data is in the audit log before it is answered, every action before it is
+done.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from hospital_gateway.actions import Actions
+from hospital_gateway.actions import Actions, read_action
 from hospital_gateway.board import Board
 from hospital_gateway.latency import Latencies, read_report
 from hospital_gateway.media_proxy import MediaProxy
@@ -113,11 +114,17 @@ class Server:
             case "drawn":
                 self._count(message)
             case "action":
-                answer = self._actions.perform(message)
+                answer = await self._act(message, who)
                 answer |= {"type": "answer", "request": message.get("request"), "who": who}
                 page.send_state(msgspec.json.encode(answer).decode())
             case other:
                 raise RequestError(f"a page says look, drawn or action, not {other!r}")
+
+    async def _act(self, message: dict[str, Any], who: str) -> dict[str, Any]:
+        """Write into the audit log who asks for an action, and have it done."""
+        action = read_action(message)
+        await self._pages.note(who, f"action {action.__struct_config__.tag}", action.case)
+        return self._actions.perform(action)
 
     def _count(self, message: dict[str, Any]) -> None:
         kind, samples = read_report(message)
@@ -151,7 +158,8 @@ class Server:
         return _json(self._latencies.report())
 
     async def _post_action(self, request: web.Request) -> web.Response:
-        return _json(self._actions.perform(read_object(await request.read())))
+        message = read_object(await request.read())
+        return _json(await self._act(message, request[HOLDER].name))
 
 
 def _json(body: object) -> web.Response:

@@ -147,43 +147,46 @@ class Tablet:
         who = request[HOLDER].name
 
         async def said(page: PageSocket, message: dict[str, Any]) -> None:
-            await self._hear(page, message)
+            await self._hear(page, who, message)
 
         return await serve_page(
             request, lambda page: self._join(page, who), self._leave, said,
             self._agent.link.hub_ns,
         )  # fmt: skip
 
-    async def _hear(self, page: PageSocket, message: dict[str, Any]) -> None:
+    async def _hear(self, page: PageSocket, who: str, message: dict[str, Any]) -> None:
         match message.pop("type", None):
             case "action":
-                answer = await self._answer(message.pop("request", None), message)
+                answer = await self._answer(message.pop("request", None), message, who)
                 page.send_state(msgspec.json.encode(answer).decode())
             case "drawn":
                 _count(message)
             case other:
                 raise RequestError(f"a page says action or drawn, not {other!r}")
 
-    async def _answer(self, request: object, message: dict[str, Any]) -> dict[str, Any]:
+    async def _answer(self, request: object, message: dict[str, Any], who: str) -> dict[str, Any]:
         """Do an action of a page; what cannot be done is answered, so that its tap is told."""
         head = {"type": "answer", "request": request}
         try:
-            return head | {"ok": True} | await self._act(message)
+            return head | {"ok": True} | await self._act(message, who)
         except ForerunError as error:
             REFUSED.labels("tablet", error.reason).inc()
             return head | {"ok": False, "error": str(error), "retry": error.retry}
 
-    async def _act(self, message: dict[str, Any]) -> dict[str, Any]:
+    async def _act(self, message: dict[str, Any], who: str) -> dict[str, Any]:
+        """Write into the audit log who asks for an action, and have it done."""
         try:
             action: Action = msgspec.convert(message, Action)
         except msgspec.ValidationError as error:
             raise RequestError(f"action: {error}") from error
+        what = f"action {action.__struct_config__.tag}"
+        self._agent.logbook.note_read(who, self._view.case or "", self._agent.link.hub_ns(), what)
         return await self._agent.perform(action)
 
     async def _post_action(self, request: web.Request) -> web.Response:
         message = read_object(await request.read())
         message.pop("type", None)
-        return web.json_response(await self._act(message))
+        return web.json_response(await self._act(message, request[HOLDER].name))
 
     async def _get_state(self, request: web.Request) -> web.Response:
         if not self._may_show(request[HOLDER].name):

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import signal
+import sqlite3
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -27,7 +28,7 @@ from onboard.service import serve
 from onboard.settings import CameraTable, Media, Settings
 from streams.authority import client_context
 from streams.codec import decode, open_body
-from streams.credentials import Roster
+from streams.credentials import Roster, issue
 from streams.ecg_block import decode_frame
 from streams.messages import (
     CaseNote,
@@ -50,6 +51,7 @@ from tests.vehicle_town import (
     BOUND_S,
     RECORD_RATE,
     RECORD_SAMPLES,
+    REGION,
     StandInHub,
     Started,
     Town,
@@ -365,8 +367,31 @@ def _track(fact: Envelope) -> list[Position]:
     return open_body(fact, Track).positions
 
 
-async def test_agent_stranger_sees_nothing(site: Town) -> None:
+async def test_agent_action_is_in_the_audit_log_with_who_asked_for_it(
+    site: Town, wait_for: Any
+) -> None:
     async with running(site) as started:
+        assert (await started.vehicle.act("start_run"))[0] == 400
+        case = await begin_run(started, wait_for)
+        async with started.vehicle.http.ws_connect(started.vehicle.url + "/ws") as socket:
+            note = {"type": "action", "request": 1, "action": "note", "text": "door code 4711"}
+            await socket.send_json(note)
+            await wait_for(lambda: started.hub.of("case_note"), "the note")
+    with contextlib.closing(sqlite3.connect(started.settings.folder / "logbook.sqlite")) as log:
+        reads = log.execute("SELECT who, case_id, what FROM reads").fetchall()
+    who = site.crew.name
+    assert reads.index((who, "", "action start_run")) < reads.index((who, case, "shown"))
+    for what in ("action start_run", "action note"):
+        assert (who, case, what) in reads
+
+
+async def test_agent_stranger_sees_nothing(site: Town) -> None:
+    other = issue(Path(site.settings.roster), "er-desk", "seat", REGION, place="first-hospital")
+    async with running(site) as started:
+        bearer = {"Authorization": f"Bearer {other.token}"}
+        async with started.vehicle.http.get(f"{started.vehicle.url}/", headers=bearer) as answer:
+            assert answer.status == 401
+            assert "no seat at unit-1" in await answer.text()
         trust = aiohttp.TCPConnector(ssl=client_context(Path(started.settings.authority)))
         async with aiohttp.ClientSession(connector=trust) as http:
             for path in ("/", "/api/state", "/ws"):

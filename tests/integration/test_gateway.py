@@ -370,11 +370,14 @@ async def test_reads_of_patients_are_in_the_audit_log(town: Town, tmp_path: Path
             await page.send_json({"type": "look", "cases": [case]})
             await page.send_json({"type": "action", "action": "note", "case": case, "text": "x"})
             await _until_message(page, lambda m: m["type"] == "answer")
+        await here.act(action="acknowledge", case=case, role="charge nurse")
+        await here.act(400, action="acknowledge", case=NOBODYS, role="charge nurse")
     with contextlib.closing(sqlite3.connect(tmp_path / HERE / "journal.sqlite")) as database:
         reads = database.execute("SELECT who, what, case_id FROM reads").fetchall()
     assert {what for who, what, read in reads if (who, read) == ("er-desk", case)} >= {
-        "board by API", "case", "board", "live ecg",
+        "board by API", "case", "board", "live ecg", "action note", "action acknowledge",
     }  # fmt: skip
+    assert ("er-desk", "action acknowledge", NOBODYS) in reads, "also what was not done"
 
 
 async def test_seats_of_others_do_not_come_in(town: Town) -> None:

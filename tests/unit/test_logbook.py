@@ -78,8 +78,10 @@ def test_logbook_of_an_older_release_is_read_and_goes_on(tmp_path: Path) -> None
     Logbook(path).close()
     with contextlib.closing(sqlite3.connect(path)) as older:
         older.execute("ALTER TABLE facts DROP COLUMN case_sequence")
+        older.execute("ALTER TABLE reads DROP COLUMN what")
     logbook, fact = Logbook(path), hub_fact()
     assert logbook.take(LINE, 1, fact, carried(fact, 4))
+    logbook.note_read("crew", "a case", 5, "action note")
     logbook.close()
     again = Logbook(path)
     assert [fact.case_sequence for fact in again.facts()] == [4]
