@@ -26,7 +26,7 @@ from bench.network_conditions import CITY_ADDRESS, Link
 from bench.network_namespace import Namespace
 from bench.private_disk import PrivateDisk
 from bench.processes import Child, ProcessError, Processes
-from bench.running_city import Played, RunningCity
+from bench.running_city import Played, RunningCity, facts_waiting
 from bench.stage import Stage
 from streams.authority import client_context
 from streams.broker_endpoints import read_ready
@@ -41,6 +41,15 @@ CAMERA = {"width": 320, "height": 240, "fps": 10.0, "sound": False, "most_bps": 
 
 VITALS_EVERY_S = 1.0
 """Faster than the five seconds of the topics table: what is measured is the link."""
+
+_COUNT = """
+import sqlite3, sys
+database = sqlite3.connect(f"file:{sys.argv[1]}?mode=ro", uri=True)
+print(database.execute("SELECT count(*) FROM facts").fetchone()[0])
+"""
+
+MOST_UNSENT = 100_000
+"""Replays at speed 0 make a backlog here; usually they wait for the link."""
 
 KILLED_S = 10.0
 """How long a killed process may take to be gone."""
@@ -100,6 +109,7 @@ class OutageStage(Stage):
             # In the box all its uplinks, whatever their addresses are at the time.
             settings["media"] = {"addresses": []} if self.boxed else media
             settings["camera"] |= CAMERA
+            settings["unsent_replay_facts"] = MOST_UNSENT
             for sensor in settings["sensor"]:
                 if sensor["kind"] == "csv_vitals":
                     sensor["every_s"] = VITALS_EVERY_S
@@ -227,6 +237,13 @@ class OutageCity:
         """End a service in order."""
         await self.processes.end(self.alive[name])
 
+    async def end_unit(self, name: str) -> None:
+        """End a vehicle's agent in order; what its own disk held is then in its folder."""
+        if name in self.alive:
+            await self.end(name)
+        if disk := self.stage.disks.get(name):
+            disk.close()
+
     def wipe_broker(self) -> None:
         """Remove what the broker stored; it must not run. The credentials are the operator's."""
         shutil.rmtree(self.stage.broker / "jetstream")
@@ -239,6 +256,13 @@ class OutageCity:
             return Namespace((), "")
         vehicle = self.box.vehicles.get(name)
         return self.box.city if vehicle is None else vehicle.inside
+
+    def waiting(self, name: str) -> int:
+        """Count the facts that wait in an outbox for a receipt."""
+        disk = self.stage.disks.get(name)
+        if disk is None or disk.is_closed:
+            return facts_waiting(self.running.outbox(name))
+        return int(disk.run(_COUNT, str(disk.folder / "outbox.sqlite")))
 
     def unit(self, name: str) -> Unit:
         """The vehicle that is called so."""
@@ -275,7 +299,7 @@ async def outage_city(
         ProcessError: A service does not start; the text names its log.
     """
     names = [*_BROKER_PORTS, HUB, *(h.name for h in city.hospitals), *(u.name for u in city.units)]
-    stage = OutageStage(folder, city, headless=True, boxed=box is not None, ports=_ports(names))
+    stage = OutageStage(folder, city, headless=True, boxed=box is not None, ports=free_ports(names))
     stage.issue_credentials()
     async with Processes(folder / "logs") as processes:
         running = RunningCity(stage, processes, client=None, urls={})  # type: ignore[arg-type]
@@ -301,7 +325,7 @@ async def outage_city(
                     disk.close()
 
 
-def _ports(names: Sequence[str]) -> dict[str, int]:
+def free_ports(names: Sequence[str]) -> dict[str, int]:
     """Return a free port for each name; all are probed before any is let go."""
     with contextlib.ExitStack() as probes:
         found = {}

@@ -30,6 +30,8 @@ from bench.network_conditions import (
 )
 from bench.outage_trial import Trial
 from bench.private_disk import private_disk
+from bench.sleeping_browser import sleeping_browser
+from bench.viewers import find_browser
 from bench.wrong_clock import set_error
 
 Need = Literal["box", "mounts"]
@@ -64,8 +66,22 @@ class Scene:
         return self.trial.unit.name
 
 
+@dataclass(frozen=True, slots=True)
+class Over:
+    """The end of a fault's cause.
+
+    Attributes:
+        at_s: Monotonic time.
+        back_s: After how long vitals, live ECG and video were shown again, where the fault has
+            a board of its own; None: it is read off the trial's board.
+    """
+
+    at_s: float
+    back_s: dict[str, float | None] | None = None
+
+
 Make = Callable[[str, float], Script]
-Act = Callable[[Scene], Awaitable[float]]
+Act = Callable[[Scene], Awaitable[Over]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +95,7 @@ class Fault:
         quick_s: How long with ``--quick``.
         script: What happens to the link, from the vehicle's name and the length; its last
             change is the end of the cause.
-        act: What is done else; returns the monotonic time at which the cause was over.
+        act: What is done else.
         was_cut: Whether nothing passed until then.
         touches_all: Whether others in the city notice, so that it is played alone.
         needs: What this machine must give.
@@ -98,13 +114,19 @@ class Fault:
     clock_error_s: float = 0.0
 
 
+def title_of(fault: Fault, *, quick: bool) -> str:
+    """Return what happens, and how long where it was shortened."""
+    seconds = length_of(fault, quick=quick)
+    return fault.title if seconds == fault.lasts_s else f"{fault.title}, here {seconds:g} s"
+
+
 def length_of(fault: Fault, *, quick: bool) -> float:
     """Return how long a fault lasts, s."""
     return fault.quick_s if quick else fault.lasts_s
 
 
-async def play(fault: Fault, scene: Scene) -> float:
-    """Let a fault happen; return the monotonic time at which its cause was over.
+async def play(fault: Fault, scene: Scene) -> Over:
+    """Let a fault happen; return when its cause was over.
 
     Raises:
         BenchError: It cannot be played here.
@@ -115,7 +137,7 @@ async def play(fault: Fault, scene: Scene) -> float:
             raise BenchError(f"fault {fault.number} needs the network in a box")
         script = fault.script(scene.name, scene.lasts_s)
         effects = await (await scene.city.box.play(script)).finished()
-        return effects[-1].at_s
+        return Over(effects[-1].at_s)
     assert fault.act is not None
     return await fault.act(scene)
 
@@ -174,34 +196,34 @@ def _alike(conditions: Conditions) -> Make:
 
 
 def _kill(who: Callable[[Scene], str]) -> Act:
-    async def act(scene: Scene) -> float:
+    async def act(scene: Scene) -> Over:
         over_s = time.monotonic()
         await scene.city.kill(who(scene))
         await asyncio.sleep(SUPERVISOR_S)
         await scene.city.start(who(scene))
-        return over_s
+        return Over(over_s)
 
     return act
 
 
-async def _wipe_broker(scene: Scene) -> float:
+async def _wipe_broker(scene: Scene) -> Over:
     over_s = time.monotonic()
     await scene.city.kill(BROKER)
     scene.city.wipe_broker()
     await asyncio.sleep(SUPERVISOR_S)
     await scene.city.start(BROKER)
-    return over_s
+    return Over(over_s)
 
 
-async def _stop_hub(scene: Scene) -> float:
+async def _stop_hub(scene: Scene) -> Over:
     await scene.city.end(HUB)
     await asyncio.sleep(scene.lasts_s)
     over_s = time.monotonic()
     await scene.city.start(HUB)
-    return over_s
+    return Over(over_s)
 
 
-async def _kill_agent_in_a_cut(scene: Scene) -> float:
+async def _kill_agent_in_a_cut(scene: Scene) -> Over:
     box = scene.city.box
     assert box is not None
     await box.apply(CutChange(scene.name))
@@ -211,10 +233,10 @@ async def _kill_agent_in_a_cut(scene: Scene) -> float:
     await scene.city.start(scene.name)
     await asyncio.sleep(scene.lasts_s / 2)
     effect = await box.apply(CutChange(scene.name, cut=None))
-    return effect.at_s
+    return Over(effect.at_s)
 
 
-async def _fill_disk(scene: Scene) -> float:
+async def _fill_disk(scene: Scene) -> Over:
     disk = scene.city.stage.disks[scene.name]
     filling = asyncio.create_task(_keep_full(scene), name="faults.filling")
     try:
@@ -224,7 +246,7 @@ async def _fill_disk(scene: Scene) -> float:
         await asyncio.wait({filling})
     over_s = time.monotonic()
     disk.relieve()
-    return over_s
+    return Over(over_s)
 
 
 async def _keep_full(scene: Scene) -> None:
@@ -235,14 +257,18 @@ async def _keep_full(scene: Scene) -> None:
         await asyncio.sleep(0.2)
 
 
-async def _set_clock_back(scene: Scene) -> float:
+async def _set_clock_back(scene: Scene) -> Over:
     over_s = time.monotonic()
     set_error(scene.city.stage.folder / f"clock-{scene.name}", -HOUR_S)
-    return over_s
+    return Over(over_s)
 
 
-async def _stop_board(scene: Scene) -> float:
-    """Stop the board's process; its connections stay open and fill up."""
+async def _put_board_to_sleep(scene: Scene) -> Over:
+    """Freeze the page in Chromium; without one, stop the process of the board that writes."""
+    browser = find_browser()
+    if browser is not None:
+        async with sleeping_browser(scene.city, scene.trial, browser) as page:
+            return Over(*await page.sleep(scene.lasts_s))
     process = scene.trial.board.process
     process.send_signal(signal.SIGSTOP)
     try:
@@ -251,7 +277,7 @@ async def _stop_board(scene: Scene) -> float:
         over_s = time.monotonic()
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signal.SIGCONT)
-    return over_s
+    return Over(over_s)
 
 
 def _agent(scene: Scene) -> str:
@@ -289,7 +315,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(16, "vehicle's clock set back by one hour", act=_set_clock_back,
           clock_error_s=-HOUR_S),
     Fault(17, "hub down for 10 min", 600, 15, act=_stop_hub, touches_all=True),
-    Fault(18, "board asleep for 60 s", 60, 8, act=_stop_board),
+    Fault(18, "board asleep for 60 s", 60, 8, act=_put_board_to_sleep, touches_all=True),
     Fault(19, "link up and down every 2 s, 40 s", 40, 12, script=_flap, was_cut=True, needs=_BOX),
     Fault(20, "only the way down cut, 20 s", 20, 6, script=_cut_down, needs=_BOX),
     Fault(21, "agent killed in the middle of a cut of 20 s", 20, 6, act=_kill_agent_in_a_cut,

@@ -27,6 +27,7 @@ from bench.network_conditions import NetworkBoxError
 from bench.network_namespace import require
 from bench.network_recordings import read_trace, recorded_traces
 from bench.network_traces import Trace
+from bench.outage_backlog import LONG_S, measure_urgent, with_backlog, write_long_record
 from bench.outage_faults import play_faults
 from bench.outage_picture import draw, series_of
 from bench.outage_report import (
@@ -38,13 +39,24 @@ from bench.outage_report import (
     fault_details,
     fault_promises,
     fault_row,
+    returns_details,
+    returns_note,
+    returns_promises,
+    returns_rows,
+    urgent_details,
+    urgent_promises,
+    urgent_rows,
 )
+from bench.outage_returns import VEHICLES, measure_returns
 from bench.outage_traces import Drive, drive_all
 from streams.errors import ForerunError
 
-PARTS = ("traces", "faults")
+PARTS = ("traces", "faults", "returns", "urgent")
 TRACE_S, QUICK_TRACE_S = 60.0, 12.0
 """Longer traces are cut to their worst stretch of that length."""
+
+BACKLOG_RECORD = "HR06001"
+"""A 12-lead record at 500 Hz, repeated to hours."""
 
 QUICK_TRACES = 2
 """With ``--quick`` so many of each kind are driven."""
@@ -133,6 +145,10 @@ class Plan:
             await self._drive_traces()
         if "faults" in parts:
             await self._play_faults(faults)
+        if "returns" in parts:
+            await self._measure_returns()
+        if "urgent" in parts:
+            await self._measure_urgent()
         return Outcome(
             title="Outages: what was lost, and how long until all was back"
             + (" (shortened)" if self.quick else ""),
@@ -196,6 +212,39 @@ class Plan:
         self._rows += [fault_row(one) for one in played]
         self._promises += fault_promises(played)
         self._details["faults"] = [fault_details(one) for one in played]
+
+    async def _measure_returns(self) -> None:
+        if self._lacking is not None:
+            self._notes.append("Returns were not measured.")
+            return
+        said = self._display("returns", 2 * self.repeats)
+        async with contextlib.AsyncExitStack() as stack:
+            folder = stack.enter_context(_folder())
+            await self.box(stack)
+            city = self.city(min(VEHICLES, self.repeats))
+            made = await stack.enter_async_context(outage_city(folder, city, self._box))
+            returns = await measure_returns(made, self.repeats, quick=self.quick, said=said)
+        self._rows += returns_rows(returns)
+        self._promises += returns_promises(returns)
+        self._notes.append(returns_note(returns))
+        self._details["returns"] = returns_details(returns)
+
+    async def _measure_urgent(self) -> None:
+        source = self._data / "ecg12" / BACKLOG_RECORD if self._data else None
+        if self._lacking is not None or source is None:
+            self._notes.append("An hour of backlog was not tried.")
+            return
+        said = self._display("urgent facts", 2 * self.repeats)
+        async with contextlib.AsyncExitStack() as stack:
+            folder = stack.enter_context(_folder())
+            record = await asyncio.to_thread(write_long_record, source, LONG_S, folder)
+            await self.box(stack)
+            city = with_backlog(self.city(1), record)
+            made = await stack.enter_async_context(outage_city(folder / "city", city, self._box))
+            urgent = await measure_urgent(made, self.repeats, said)
+        self._rows += urgent_rows(urgent)
+        self._promises += urgent_promises(urgent)
+        self._details["urgent"] = urgent_details(urgent)
 
     async def box(self, stack: contextlib.AsyncExitStack) -> None:
         """Enter the network in a box, if it can be had."""

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from bench.boxed_city import OutageCity
-from bench.faults import USUAL, Fault, Scene, length_of, play, prepare
+from bench.faults import USUAL, Fault, Scene, length_of, play, prepare, title_of
 from bench.frame import BenchError
-from bench.outage_ledger import Tally, tally
-from bench.outage_trial import LIVE, Trial, begin_trial, end_trial, wait_returned
+from bench.outage_ledger import Tally, board_delays, tally
+from bench.outage_trial import (
+    LIVE,
+    Trial,
+    begin_trial,
+    end_trial,
+    wait_returned,
+    wall_minus_monotonic_s,
+)
 from streams.errors import ForerunError
 
 AT_ONCE = 4
@@ -33,8 +40,10 @@ class Played:
 
     Attributes:
         fault: Which.
+        title: What happened.
         vehicle: Whose.
         back_s: After how long vitals, live ECG and video were at the board again; None: not.
+        delays_ms: How old everything was when it came to the board, ms, by what it was.
         arrived: Whether everything had arrived when the agent was ended.
         tally: The account.
         problem: Why it could not be played to its end.
@@ -42,8 +51,10 @@ class Played:
     """
 
     fault: Fault
+    title: str
     vehicle: str
     back_s: dict[str, float | None] = field(default_factory=lambda: dict.fromkeys(LIVE))
+    delays_ms: dict[str, list[float]] = field(default_factory=dict)
     arrived: bool = False
     tally: Tally = field(default_factory=Tally)
     problem: str = ""
@@ -66,7 +77,10 @@ async def play_faults(
         quick: Whether they are shortened.
         said: Takes a sentence for each that is done.
     """
-    played = [Played(fault, f"unit-{place}") for place, fault in enumerate(faults, start=1)]
+    played = [
+        Played(fault, title_of(fault, quick=quick), f"unit-{place}")
+        for place, fault in enumerate(faults, start=1)
+    ]
     room = asyncio.Semaphore(AT_ONCE)
 
     async def one(now: Played) -> None:
@@ -96,33 +110,34 @@ async def _play(city: OutageCity, now: Played, *, quick: bool) -> None:
         trial = await begin_trial(city, now.vehicle, before)
         now.cases.append(trial.played.case)
         await asyncio.sleep(BEFORE_S)
-        over_s = await play(now.fault, Scene(city, trial, length_of(now.fault, quick=quick)))
-        now.back_s = await wait_returned(
-            trial, over_s, was_cut=now.fault.was_cut, within_s=RETURN_S,
+        over = await play(now.fault, Scene(city, trial, length_of(now.fault, quick=quick)))
+        now.back_s = over.back_s or await wait_returned(
+            trial, over.at_s, was_cut=now.fault.was_cut, within_s=RETURN_S,
             clock_error_s=now.fault.clock_error_s,
         )  # fmt: skip
         await asyncio.sleep(AFTER_S)
         now.arrived = await end_trial(city, trial)
-    except (ForerunError, BenchError, OSError, TimeoutError) as error:
+        during = [seen for seen in trial.seen() if seen.at_s >= trial.began_s]
+        now.delays_ms = board_delays(during, wall_minus_monotonic_s())
+    except (ForerunError, BenchError, OSError, sqlite3.Error) as error:
         now.problem = f"{type(error).__name__}: {error}"
         await give_up(city, now.vehicle)
 
 
 async def give_up(city: OutageCity, vehicle: str) -> None:
     """End what of a trial still runs; its facts then count as they are."""
-    for name in (vehicle, f"board-{vehicle}"):
-        for child in city.processes.children:
-            if child.name == name and child.process.poll() is None:
-                with contextlib.suppress(OSError):
-                    await city.processes.end(child)
+    for child in city.processes.children:
+        if child.name in (f"board-{vehicle}", f"browser-{vehicle}"):
+            await city.processes.end(child)
+    await city.end_unit(vehicle)
 
 
 def words_of(played: Played) -> str:
     """Return a sentence on how a fault went."""
     if played.problem:
-        return f"fault {played.fault.number}, {played.fault.title}: {played.problem}"
+        return f"fault {played.fault.number}, {played.title}: {played.problem}"
     times = ", ".join(
         f"{what} {'not' if seconds is None else f'{seconds:.1f} s'}"
         for what, seconds in played.back_s.items()
     )
-    return f"fault {played.fault.number}, {played.fault.title}: back after {times}"
+    return f"fault {played.fault.number}, {played.title}: back after {times}"

@@ -40,8 +40,9 @@ class Tally:
         lost: Made and neither journaled nor waiting, or due at the ER and not there.
         waiting: Still in the vehicle's outbox.
         duplicated: Facts that stand twice in a journal.
-        out_of_order: Facts that stand in a journal behind a later one of the same source, lane
-            and case.
+        out_of_order_hub: Facts that stand in the hub's journal behind a later one of the same
+            source, lane and case.
+        out_of_order_er: The same in the ER's journal.
         misrouted: Facts of the case at a hospital to which they were not due.
         samples: Samples that were recorded on board, over all leads.
         samples_missing: Of these, not at the ER.
@@ -54,7 +55,8 @@ class Tally:
     lost: int = 0
     waiting: int = 0
     duplicated: int = 0
-    out_of_order: int = 0
+    out_of_order_hub: int = 0
+    out_of_order_er: int = 0
     misrouted: int = 0
     samples: int = 0
     samples_missing: int = 0
@@ -65,10 +67,9 @@ class Tally:
     @property
     def wrong(self) -> int:
         """All that must be zero, added up."""
-        return (
-            self.lost + self.waiting + self.duplicated + self.out_of_order + self.misrouted
-            + self.samples_missing + self.samples_differing
-        )  # fmt: skip
+        order = self.out_of_order_hub + self.out_of_order_er
+        samples = self.samples_missing + self.samples_differing
+        return self.lost + self.waiting + self.duplicated + order + self.misrouted + samples
 
 
 async def tally(stage: Stage, cases: Mapping[str, Sequence[str]]) -> dict[str, Tally]:
@@ -113,7 +114,7 @@ def tally_unit(
     found.waiting = facts_waiting(outbox)
     found.lost = max(0, made - len(at_hub) - found.waiting)
     found.duplicated = duplicates(own)
-    found.out_of_order = out_of_order(own)
+    found.out_of_order_hub = out_of_order(own)
     found.hub_ms = _delays(own)
     due = due_at_hospitals(of_cases)
     arrived: list[Stored] = []
@@ -123,7 +124,7 @@ def tally_unit(
         found.lost += len(due.get(name, set()) - ids)
         found.misrouted += len(ids - due.get(name, set()))
         found.duplicated += duplicates(there)
-        found.out_of_order += out_of_order(there)
+        found.out_of_order_er += out_of_order(there)
         arrived += there
     found.er_ms = _delays([one for one in arrived if one.envelope.source == unit.name])
     _compare_samples(found, arrived, unit)

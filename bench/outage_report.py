@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.frame import Column, Figure, Measurement, Promise
+from bench.outage_backlog import Urgent
 from bench.outage_faults import Played
 from bench.outage_ledger import Tally, percentile
+from bench.outage_returns import KINDS, PEERS, Returns
 from bench.outage_traces import Drive
 from bench.outage_trial import LIVE
 
@@ -19,29 +21,29 @@ COLUMNS = (
     Column("out_of_order", "disordered"),
     Column("samples_wrong", "samples wrong"),
     Column("outage_s", "outage s", 1),
-    Column("vitals_p50_ms", "vitals p50 ms", 0),
-    Column("vitals_p95_ms", "p95", 0),
-    Column("vitals_p99_ms", "p99", 0),
-    Column("ecg_p95_ms", "ECG p95", 0),
-    Column("video_p95_ms", "video p95", 0),
-    Column("vitals_back_s", "back: vitals s", 1),
-    Column("ecg_back_s", "ECG", 1),
-    Column("video_back_s", "video", 1),
+    Column("vitals_ms", "vitals ms"),
+    Column("ecg_ms", "ECG ms"),
+    Column("video_ms", "video ms"),
+    Column("back_s", "back s"),
 )
 
 NOTES = (
     "Facts: of the vehicle and, for its case, of the hub, followed from the outbox to the ER's "
     "journal. Samples wrong: of all leads, missing at the ER or other than in the file played.",
-    "Latencies: from the source to the board. Back: from the end of the cause (of a process that "
-    "is killed: from the killing, it is started again after 0.5 s) until something made after "
-    "it is at the board, or after a cut the newest vitals there were; vitals come once a second.",
+    "Milliseconds: from the source to the board, p50/p95/p99. Back: vitals/live ECG/video, from "
+    "the end of the cause (of a process that is killed: from the killing, it is started again "
+    "after 0.5 s) until something made after it is at the board, or after a cut the newest "
+    "vitals there were; vitals come once a second. The boards are Python's, but for the sleep.",
 )
+
+SHARES = (0.5, 0.95, 0.99)
 
 _ZEROS = (
     ("lost", "facts lost"),
     ("waiting", "facts still in an outbox at the end"),
     ("duplicated", "facts duplicated"),
-    ("out_of_order", "facts out of order per source"),
+    ("out_of_order_hub", "facts out of order per source at the hub"),
+    ("out_of_order_er", "facts out of order per source at the ER"),
     ("misrouted", "facts misrouted"),
     ("samples_missing", "ECG samples missing after catch-up"),
     ("samples_differing", "ECG samples differing after catch-up"),
@@ -64,21 +66,36 @@ def tally_figures(tally: Tally) -> dict[str, Figure]:
         "made": tally.made,
         "lost": tally.lost + tally.waiting,
         "duplicated": tally.duplicated,
-        "out_of_order": tally.out_of_order,
+        "out_of_order": tally.out_of_order_hub + tally.out_of_order_er,
         "samples_wrong": tally.samples_missing + tally.samples_differing,
     }
 
 
-def delay_figures(delays: Mapping[str, Sequence[float]], whats: Iterable[str] = LIVE) -> dict[
-    str, Figure
-]:  # fmt: skip
+def delay_figures(delays: Mapping[str, Sequence[float]]) -> dict[str, Figure]:
     """Return p50, p95 and p99 (ms) of each kind of thing; None where nothing came."""
-    found: dict[str, Figure] = {}
-    for what in whats:
-        for share in (50, 95, 99):
-            value = percentile(delays.get(what, ()), share / 100)
-            found[f"{what}_p{share}_ms"] = None if math.isnan(value) else round(value, 1)
-    return found
+    return {
+        f"{what}_p{share}_ms": _finite(percentile(found, share / 100))
+        for what, found in sorted(delays.items())
+        for share in (50, 95, 99)
+    }
+
+
+def live_figures(
+    delays: Mapping[str, Sequence[float]], back_s: Mapping[str, float | None]
+) -> dict[str, Figure]:
+    """Return latencies and returns of what is live: one cell each for the table, and all."""
+    words: dict[str, Figure] = {
+        f"{what}_ms": "/".join(f"{percentile(delays[what], share):.0f}" for share in SHARES)
+        for what in LIVE
+        if delays.get(what)
+    }
+    back = "/".join(_seconds(back_s[what]) for what in LIVE)
+    each: dict[str, Figure] = {f"{what}_back_s": back_s[what] for what in LIVE}
+    return {**words, "back_s": back, **each, **delay_figures(delays)}
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
 
 
 def tally_details(tally: Tally) -> dict[str, Any]:
@@ -86,28 +103,26 @@ def tally_details(tally: Tally) -> dict[str, Any]:
     counts = {
         key: getattr(tally, key)
         for key in (
-            "made", "lost", "waiting", "duplicated", "out_of_order", "misrouted",
+            "made", "lost", "waiting", "duplicated", "out_of_order_hub",
+            "out_of_order_er", "misrouted",
             "samples", "samples_missing", "samples_differing",
         )
     }  # fmt: skip
-    hub = delay_figures(tally.hub_ms, sorted(tally.hub_ms))
-    er = delay_figures(tally.er_ms, sorted(tally.er_ms))
+    hub, er = delay_figures(tally.hub_ms), delay_figures(tally.er_ms)
     return {**counts, "stored_at_hub": hub, "stored_at_er": er}
 
 
 def fault_row(played: Played) -> Measurement:
     """Return the row of a fault."""
-    figures: dict[str, Figure] = {**tally_figures(played.tally)}
-    for what in LIVE:
-        figures[f"{what}_back_s"] = played.back_s[what]
-    return Measurement(f"{played.fault.number} {played.fault.title}", figures)
+    figures = {**tally_figures(played.tally), **live_figures(played.delays_ms, played.back_s)}
+    return Measurement(f"{played.fault.number} {played.title}", figures)
 
 
 def fault_details(played: Played) -> dict[str, Any]:
     """Return a fault for the JSON."""
     return {
         "number": played.fault.number,
-        "title": played.fault.title,
+        "title": played.title,
         "back_s": played.back_s,
         "arrived": played.arrived,
         "problem": played.problem or None,
@@ -129,10 +144,8 @@ def drive_row(drive: Drive) -> Measurement:
     figures: dict[str, Figure] = {
         **tally_figures(drive.tally),
         "outage_s": round(drive.outage_s, 1),
-        **delay_figures(drive.delays_ms),
+        **live_figures(drive.delays_ms, drive.back_s),
     }
-    for what in LIVE:
-        figures[f"{what}_back_s"] = drive.back_s[what]
     return Measurement(drive.trace.name, figures)
 
 
@@ -145,7 +158,7 @@ def drive_details(drive: Drive) -> dict[str, Any]:
         "assumptions": list(drive.trace.assumptions),
         "longest_outage_s": round(drive.outage_s, 2),
         "longest_silence_of_vitals_s": round(drive.silence_s, 2),
-        "latency_ms": delay_figures(drive.delays_ms, sorted(drive.delays_ms)),
+        "latency_ms": delay_figures(drive.delays_ms),
         "back_s": drive.back_s,
         "arrived": drive.arrived,
         "problem": drive.problem or None,
@@ -162,3 +175,120 @@ def drive_promises(drives: Sequence[Drive]) -> list[Promise]:
         Promise("traces that could not be driven to their end", not_driven, "exactly", 0),
         Promise("traces after which not all was live again", not_back, "exactly", 0),
     ]
+
+
+BOUNDS_S = {"vitals": 2.0, "ecg": 3.0, "video": 5.0}
+"""Within which 95 of 100 returns must be back."""
+
+
+def kind_words(kind: str, returns: Returns) -> str:
+    """Return what a kind of return is called."""
+    return f"cut of {returns.cut_s:g} s" if kind == "cut" else "change of address"
+
+
+def returns_rows(returns: Returns) -> list[Measurement]:
+    """Return a row per kind and percentile, ours and the peers'."""
+    rows = []
+    for kind in KINDS:
+        count = len(returns.ours[kind]["vitals"])
+        for share in (50, 95):
+            for who, found in (("Forerun", returns.ours), ("plain aiomqtt, aiortc", returns.peers)):
+                back = {w: _finite(percentile(found[kind][w], share / 100)) for w in LIVE}
+                figures = live_figures({}, back)
+                words = f"{kind_words(kind, returns)}, p{share} of {count}: {who}"
+                rows.append(Measurement(words, figures))
+    return rows
+
+
+def returns_promises(returns: Returns) -> list[Promise]:
+    """Return what must hold of the returns."""
+    promises = [
+        Promise(
+            f"{what} back after a {kind_words(kind, returns)}, p95, s",
+            percentile(returns.ours[kind][what], 0.95),
+            "at most",
+            BOUNDS_S[what],
+        )
+        for kind in KINDS
+        for what in LIVE
+    ]
+    return [*promises, *zeros("returns", returns.tallies)]
+
+
+def returns_details(returns: Returns) -> dict[str, Any]:
+    """Return all returns for the JSON; None is "not back while it was watched"."""
+
+    def listed(found: Mapping[str, Mapping[str, Sequence[float]]]) -> dict[str, Any]:
+        return {
+            kind: {what: [_finite(value) for value in values] for what, values in one.items()}
+            for kind, one in found.items()
+        }
+
+    return {
+        "cut_s": returns.cut_s,
+        "watched_s": returns.watched_s,
+        "forerun": listed(returns.ours),
+        "peers": listed(returns.peers),
+        "peers_are": PEERS,
+        "vehicles": [tally_details(one) for one in returns.tallies],
+    }
+
+
+def returns_note(returns: Returns) -> str:
+    """Return how often a peer did not come back."""
+    words = []
+    for kind in KINDS:
+        for what in LIVE:
+            never = sum(not math.isfinite(value) for value in returns.peers[kind][what])
+            total = len(returns.peers[kind][what])
+            words.append(f"{PEERS[what]} ({what}) after a {kind_words(kind, returns)} {never}")
+    return (
+        f"Not back within {returns.watched_s:g} s, of {total} each: {'; '.join(words)}. "
+        "A dash is a percentile that was not back."
+    )
+
+
+def _finite(value: float) -> float | None:
+    return round(value, 3) if math.isfinite(value) else None
+
+
+URGENT_S = 1.0
+HOUR_MIN = 60.0
+
+
+def urgent_rows(urgent: Urgent) -> list[Measurement]:
+    """Return a row per width of the link."""
+    rows = [
+        Measurement(
+            f"urgent fact with an hour waiting, {width}, p95 of {len(found)}",
+            {"back_s": _seconds(_finite(percentile(found, 0.95)))},
+        )
+        for width, found in urgent.after_s.items()
+    ]
+    return [*rows, Measurement("the same vehicle's account", {**tally_figures(urgent.tally)})]
+
+
+def urgent_promises(urgent: Urgent) -> list[Promise]:
+    """Return what must hold of urgent facts."""
+    promises = [
+        Promise(
+            f"urgent fact at the board, {width}, p95, s after the link is back",
+            percentile(found, 0.95),
+            "at most",
+            URGENT_S,
+        )
+        for width, found in urgent.after_s.items()
+    ]
+    least = min(urgent.waiting_min, default=math.nan)
+    waited = Promise("least ECG that waited meanwhile, min", least, "at least", HOUR_MIN)
+    return [*promises, waited, *zeros("backlog", [urgent.tally])]
+
+
+def urgent_details(urgent: Urgent) -> dict[str, Any]:
+    """Return all repeats for the JSON."""
+    return {
+        "after_s": {w: [_finite(value) for value in v] for w, v in urgent.after_s.items()},
+        "waiting_min": [round(value, 1) for value in urgent.waiting_min],
+        "waiting_mib": round(urgent.waiting_mib, 2),
+        **tally_details(urgent.tally),
+    }

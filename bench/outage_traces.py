@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -79,7 +80,7 @@ async def drive_all(
         async with room:
             try:
                 await _drive(city, drive)
-            except (ForerunError, BenchError, OSError, TimeoutError) as error:
+            except (ForerunError, BenchError, OSError, sqlite3.Error) as error:
                 drive.problem = f"{type(error).__name__}: {error}"
                 await give_up(city, drive.vehicle)
             said(f"{drive.trace.name}: {drive.problem or 'driven'}")

@@ -22,7 +22,7 @@ from bench.city import HUB, Unit
 from bench.frame import BenchError
 from bench.outage_ledger import back_after_s
 from bench.processes import Child
-from bench.running_city import Played, facts_waiting
+from bench.running_city import Played
 
 LIVE = ("vitals", "ecg", "video")
 """What must be seen at the board again."""
@@ -78,7 +78,7 @@ async def begin_trial(city: OutageCity, name: str, before: Sequence[str] = ()) -
     await city.start_unit(unit, before)
     played = await city.play(unit)
     log = city.stage.folder / f"board-{name}.jsonl"
-    trial = Trial(unit, played, log, _watch(city, played, log))
+    trial = Trial(unit, played, log, watch_board(city, played, log))
     try:
         async with asyncio.timeout(SETTLE_S):
             while missing := set(LIVE) - {seen.what for seen in trial.seen()}:
@@ -91,7 +91,8 @@ async def begin_trial(city: OutageCity, name: str, before: Sequence[str] = ()) -
     return trial
 
 
-def _watch(city: OutageCity, played: Played, log: Path) -> Child:
+def watch_board(city: OutageCity, played: Played, log: Path) -> Child:
+    """Start a board in the city that writes down what it gets of a case."""
     command = [
         *city.inside(HUB).prefix, sys.executable, "-m", "bench.board_log",
         city.stage.url(played.hospital), city.stage.token(played.hospital),
@@ -155,12 +156,12 @@ async def end_trial(city: OutageCity, trial: Trial) -> bool:
     hub = city.stage.state(HUB) / "journal.sqlite"
 
     def arrived() -> bool:
-        if facts_waiting(city.running.outbox(name)):
+        if city.waiting(name):
             return False
         return _facts_of(hub, case) == _facts_of(hospital, case)
 
     drained = await _quiet(arrived)
-    await city.end(name)
+    await city.end_unit(name)
     await city.processes.end(trial.board)
     return drained
 

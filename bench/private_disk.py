@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,10 +43,31 @@ class PrivateDisk:
     prefix: tuple[str, ...]
     _holder: subprocess.Popen[bytes]
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it is gone, and what it held is in the folder."""
+        return self.outside == self.folder
+
     def free_bytes(self) -> int:
         """How much has room."""
         found = os.statvfs(self.outside)
         return found.f_bavail * found.f_frsize
+
+    def run(self, program: str, *arguments: str) -> str:
+        """Run a short Python program that sees the disk at the folder's own path.
+
+        Needed for SQLite, which follows the link behind ``outside`` to the wrong file.
+
+        Raises:
+            DiskError: It fails.
+        """
+        command = [*self.prefix, sys.executable, "-I", "-c", program, *arguments]
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=_READY_S
+        )
+        if done.returncode:
+            raise DiskError(f"{self.folder}: {done.stderr.strip()[-200:]}")
+        return done.stdout
 
     def fill(self, leave_bytes: int) -> None:
         """Fill it up to so many bytes."""
