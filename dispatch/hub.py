@@ -18,6 +18,7 @@ from dispatch.broker_link import BrokerLink
 from dispatch.case_record import CaseRecord
 from dispatch.console import Console
 from dispatch.forwarder import Forwarder
+from dispatch.hub_clock import check_clock
 from dispatch.ingest import Ingest
 from dispatch.live_streams import LiveStreams
 from dispatch.media_rights import DECIDING, MediaRights
@@ -189,6 +190,7 @@ class Hub:
                 "text": f"at fact {self.record.position}" if stored else "refuses to store",
             },
             "relay": {"ok": True, "text": f"sources: {sources}"},
+            "clock": check_clock(self._parts.clock),
         }
 
     def _take_message(self, resource: str, label: str, data: bytes) -> None:

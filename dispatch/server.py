@@ -16,6 +16,7 @@ from pathlib import Path
 from prometheus_client import REGISTRY
 
 from dispatch.hub import Hub, Parts
+from dispatch.hub_clock import hub_clock
 from dispatch.relay_stats import RelayCollector
 from dispatch.settings import Settings
 from streams.authority import client_context, server_context
@@ -37,7 +38,6 @@ async def serving(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         StorageError: Journal or outbox cannot be opened, or belong to another hub.
         CredentialError: The broker refuses the hub's credential.
     """
-    clock = clock or SystemClock()
     state, listen = Path(settings.state), settings.listen
     credential = read_own_credential(
         Path(settings.credential), "hub", settings.name, settings.region
@@ -47,9 +47,10 @@ async def serving(settings: Settings, clock: Clock | None = None) -> AsyncIterat
     transport = NatsTransport(settings.broker.url, credential, trust)
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(own_state(settings, "hub"))
+        journal = await stack.enter_async_context(Journal(settings.journal_url))
+        clock = clock or await hub_clock(journal, SystemClock())
         outbox = Outbox(state / "outbox.sqlite", settings.name, clock)
         stack.callback(outbox.close)
-        journal = await stack.enter_async_context(Journal(settings.journal_url))
         await stack.enter_async_context(transport)
         hub = Hub(Parts(settings, journal, outbox, transport, clock, admission(settings)))
         await stack.enter_async_context(hub.relay)

@@ -30,7 +30,7 @@ from hospital_gateway.settings import Settings
 from hospital_gateway.upstream import Upstream
 from streams.authority import client_context, server_context
 from streams.broker_rights import stream_name
-from streams.clock import Clock, OffsetEstimate, SystemClock
+from streams.clock import Clock, OffsetEstimate, SteadyClock, SystemClock
 from streams.codec import decode, encode, open_body
 from streams.credentials import Credential, read_own_credential
 from streams.delivery import Sender
@@ -291,7 +291,7 @@ async def _serve(settings: Settings, credential: Credential, tls: ssl.SSLContext
     trust = client_context(Path(settings.authority))
     broker = NatsTransport(settings.broker.url, credential, trust)
     async with Journal(settings.journal_url) as journal, broker:
-        gateway = Gateway(settings, journal, broker, SystemClock(), credential)
+        gateway = Gateway(settings, journal, broker, SteadyClock(SystemClock()), credential)
         try:
             async with gateway.media, _running(gateway) as finished:
                 listen = settings.listen

@@ -239,6 +239,7 @@ class Agent:
                     WAITING.labels(HUB, lane).set(waiting.get(lane, 0))
             except StorageError as error:
                 log.exception("ECG waits", error=str(error))
+            self.chronicle.look()
             self.changed("link")
             await asyncio.sleep(min(TEND_S, SYNC_S))
 

@@ -122,6 +122,8 @@ class Link:
             has_room=lambda: uplink.has_room, newest_case_first=True,
         )  # fmt: skip
         self.changed: Callable[[], None] = lambda: None
+        self.noted: Callable[[bool, str], None] = lambda _connected, _uplink: None
+        self.compared: Callable[[], None] = lambda: None
         self.delivered: Callable[[set[str], int], None] = lambda _ids, _at: None
         self.refused: Callable[[list[Refusal]], None] = lambda _refusals: None
         self.arrival: Callable[[str, Arrival], None] = lambda _case, _arrival: None
@@ -221,6 +223,7 @@ class Link:
 
     def _note(self, *, connected: bool) -> None:
         self._connected, self._since_ns = connected, self._clock.wall_ns()
+        self.noted(connected, self._uplink.in_use)
         self.changed()
 
     async def _ask_time(self) -> None:
@@ -292,3 +295,4 @@ class Link:
         wall_ns, monotonic_ns = self._clock.wall_ns(), self._clock.monotonic_ns()
         self._answered_ns = wall_ns
         self._offset.add(reply.t1_ns, reply.t2_ns, reply.t3_ns, wall_ns, monotonic_ns)
+        self.compared()

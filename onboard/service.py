@@ -15,7 +15,7 @@ from onboard.settings import CameraTable, Settings
 from onboard.tablet import Tablet
 from onboard.uplinks import Member, Uplinks
 from streams.authority import client_context, server_context
-from streams.clock import Clock, SystemClock
+from streams.clock import Clock, SteadyClock, SystemClock
 from streams.credentials import Credential, Verified, read_own_credential
 from streams.errors import CredentialError
 from streams.outbox import Draft
@@ -40,7 +40,7 @@ async def serve(settings: Settings) -> None:
     )
     trust = client_context(Path(settings.authority))
     tls = server_context(page_certificate(settings))
-    clock = SystemClock()
+    clock = SteadyClock(SystemClock())
     uplinks = _uplinks(settings, credential, trust)
     peer = PeerSettings(addresses=settings.media.addresses, choose=uplinks.media_addresses)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -77,26 +76,21 @@ class SteadyClock:
     """A wall clock that never jumps and never runs backwards while its process lives.
 
     It begins with the machine's wall clock and goes by the monotonic one. What NTP slews is
-    followed; a step (daylight saving set by hand, a clock set back, NTP's first answer) is not,
-    it is told: times of one run stay in order, and apart by what really passed.
+    followed; a step (daylight saving set by hand, a clock set back, NTP's first answer) is not
+    but at that pace: times of one run stay in order, and apart by what really passed.
     """
 
-    def __init__(
-        self, machine: Clock, *, after_ns: int = 0, stepped: Callable[[int], None] | None = None
-    ) -> None:
+    def __init__(self, machine: Clock, *, after_ns: int = 0) -> None:
         """Begin now.
 
         Args:
             machine: The clocks that this one rests on.
             after_ns: It begins no earlier than this, such as the newest time in a journal.
-            stepped: Told the difference to the machine's clock, ns, each time that was set.
         """
         self._machine = machine
-        self._stepped = stepped or (lambda _difference_ns: None)
         self._looked_ns = machine.monotonic_ns()
         self._offset_ns = max(machine.wall_ns(), after_ns) - self._looked_ns
         self._slewed_ppb = 0
-        self._told_ns = 0
 
     @property
     def behind_machine_ns(self) -> int:
@@ -107,16 +101,11 @@ class SteadyClock:
         """Nanoseconds since 1970-01-01 UTC; never less than before."""
         now_ns = self._machine.monotonic_ns()
         difference_ns = self._machine.wall_ns() - now_ns - self._offset_ns
-        if abs(difference_ns - self._told_ns) >= STEP_NS:
-            self._told_ns = difference_ns
-            self._stepped(difference_ns)
         # Parts of a nanosecond are kept: a clock that is read often must not lose them.
         most_ppb = max(0, now_ns - self._looked_ns) * SLEW_PPM * 1000 + self._slewed_ppb
         most_ns, self._slewed_ppb = divmod(most_ppb, 10**9)
         self._offset_ns += max(-most_ns, min(difference_ns, most_ns))
         self._looked_ns = max(now_ns, self._looked_ns)
-        if abs(difference_ns) < STEP_NS:
-            self._told_ns = 0
         return now_ns + self._offset_ns
 
     def monotonic_ns(self) -> int:

@@ -111,6 +111,8 @@ _ROWS = (
     _row("sensor_state", messages.SensorState, "unit", "facts"),
     _row("media_state", messages.MediaState, "unit", "facts"),
     _row("quality_step", messages.QualityStep, "unit", "facts"),
+    _row("link_outage", messages.LinkOutage, "unit", "facts"),
+    _row("clock_state", messages.ClockState, "unit", "facts"),
     _row("ecg_started", messages.EcgStarted, "unit", "facts"),
     _row("ecg_ended", messages.EcgEnded, "unit", "record"),
     _row("ecg_record", messages.EcgRecord, "unit", "record", limit_bytes=512 * KIB),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -42,11 +43,14 @@ class Case:
 
     Attributes:
         device: Name, model and serial number as far as the export has them.
+        began: When the device was switched on by its own clock, which knows no time zone and is
+            minutes off; None where the export does not say.
         twelve_leads: With the milliseconds at which each was taken.
         problems: Per part that cannot be read, why.
     """
 
     device: str = "HeartStart MRx"
+    began: datetime | None = None
     events: list[CaseEvent] = field(default_factory=list)
     trends: list[TrendRow] = field(default_factory=list)
     waves: list[Waveform] = field(default_factory=list)
@@ -96,7 +100,7 @@ class MrxCase(Replay[MrxCaseSettings]):
         ]
         return in_order(
             *(stream(wave, frame_ms) for wave in case.waves),
-            [_event_moment(event, case.device) for event in case.events],
+            [_event_moment(event, case) for event in case.events],
             _trend_moments(case),
             twelve_leads,
         )
@@ -115,6 +119,7 @@ def read_case(folder: CaseFolder) -> Case:
 
     index = attempt("index.xml", _device)
     case.device = index or case.device
+    case.began = attempt("index.xml", _began) if index is not None else None
     case.events = attempt("events.xml", read_events) or []
     for name in folder.names(r"trend/[^/]*\.xml"):
         case.trends += attempt(name, read_trend) or []
@@ -147,6 +152,16 @@ def _device(data: bytes) -> str:
         if element is not None and element.text:
             words.append(element.text.strip())
     return " ".join(words)[:200]
+
+
+def _began(data: bytes) -> datetime | None:
+    for name in ("use", "documentInfo"):
+        element = next(safe_xml.descendants(safe_xml.parse(data), name), None)
+        for key in ("realStartTime", "date"):
+            text = element.get(key) if element is not None else None
+            if text:
+                return datetime.fromisoformat(text).replace(tzinfo=None)
+    return None
 
 
 def _join(waves: list[tuple[WaveFile, Samples]], device: str) -> list[Waveform]:
@@ -196,15 +211,27 @@ def _waveform(twelve_lead: TwelveLead) -> Waveform:
     )
 
 
-def _event_moment(event: CaseEvent, device: str) -> Moment:
+def _device_time(began: datetime | None, at_ms: int) -> str | None:
+    if began is None:
+        return None
+    try:
+        return (began + timedelta(milliseconds=at_ms)).isoformat(timespec="milliseconds")
+    except OverflowError:  # beyond the year 9999: what was written is no time
+        return None
+
+
+def _event_moment(event: CaseEvent, case: Case) -> Moment:
+    device_time = _device_time(case.began, event.at_ms)
+
     def give(at_ns: int) -> list[Reading]:
         return [
             DeviceEvent(
-                device=device,
+                device=case.device,
                 event=event.type,
                 text=event.caption,
                 at_ns=at_ns,
                 parameters=event.parameters,
+                device_time=device_time,
             )
         ]
 

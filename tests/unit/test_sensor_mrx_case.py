@@ -89,6 +89,8 @@ async def test_real_case_plays_its_events_at_their_milliseconds(shared_data: Pat
     stamps = [event.at_ns - START_NS for event in events if event.event != "ecg12LeadStatement"]
     assert stamps == [at_ms * 1_000_000 for at_ms in expected]
     assert events[0].device == "HeartStart MRx M3536A US00554159"
+    assert events[0].device_time == "2011-12-13T14:25:46.000"
+    assert events[1].device_time == "2011-12-13T14:25:46.029"
     assert events[1].parameters == {"hrHiLimit": "120 bpm", "hrLowLimit": "50 bpm"}
     assert problems(readings) == []
     assert isinstance(readings[-1], Ended)
