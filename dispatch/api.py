@@ -12,6 +12,7 @@ Every read of a case goes to the audit log before it is answered.
 
 from __future__ import annotations
 
+import msgspec
 from aiohttp import web
 
 from dispatch import case_pages
@@ -65,12 +66,12 @@ class Api:
         """Answer with the summary of each case."""
         await self._note_read(request, None)
         cases = self._record.book.recent()
-        return web.json_response([case_pages.summary(case, self._reached) for case in cases])
+        return _json([case_pages.summary(case, self._reached) for case in cases])
 
     async def case(self, request: web.Request) -> web.Response:
         """Answer with one case, its vital signs included."""
         case = await self._find(request)
-        return web.json_response(
+        return _json(
             case_pages.summary(case, self._reached) | case_pages.detail(case, self._reached)
         )
 
@@ -83,7 +84,7 @@ class Api:
             after = facts[-1].position
             placed = map(self._record.clocks.place, facts)
             entries += [entry for entry in map(entry_of, placed) if entry is not None]
-        return web.json_response(case_pages.entries(entries, case, self._reached))
+        return _json(case_pages.entries(entries, case, self._reached))
 
     async def suggestions(self, request: web.Request) -> web.Response:
         """Answer with the nearest free units and hospitals for a case."""
@@ -91,7 +92,7 @@ class Api:
         fleet, now_ns = self._record.fleet, self._clock.wall_ns()
         units = suggest_units(case, fleet, self._record.book, self._travel, now_ns)
         hospitals = suggest_hospitals(case, fleet, self._travel)
-        return web.json_response(
+        return _json(
             {
                 "units": [case_pages.suggestion(one, fleet) for one in units],
                 "hospitals": [case_pages.suggestion(one, fleet) for one in hospitals],
@@ -102,17 +103,17 @@ class Api:
         """Answer with each unit, where it is and what it does."""
         now_ns, record = self._clock.wall_ns(), self._record
         units = record.fleet.units.values()
-        return web.json_response([case_pages.unit(unit, record.book, now_ns) for unit in units])
+        return _json([case_pages.unit(unit, record.book, now_ns) for unit in units])
 
     async def hospitals(self, _: web.Request) -> web.Response:
         """Answer with each hospital."""
         hospitals = self._record.fleet.hospitals.values()
-        return web.json_response([case_pages.hospital(hospital) for hospital in hospitals])
+        return _json([case_pages.hospital(hospital) for hospital in hospitals])
 
     async def action(self, request: web.Request) -> web.Response:
         """Do an action and answer with what happened."""
         answer = await self._desk.act(await request.read(), request[HOLDER].name)
-        return web.json_response(answer)
+        return _json(answer)
 
     async def _find(self, request: web.Request) -> Case:
         name = request.match_info["case"]
@@ -125,3 +126,8 @@ class Api:
     async def _note_read(self, request: web.Request, case: str | None) -> None:
         who, now_ns = f"seat/{request[HOLDER].name}", self._clock.wall_ns()
         await self._journal.note_read(who, f"GET {request.path}"[:200], case, now_ns)
+
+
+def _json(body: object) -> web.Response:
+    # Not by the standard library, which writes NaN where JSON has no such word.
+    return web.Response(body=msgspec.json.encode(body), content_type="application/json")

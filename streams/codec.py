@@ -1,11 +1,14 @@
 """Envelopes to bytes and back: MessagePack, versioned, size-limited, typed by msgspec.
 
 Decoding trusts nothing: size first, then version and kind, then the types and ranges of every
-field. Whatever the bytes are, only ``MessageError`` comes out.
+field. Whatever the bytes are, only ``MessageError`` comes out. A number that is none (NaN) or has
+no end is refused: it passes every comparison of ranges, and JSON has no word for it.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, TypeVar
 
@@ -34,6 +37,38 @@ _head_decoder = msgspec.msgpack.Decoder(_Head)
 @cache
 def _body_decoder(body: type[Body]) -> msgspec.msgpack.Decoder[Body]:
     return msgspec.msgpack.Decoder(body)
+
+
+@cache
+def _may_hold_floats(body: type[Body]) -> bool:
+    """Whether a value of this type can have a float in it; a waveform block has none."""
+    seen: set[type] = set()
+
+    def look(info: object) -> bool:
+        if isinstance(info, msgspec.inspect.FloatType | msgspec.inspect.AnyType):
+            return True
+        if isinstance(info, msgspec.inspect.StructType):
+            if info.cls in seen:
+                return False
+            seen.add(info.cls)
+        if not isinstance(info, msgspec.Struct):
+            return isinstance(info, tuple) and any(map(look, info))
+        return any(look(getattr(info, name)) for name in info.__struct_fields__)
+
+    return look(msgspec.inspect.type_info(body))
+
+
+def _is_finite(value: object) -> bool:
+    match value:
+        case float():
+            return math.isfinite(value)
+        case msgspec.Struct():
+            return all(_is_finite(getattr(value, name)) for name in value.__struct_fields__)
+        case list() | tuple():
+            return all(map(_is_finite, value))
+        case Mapping():
+            return all(map(_is_finite, value.values()))
+    return True
 
 
 def encode_body(body: Body) -> msgspec.Raw:
@@ -104,7 +139,11 @@ def any_body(envelope: Envelope) -> Body:
         UnknownKindError: The table does not have the kind.
         MalformedError: Truncated, of the wrong type, or out of range.
     """
+    kind = find(envelope.kind).body
     try:
-        return _body_decoder(find(envelope.kind).body).decode(envelope.body)
+        body = _body_decoder(kind).decode(envelope.body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedError(f"{envelope.kind}: {error}") from error
+    if _may_hold_floats(kind) and not _is_finite(body):
+        raise MalformedError(f"{envelope.kind}: a number in it is none, or has no end")
+    return body

@@ -17,12 +17,16 @@ from streams.cancellation import heed_cancellation
 from streams.chain import Arrived, Refused
 from streams.clock import Clock
 from streams.codec import any_body, decode
+from streams.ecg_block import EcgBlockError, frame_span
 from streams.errors import ForerunError, MalformedError, StorageError, TransportError
 from streams.inbox import Line
-from streams.messages import Envelope, Lane, Receipt
+from streams.messages import Body, EcgEnded, EcgRecord, Envelope, Lane, Receipt
 from streams.outbox import Entry, Outbox
 from streams.send_plan import SECOND_NS, SendPlan
 from streams.topics import LANES, Address, Party, parse
+
+MOST_SAMPLES = 24 * 3600 * 10_000
+"""Highest sample number that is taken: a day at 10 kHz."""
 
 ROOM_EVERY_S = 0.025
 """How often a path without room is asked again."""
@@ -178,7 +182,7 @@ def examine(topic: str, data: bytes, received_ns: int, maker: Party) -> Examined
         _check_place(address, envelope, maker)
         # From here on it is the maker's own, so a refusal answers its number.
         line, sequence = _line(envelope), envelope.sequence
-        any_body(envelope)
+        _check_waveform(any_body(envelope))
         corrected_ns = _corrected_ns(envelope)
     except ForerunError as error:
         return Refused(received_ns, topic, error.reason, str(error), data, line, sequence)
@@ -191,6 +195,22 @@ def _corrected_ns(envelope: Envelope) -> int:
     if not 0 <= corrected_ns < 2**63:
         raise MalformedError(f"{envelope.kind}: made at {corrected_ns} ns is no time")
     return corrected_ns
+
+
+def _check_waveform(body: Body) -> None:
+    """Refuse sample numbers that no recording reaches: a reader would make room for them."""
+    last = 0
+    if isinstance(body, EcgEnded):
+        last = body.samples
+    elif isinstance(body, EcgRecord):
+        for frame in body.frames:
+            with contextlib.suppress(EcgBlockError):  # damaged ones are kept, and counted there
+                first, length = frame_span(frame)
+                if first < 0:
+                    raise MalformedError(f"a frame begins at sample {first}")
+                last = max(last, first + length)
+    if last > MOST_SAMPLES:
+        raise MalformedError(f"sample {last} is beyond what any recording has ({MOST_SAMPLES})")
 
 
 def _check_place(address: Address, envelope: Envelope, maker: Party) -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import datetime
-import json
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,11 +21,11 @@ import msgspec
 
 from streams.chain import Stored, verify
 from streams.codec import any_body
-from streams.errors import ConfigError, StorageError
+from streams.errors import ConfigError, MessageError, StorageError
 from streams.journal import Journal
 from streams.messages import EcgRecord
 from streams.recordings import Recording, Recordings
-from streams.waveform_record import write_wfdb
+from streams.waveform_record import WfdbError, write_wfdb
 
 PAGE = 500
 """Facts read at a time."""
@@ -71,7 +70,7 @@ async def _run(case: str, to: Path | None, url: str) -> int:
         if to is None:
             raise ConfigError("--to DIR says where to write; nothing was written")
         summary = await export_case(journal, case, to)
-    print(json.dumps(summary, indent=2, ensure_ascii=False))  # noqa: T201 -- the command's answer
+    print(_json(summary, indent=2))  # noqa: T201 -- the command's answer
     return 0
 
 
@@ -101,12 +100,12 @@ def write_case(case: str, facts: Sequence[Stored], to: Path) -> dict[str, Any]:
         to.mkdir(parents=True, exist_ok=True)
         with (to / "timeline.jsonl").open("w", encoding="utf-8") as timeline:
             for fact in facts:
-                timeline.write(json.dumps(timeline_entry(fact), ensure_ascii=False) + "\n")
+                timeline.write(_json(timeline_entry(fact)) + "\n")
         with (to / "case.msgpack").open("wb") as raw:
             for fact in facts:
                 raw.write(msgpack.packb(_chain_entry(fact)))
-        summary = _summary(case, facts, _write_recordings(recordings.all(), to))
-        text = json.dumps(summary, indent=2, ensure_ascii=False)
+        summary = _summary(case, facts, recordings, _write_recordings(recordings.all(), to))
+        text = _json(summary, indent=2)
         (to / "summary.json").write_text(text + "\n", encoding="utf-8")
     except OSError as error:
         raise StorageError(f"{to}: {error.strerror}; nothing more was written") from error
@@ -124,9 +123,14 @@ async def pages(journal: Journal, case: str | None = None) -> AsyncIterator[list
 def timeline_entry(fact: Stored) -> dict[str, Any]:
     """Return a fact as JSON: who, when by which clock, what; waveform blocks by their size."""
     envelope = fact.envelope
-    body = any_body(envelope)
     shown: Any
-    if isinstance(body, EcgRecord):
+    try:
+        body = any_body(envelope)
+    except MessageError as error:  # stored by a release that took it; its bytes are in the chain
+        body, shown = None, {"unreadable": str(error)}
+    if body is None:
+        pass
+    elif isinstance(body, EcgRecord):
         size = sum(map(len, body.frames))
         shown = {"setup_id": body.setup_id, "frames": len(body.frames), "bytes": size}
     else:
@@ -171,10 +175,14 @@ def _write_recordings(recordings: Sequence[Recording], to: Path) -> list[dict[st
         ]
         gaps = recording.gaps()
         samples = recording.samples()
-        if len(samples):
-            write_wfdb(
-                to, name, recording.setup, samples, start=start, comments=comments, gaps=gaps
-            )
+        problem = None
+        try:
+            if len(samples):
+                write_wfdb(
+                    to, name, recording.setup, samples, start=start, comments=comments, gaps=gaps
+                )
+        except WfdbError as error:  # one that the format cannot hold keeps no other from its file
+            problem = str(error)
         written.append(
             {
                 "record": name,
@@ -187,13 +195,20 @@ def _write_recordings(recordings: Sequence[Recording], to: Path) -> list[dict[st
                 "recorded": recording.expected,
                 "missing": gaps,
                 "damaged_frames": recording.damaged,
+                "not_written": problem,
             }
         )
     return written
 
 
+def _json(value: object, indent: int = 0) -> str:
+    """Return JSON that every reader takes: a number that is none becomes null."""
+    text = msgspec.json.encode(value)
+    return (msgspec.json.format(text, indent=indent) if indent else text).decode()
+
+
 def _summary(
-    case: str, facts: Sequence[Stored], recordings: list[dict[str, Any]]
+    case: str, facts: Sequence[Stored], found: Recordings, recordings: list[dict[str, Any]]
 ) -> dict[str, Any]:
     ordered = sorted(facts, key=lambda fact: fact.case_sequence or 0)
     return {
@@ -201,4 +216,6 @@ def _summary(
         "facts": len(facts),
         "chain_head": verify(iter(ordered)).hex(),
         "recordings": recordings,
+        "blocks_without_description": found.undescribed,
+        "unreadable_waveform_facts": found.unreadable,
     }

@@ -9,10 +9,16 @@ import numpy as np
 
 from streams.chain import Stored
 from streams.codec import open_body
-from streams.ecg_block import EcgBlockError, EcgSetup, Frame, decode_frame
+from streams.ecg_block import EcgBlockError, EcgSetup, Frame, decode_frame, frame_span
 from streams.ecg_leads import Samples
-from streams.errors import StorageError
+from streams.errors import MessageError
 from streams.messages import EcgEnded, EcgRecord, EcgStarted, Origin
+
+LONGEST_S = 24 * 3600
+"""A recording is put together up to this length from its start."""
+
+MOST_CELLS = 2**28
+"""Samples of all leads together in one recording: 1 GiB; at 500 Hz and 12 leads that is 12 h."""
 
 
 @dataclass(slots=True)
@@ -25,8 +31,9 @@ class Recording:
         origin: live, replay or synthetic.
         patient: The patient it is bound to; None is unassigned.
         frames: The decoded frames by first sample.
-        expected: Samples per lead that were recorded on board; None while it runs.
-        damaged: Frames that could not be decoded.
+        expected: Samples per lead that were recorded on board; None while it runs, or where what
+            was said of it cannot be.
+        damaged: Frames that could not be decoded, or that say a time at which no sample was.
     """
 
     source: str
@@ -41,6 +48,23 @@ class Recording:
     def setup(self) -> EcgSetup:
         """The leads and the rate."""
         return self.began.setup
+
+    @property
+    def most(self) -> int:
+        """Samples per lead up to which it is put together; no fact can make it want more."""
+        by_time = LONGEST_S * self.setup.sampling_frequency_hz
+        return int(min(by_time, MOST_CELLS // len(self.setup.leads)))
+
+    def take(self, data: bytes) -> None:
+        """Take one frame; one that cannot be is counted as damaged."""
+        try:
+            first, length = frame_span(data)
+            if not 0 <= first <= self.most - length:
+                self.damaged += 1
+                return
+            self.frames[first] = decode_frame(self.setup, data)
+        except EcgBlockError:
+            self.damaged += 1
 
     @property
     def length(self) -> int:
@@ -70,39 +94,38 @@ class Recording:
 
 
 class Recordings:
-    """Collects the recordings of one case; give it the facts in any order."""
+    """Collects the recordings of one case; give it the facts in any order.
+
+    Attributes:
+        unreadable: Facts of waveforms whose body cannot be decoded.
+    """
 
     def __init__(self) -> None:
+        self.unreadable = 0
         self._begun: dict[tuple[str, str, str], Recording] = {}
         self._waiting: list[Stored] = []
 
     def add_all(self, facts: Iterable[Stored]) -> None:
-        """Take facts; those that are not about waveforms are passed over.
-
-        Raises:
-            MalformedError: A stored fact cannot be decoded.
-        """
+        """Take facts; those that are not about waveforms are passed over."""
         blocks = self._waiting
         for fact in facts:
-            if fact.envelope.kind == "ecg_started":
-                self._begin(fact)
-            elif fact.envelope.kind in {"ecg_record", "ecg_ended"}:
-                blocks.append(fact)
+            try:
+                if fact.envelope.kind == "ecg_started":
+                    self._begin(fact)
+                elif fact.envelope.kind in {"ecg_record", "ecg_ended"}:
+                    blocks.append(fact)
+            except MessageError:
+                self.unreadable += 1
         self._waiting = [fact for fact in blocks if not self._take(fact)]
 
     def all(self) -> list[Recording]:
-        """Return the recordings in the order of their beginning.
-
-        Raises:
-            StorageError: There are blocks whose beginning is not here.
-        """
-        if self._waiting:
-            fact = self._waiting[0]
-            raise StorageError(
-                f"{len(self._waiting)} blocks of {fact.envelope.source} have no description: "
-                "the case is not complete here yet"
-            )
+        """Return the recordings in the order of their beginning."""
         return sorted(self._begun.values(), key=lambda one: (one.began.start_ns, one.source))
+
+    @property
+    def undescribed(self) -> int:
+        """Blocks whose recording's beginning is not here: the case is not complete yet."""
+        return len(self._waiting)
 
     def _begin(self, fact: Stored) -> None:
         envelope = fact.envelope
@@ -113,22 +136,21 @@ class Recordings:
     def _take(self, fact: Stored) -> bool:
         envelope = fact.envelope
         body: EcgRecord | EcgEnded
-        if envelope.kind == "ecg_record":
-            body = open_body(envelope, EcgRecord)
-        else:
-            body = open_body(envelope, EcgEnded)
+        try:
+            if envelope.kind == "ecg_record":
+                body = open_body(envelope, EcgRecord)
+            else:
+                body = open_body(envelope, EcgEnded)
+        except MessageError:
+            self.unreadable += 1
+            return True
         key = (envelope.source, envelope.case or "", body.setup_id)
         recording = self._begun.get(key)
         if recording is None:
             return False
         if isinstance(body, EcgEnded):
-            recording.expected = body.samples
+            recording.expected = body.samples if body.samples <= recording.most else None
             return True
         for data in body.frames:
-            try:
-                frame = decode_frame(recording.setup, data)
-            except EcgBlockError:
-                recording.damaged += 1
-            else:
-                recording.frames[frame.first_sample] = frame
+            recording.take(data)
         return True

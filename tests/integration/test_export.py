@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from streams.export import command, export_case, utc
 from streams.identity import new_id
 from streams.inbox import Line
 from streams.journal import Journal
-from streams.messages import CaseNote, EcgEnded, EcgRecord, EcgStarted
+from streams.messages import Body, CaseNote, EcgEnded, EcgRecord, EcgStarted, Numeric, Vitals
 from streams.outbox import Draft, Outbox
 
 SETUP = describe(
@@ -31,6 +32,9 @@ SETUP = describe(
         Lead("PLETH", 12.5, physical_unit="NU", invalid=-32768),
     ),
 )
+_FRAME = bytearray(encode_frame(SETUP, 0, np.zeros((50, 2), np.int32)))
+_FRAME[4:12] = (-5).to_bytes(8, "little", signed=True)
+NEGATIVE = bytes(_FRAME)
 START_NS = 1_700_000_000 * 10**9
 
 
@@ -114,6 +118,55 @@ async def test_export_missing_frames_are_marked_and_listed(
     read = wfdb.rdrecord(str(tmp_path / "out" / "ecg-1"), physical=False)
     assert (read.d_signal[250:300] == -32768).all()
     assert np.array_equal(read.d_signal[300:], samples[300:])
+
+
+@pytest.mark.parametrize(
+    "absurd",
+    [
+        EcgEnded(setup_id=SETUP.setup_id, samples=2**40),
+        EcgRecord(
+            setup_id=SETUP.setup_id,
+            frames=[encode_frame(SETUP, 2**40, np.zeros((50, 2), np.int32))],
+        ),
+        EcgRecord(setup_id=SETUP.setup_id, frames=[NEGATIVE]),
+        EcgRecord(setup_id="nobody-knows", frames=[]),
+        EcgStarted(
+            setup=describe(1e-9, (Lead("II", 200.0),)), start_ns=START_NS, device="slow clock"
+        ),
+    ],
+)
+async def test_export_whatever_a_unit_says_of_its_waveforms_the_case_comes_out(
+    tmp_path: Path, case: Case, samples: Samples, absurd: Body
+) -> None:
+    case.record(samples)
+    kinds = {EcgEnded: "ecg_ended", EcgRecord: "ecg_record", EcgStarted: "ecg_started"}
+    case.make(kinds[type(absurd)], absurd)
+    async with Journal(case.url) as journal:
+        await journal.append_all(case.facts)
+        summary = await export_case(journal, case.id, tmp_path / "out")
+    read = wfdb.rdrecord(str(tmp_path / "out" / "ecg-1"), physical=False)
+    assert np.array_equal(read.d_signal, samples)
+    told = summary["recordings"][0]
+    if isinstance(absurd, EcgRecord):
+        assert told["damaged_frames"] + summary["blocks_without_description"] == 1
+    if isinstance(absurd, EcgEnded):
+        assert told["recorded"] is None
+
+
+async def test_export_of_a_number_that_is_none_writes_json_that_every_reader_takes(
+    tmp_path: Path, case: Case
+) -> None:
+    numeric = Numeric(value=math.nan, measured_ns=1)
+    case.make("vitals", Vitals(device="m", heart_rate_per_min=numeric))
+    async with Journal(case.url) as journal:
+        await journal.append_all(case.facts)
+        await export_case(journal, case.id, tmp_path / "out")
+    (line,) = (tmp_path / "out" / "timeline.jsonl").read_text(encoding="utf-8").splitlines()
+
+    def refuse(word: str) -> None:
+        pytest.fail(f"{word} is no JSON")
+
+    assert "unreadable" in json.loads(line, parse_constant=refuse)["body"]
 
 
 async def test_export_timeline_and_chain_have_every_fact(tmp_path: Path, case: Case) -> None:

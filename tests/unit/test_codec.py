@@ -16,7 +16,7 @@ from streams.errors import (
     VersionError,
 )
 from streams.identity import new_id
-from streams.messages import CaseNote, Envelope, Numeric, Position, RunStarted, Vitals
+from streams.messages import CaseNote, Envelope, Numeric, Position, RunStarted, Track, Vitals
 from streams.topics import LARGEST_BYTES, TOPICS
 
 
@@ -112,6 +112,18 @@ def test_a_damaged_envelope_gives_an_envelope_or_a_message_error(data: st.DataOb
         any_body(decode(bytes(good[:cut])))
     except MessageError as error:
         assert str(error)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_number_that_is_none_or_has_no_end_is_refused(value: float) -> None:
+    measured = Vitals(device="m", spo2_percent=Numeric(value=value, measured_ns=1))
+    here = Position(
+        latitude_deg=1, longitude_deg=2, measured_ns=3, source="gnss", radius_m=abs(value)
+    )
+    for kind, body in (("vitals", measured), ("track", Track(positions=[here]))):
+        envelope = vitals(kind=kind, body=encode_body(body))
+        with pytest.raises(MalformedError):
+            any_body(envelope)
 
 
 def test_position_of_another_datum_is_refused_and_not_drawn_as_wgs84() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,10 +17,11 @@ from streams.chain import Refused
 from streams.clock import SystemClock
 from streams.codec import decode, encode, encode_body
 from streams.delivery import Examined, Sender, examine
+from streams.ecg_block import Lead, describe, encode_frame
 from streams.errors import TransportError
 from streams.identity import new_id
 from streams.inbox import Inbox, Line
-from streams.messages import CaseNote, EcgRecord, Position, Receipt, RunStarted
+from streams.messages import CaseNote, EcgEnded, EcgRecord, Position, Receipt, RunStarted
 from streams.outbox import Draft, Outbox
 from streams.send_plan import RESEND_NS, WINDOW, SendPlan
 
@@ -28,6 +30,12 @@ NOTE = Draft("case_note", CaseNote(text="n", at_ns=1), case=CASE)
 START = Draft("run_started", RunStarted(), case=CASE)
 BLOCK = Draft("ecg_record", EcgRecord(setup_id="a", frames=[b"x"]), case=CASE)
 TOPIC = topics.path("unit", "north", "unit-7", "case_note")
+
+
+def frame_from(first_sample: int) -> bytes:
+    setup = describe(500.0, (Lead("II", 200.0),))
+    frame = encode_frame(setup, 0, np.zeros((50, 1), np.int32))
+    return frame[:4] + first_sample.to_bytes(8, "little", signed=True) + frame[12:]
 
 
 @pytest.fixture
@@ -246,6 +254,24 @@ def test_examine_bad_body_is_refused_and_answers_its_number(outbox: Outbox) -> N
     assert isinstance(refused, Refused)
     assert refused.sequence == 1
     assert refused.line is not None
+
+
+@pytest.mark.parametrize(
+    "draft",
+    [
+        Draft("ecg_ended", EcgEnded(setup_id="a", samples=2**40), case=CASE),
+        Draft("ecg_record", EcgRecord(setup_id="a", frames=[frame_from(2**40)]), case=CASE),
+        Draft("ecg_record", EcgRecord(setup_id="a", frames=[frame_from(-5)]), case=CASE),
+    ],
+)
+def test_examine_sample_number_that_no_recording_reaches_is_refused(
+    outbox: Outbox, draft: Draft
+) -> None:
+    topic = topics.path("unit", "north", "unit-7", draft.kind)
+    refused = examine(topic, encode(outbox.add("hub", draft)), 1, "unit")
+    assert isinstance(refused, Refused)
+    assert "sample" in refused.text
+    assert refused.line is not None, "its source is answered, and the bytes are kept"
 
 
 @pytest.mark.parametrize("offset_ns", [1, 2**62, 2**63, -(2**62) - 1])
