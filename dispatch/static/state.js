@@ -7,6 +7,7 @@
 import { batch, computed, signal } from "/static/shared/view.js";
 import { serverNow } from "/static/shared/clock.js";
 import { t } from "/static/shared/i18n.js";
+import { newId } from "/static/shared/new_id.js";
 import { PageSocket } from "/static/shared/socket.js";
 
 /** @typedef {{state: "made" | "delivered" | "seen", role?: string}} Mark */
@@ -50,7 +51,6 @@ import { PageSocket } from "/static/shared/socket.js";
  *   caller: string, position: Place | null}} Form */
 /** @typedef {{kind: "unit" | "hospital" | "close", name: string}} Question */
 
-const ENCODING = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 /** Positions of a unit's way that are kept. */
 const TRACK = 600;
 
@@ -58,15 +58,6 @@ const TRACK = 600;
 export const emptyForm = () => ({
   address: "", complaint: "", severity: "unknown", age: "", sex: "unknown", caller: "", position: null,
 });
-
-/** @returns {string} a ULID: an action that is sent twice is done once */
-export function newId() {
-  let time = Date.now();
-  let text = "";
-  for (let place = 0; place < 10; place++, time = Math.floor(time / 32)) text = ENCODING[time % 32] + text;
-  for (const byte of crypto.getRandomValues(new Uint8Array(16))) text += ENCODING[byte % 32];
-  return text;
-}
 
 export class ConsoleState {
   cases = signal(/** @type {Map<string, Case>} */ (new Map()));

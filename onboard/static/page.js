@@ -54,11 +54,11 @@ function Page({ state }) {
     <${Bar} state=${state} current=${name} />`;
 }
 
-/** Why the last tap was not done. @param {{state: TabletState}} props */
+/** What became of the last tap, if it was not done. @param {{state: TabletState}} props */
 function Problem({ state }) {
   const text = state.problem.value;
   if (!text) return null;
-  return html`<div class="problem" role="alert"><span>${t("tablet.not_done", { why: text })}</span>
+  return html`<div class="problem" role="alert"><span>${text}</span>
     <button onClick=${() => { state.problem.value = ""; }}>${t("tablet.understood")}</button></div>`;
 }
 

@@ -4,7 +4,9 @@
  */
 import { batch, computed, signal } from "/static/shared/view.js";
 import { serverNow } from "/static/shared/clock.js";
+import { t } from "/static/shared/i18n.js";
 import { PageSocket } from "/static/shared/socket.js";
+import { Asking } from "./asking.js";
 import { LiveEcg } from "./live_ecg.js";
 
 /** @typedef {"made" | "delivered" | "seen" | "refused"} Way how far a fact has come */
@@ -56,12 +58,11 @@ import { LiveEcg } from "./live_ecg.js";
  *   radius_m: number | null, speed_mps: number | null, at_ms: number, origin: string,
  *   track: [number, number][]}} Position */
 
-/** A page waits no longer for the answer to an action, ms. */
+/** What takes longer than this is said to be without an answer, ms; the page goes on waiting. */
 const ANSWER_MS = 5000;
 
 export class TabletState {
-  /** @type {Map<string, (answer: any) => void>} */ #waiting = new Map();
-  #requests = 0;
+  #asking = new Asking();
 
   constructor() {
     this.unit = signal(/** @type {Unit | null} */ (null));
@@ -75,7 +76,7 @@ export class TabletState {
     this.quality = signal(/** @type {import("/static/shared/quality_words.js").Quality | null} */ (null));
     this.arrival = signal(/** @type {Arrival | null} */ (null));
     this.position = signal(/** @type {Position | null} */ (null));
-    /** Why the last action was not done; "" when it was. */
+    /** What became of the last action, in words; "" when it was done. */
     this.problem = signal("");
     this.alert = computed(() => this.case.value?.alerts.at(-1) ?? null);
     this.ecg = new LiveEcg((kind, latencies) => this.socket.send(
@@ -92,24 +93,28 @@ export class TabletState {
   }
 
   /**
-   * Asks the agent for something; what cannot be done is said on the page.
+   * Asks the agent for something; what cannot be done is said on the page. Without an answer the same
+   * may be asked for again, and is done once.
    * @param {Record<string, unknown>} action
-   * @returns {Promise<boolean>} whether it was done
+   * @returns {Promise<boolean>} whether it was done, once that is known
    */
-  async act(action) {
-    const request = `r${++this.#requests}`;
-    const answered = new Promise((resolve) => {
-      this.#waiting.set(request, resolve);
-      setTimeout(() => resolve({ error: "no answer" }), ANSWER_MS);
-    });
-    if (!this.socket.send({ type: "action", request, ...action })) {
-      this.problem.value = "not live";
-      return false;
+  act(action) {
+    const { asked, again } = this.#asking.ask(action, serverNow());
+    if (!this.socket.send({ type: "action", request: asked.id, id: asked.id, ...asked.action })) {
+      if (!again) this.#asking.settle(asked.id, false);
+      this.problem.value = t("tablet.not_sent");
+      return asked.done;
     }
-    const answer = await answered;
-    this.#waiting.delete(request);
-    this.problem.value = answer.error ?? "";
-    return !answer.error;
+    setTimeout(() => {
+      if (this.#asking.waits(asked.id)) this.problem.value = t("tablet.no_answer");
+    }, ANSWER_MS);
+    return asked.done;
+  }
+
+  /** @param {{request: string, ok: boolean, error?: string}} answer */
+  #answered({ request, ok, error }) {
+    if (!this.#asking.settle(request, ok) && ok) return; // its fact came before its answer
+    this.problem.value = ok ? "" : t("tablet.not_done", { why: error ?? "" });
   }
 
   /** @param {any} message */
@@ -120,10 +125,10 @@ export class TabletState {
         batch(() => this.#takeParts(message));
         break;
       case "answer":
-        this.#waiting.get(message.request)?.(message);
+        this.#answered(message);
         break;
       case "error":
-        this.problem.value = message.error;
+        this.problem.value = t("tablet.not_done", { why: message.error });
         break;
       default: // a newer agent may say more
     }
@@ -135,6 +140,10 @@ export class TabletState {
     for (const name of /** @type {const} */ (["unit", "run", "case", "vitals", "sensors", "link",
       "camera", "quality", "arrival", "position"])) {
       if (name in parts) /** @type {any} */ (this[name]).value = parts[name];
+    }
+    for (const line of this.case.value?.timeline ?? []) {
+      // Its answer may have been lost with the link.
+      if (this.#asking.settle(line.id, true)) this.problem.value = "";
     }
     if ("ecg" in parts) {
       this.recordings.value = parts.ecg;

@@ -351,3 +351,49 @@ async def test_tablet_views_fit_the_screen_and_have_no_serious_fault(
         assert small == [], view
         assert await axe_faults(page) == [], view
         await screenshot(page, f"tablet-{view}-{width}")
+
+
+HARD_OF_HEARING = """
+const { set, get } = Object.getOwnPropertyDescriptor(WebSocket.prototype, 'onmessage');
+Object.defineProperty(WebSocket.prototype, 'onmessage', { get, set(take) {
+  set.call(this, (event) => {
+    const said = typeof event.data === 'string' ? JSON.parse(event.data) : {};
+    if (window.deaf && (said.type === 'answer' || said.case)) return;
+    take(event);
+  });
+} });
+"""
+"""While `deaf`, the page hears neither answers nor what became of the case."""
+
+
+async def test_tablet_note_without_an_answer_tapped_again_is_made_once(
+    started: Started, open_page: Any, until: Any, wait_for: Any
+) -> None:
+    page = await open_tablet(open_page, started)
+    await page.add_init_script(HARD_OF_HEARING)
+    await page.reload()
+    await begin_run(page, started, until)
+    await page.keyboard.press("2")
+    await page.fill(".note textarea", "dog in the yard")
+    await page.evaluate("window.deaf = true")
+    await page.click(".note .main")
+    await wait_for(lambda: started.hub.of("case_note"), "the note at the hub")
+    await until(page, has_text(".problem", "No answer yet"), 10)
+    await page.evaluate("window.deaf = false")
+    await page.click(".note .main")
+    await until(page, "document.querySelector('.note textarea').value === ''")
+    await until(page, "!document.querySelector('.problem')")
+    await page.fill(".note textarea", "dog in the yard")
+    await page.click(".note .main")
+    await wait_for(lambda: len(started.hub.of("case_note")) == 2, "the same words, meant anew")
+    assert len({fact.id for fact in started.hub.of("case_note")}) == 2
+
+
+async def test_tablet_tap_while_the_page_is_cut_off_says_so_in_its_language(
+    started: Started, open_page: Any, until: Any
+) -> None:
+    page = await open_tablet(open_page, started, language="zh-CN")
+    await begin_run(page, started, until)
+    tap = "document.querySelector('.stamp.main').click()"
+    await page.evaluate(f"() => {{ dispatchEvent(new Event('offline')); {tap}; }}")
+    await until(page, has_text(".problem", "未发送"))
