@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from bench.city import HUB, build
 from bench.demo import MARK, command
+from bench.stage import Stage
+from streams.credentials import Roster
 from streams.errors import ConfigError
 
 
@@ -53,3 +56,13 @@ def test_demo_folder_that_cannot_be_is_refused(name: str, tmp_path: Path) -> Non
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="--state"):
         command(["--headless", "--state", str(tmp_path / name)])
+
+
+def test_demo_seat_opens_the_pages_of_its_own_place_only(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, build(2, 2, None, None), headless=True)
+    stage.issue_credentials()
+    places = [HUB, "first-hospital", "second-hospital", "unit-1", "unit-2"]
+    roster = Roster(stage.credentials)
+    assert [roster.verify(stage.token(place)).place for place in places] == places
+    seats = [name for name, entry in roster.entries().items() if entry.role == "seat"]
+    assert len(seats) == len(places)
