@@ -232,25 +232,42 @@ class Ladder:
         Call it several times a second.
         """
         fresh = _is_fresh(measured, now)
-        if not self.placed:
-            return self._place(now, measured) if fresh and measured.settled else None
         self._note_trouble(now, measured)
+        if not self.placed:
+            return self._place(now, measured, fresh=fresh)
         return self._down(now, measured, fresh=fresh) or self._up(now, measured, fresh=fresh)
 
-    def _place(self, now: float, measured: Measured) -> Step | None:
-        """Take the better of the first two trains: what else starts with a run may halve one."""
-        capacity = measured.capacity_bps or 0
-        enough = _best(self.rungs, capacity / ROOM) == 0
-        if not enough and (self._first is None or measured.capacity_at <= self._first[0]):
-            self._first = self._first or (measured.capacity_at, capacity)
+    def _place(self, now: float, measured: Measured, *, fresh: bool) -> Step | None:
+        """Take the better of the first two trains: what else starts with a run may halve one.
+
+        Over a link that is full of what even the start sends there may be no second one, or
+        none: then what the first showed, or the last rung, until there is another.
+        """
+        capacity = self._first[1] if self._first else 0.0
+        reason: Reason = "start"
+        since = self._trouble_since
+        if fresh and measured.settled and self._is_enough_to_place(measured):
+            capacity = max(capacity, measured.capacity_bps or 0)
+        elif since is not None and now - since >= BLIND_S and measured.queue_s >= QUEUE_S:
+            reason = "silence"
+        else:
             return None
-        capacity = max(capacity, self._first[1] if self._first else 0)
-        self.placed = True
-        before, self.rung = self.rung, _best(self.rungs, capacity / ROOM)
         self._tried_bps = capacity
-        if self.rung != before:
-            self._moved_at["up" if self.rung < before else "down"] = now
-        return Step(self.rung, "start", "start")
+        return self._begin_at(_best(self.rungs, capacity / ROOM), reason, now)
+
+    def _is_enough_to_place(self, measured: Measured) -> bool:
+        capacity = measured.capacity_bps or 0
+        if self._first is None:
+            self._first = (measured.capacity_at, capacity)
+        second = measured.capacity_at > self._first[0]
+        return second or _best(self.rungs, capacity / ROOM) == 0
+
+    def _begin_at(self, rung: int, reason: Reason, now: float) -> Step:
+        self.placed, self._trouble_since = True, None
+        if rung != self.rung:
+            self._moved_at["up" if rung < self.rung else "down"] = now
+        self.rung = rung
+        return Step(rung, "start", reason)
 
     def _note_trouble(self, now: float, measured: Measured) -> None:
         queued = measured.queue_s >= QUEUE_S

@@ -28,10 +28,10 @@ PING_EVERY_S, PING_NARROW_EVERY_S = 0.2, 0.4
 TRAIN_EVERY_S, TRAIN_AT_BEST_EVERY_S, TRAIN_SOON_S = 3.0, 10.0, 0.3
 """Between trains: below the best rung, on it, and while there is a question open."""
 
-TRAIN_QUEUE_S = 0.1
-"""No train is sent into a longer queue: it would lengthen it and measure little."""
+TRAIN_QUEUE_S, TRAIN_ANYWAY_S = 0.1, 15.0
+"""No train is sent into a longer queue, unless there was none for so long: it would lengthen it."""
 
-HOLD_S, HOLD_WITHOUT_PATH_S = 2.0, 8.0
+HOLD_S, HOLD_WITHOUT_PATH_S = 4.0, 8.0
 """So long video waits for the first train of a new path, and for the path of the probes at all."""
 
 RECORD_QUEUE_S, RECORD_WAITS_S = 0.1, 5.0
@@ -205,7 +205,8 @@ class QualityControl:
             return  # a train has a tick of its own: it leaves only when nothing is before it
         if now - self._train_at < self._train_pause(state) or self._probe.has_train_under_way:
             return
-        if state.round_trip_s is None or state.queue_s > TRAIN_QUEUE_S:
+        anyway = now - self._train_at > TRAIN_ANYWAY_S and self._ladder.placed
+        if state.round_trip_s is None or (state.queue_s > TRAIN_QUEUE_S and not anyway):
             return
         if self._path.send_probe(self._probe.train(now)):
             self._train_at = now
