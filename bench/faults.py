@@ -264,7 +264,7 @@ async def _set_clock_back(scene: Scene) -> Over:
 
 
 async def _put_board_to_sleep(scene: Scene) -> Over:
-    """Freeze the page in Chromium; without one, stop the process of the board that writes."""
+    """Stop a page in Chromium; without one, the process of the board that writes."""
     browser = find_browser()
     if browser is not None:
         async with sleeping_browser(scene.city, scene.trial, browser) as page:

@@ -1,51 +1,51 @@
-"""A real board in Chromium that is put to sleep and woken, as a tablet's system does with a tab.
+"""A real board in Chromium that is put to sleep and woken, as a tablet or laptop does.
 
-The page is frozen by the DevTools protocol (``Page.setWebLifecycleState``): its timers and
-callbacks stand still, its connections stay open. Whether it draws again is what the page itself
-reports to the gateway (``reports.js``), once a second.
+All its processes are stopped (SIGSTOP) and go on later: connections stay open, what comes for it
+piles up, and to the page no time has passed but that its clock has jumped. Freezing the tab by
+the DevTools protocol was tried in place of it: it leaves a headless page hidden for good.
+Whether the page draws again is what it reports itself to the gateway (``reports.js``), once a
+second.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import tempfile
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
-import aiohttp
+import psutil
 
 from bench.boxed_city import OutageCity
 from bench.city import HUB
 from bench.frame import BenchError
 from bench.outage_trial import Trial
+from bench.processes import Child
 from bench.viewers import FLAGS
 
-START_S = 30.0
 DRAWN_S = 40.0
 """How long the page may take to draw everything for the first time, and after waking."""
 
-ASLEEP_S = 2.5
-"""Longer than the page's reports are apart: then none comes any more."""
+SETTLED_S = 1.0
+"""What the page had sent before it was stopped is counted by then."""
 
 DRAWN = {"vitals": "fact", "ecg": "ecg", "video": "video"}
-"""What the page calls what we ask for."""
+"""What the page calls what we ask for; it does not tell vitals from other facts."""
 
 
 class SleepingBrowser:
     """A board in a browser of its own; see ``sleeping_browser``."""
 
-    def __init__(
-        self, city: OutageCity, trial: Trial, page: aiohttp.ClientWebSocketResponse
-    ) -> None:
-        self._city, self._trial, self._page = city, trial, page
-        self._orders = 0
+    def __init__(self, city: OutageCity, trial: Trial, child: Child) -> None:
+        self._city, self._trial, self._child = city, trial, child
 
     async def drawn(self) -> dict[str, int]:
-        """Return how often the page said that it drew vitals (any fact), ECG and video."""
-        url = self._city.stage.url(self._trial.played.hospital)
+        """Return how often the page said that it drew facts, ECG and video."""
+        hospital = self._trial.played.hospital
+        url = self._city.stage.url(hospital)
         told = await self._city.running.client.get(url, "/api/latency")
         return {what: int(told.get(kind, {}).get("count", 0)) for what, kind in DRAWN.items()}
 
@@ -62,76 +62,50 @@ class SleepingBrowser:
         return found
 
     async def sleep(self, seconds: float) -> tuple[float, dict[str, float | None]]:
-        """Freeze the page, wake it after a while, and wait until it draws again.
+        """Stop the browser, let it go on after a while, and wait until it draws again.
 
         Returns:
             The monotonic time of its waking, and after how long each was drawn again.
 
         Raises:
-            BenchError: It never drew, or drew on while it was frozen.
+            BenchError: It never drew, or drew on while it was stopped.
         """
-        nothing = dict.fromkeys(DRAWN, 0)
-        first = await self.drawing_again(nothing, time.monotonic())
-        if missing := [what for what, seconds_ in first.items() if seconds_ is None]:
+        first = await self.drawing_again(dict.fromkeys(DRAWN, 0), time.monotonic())
+        if missing := [what for what, after_s in first.items() if after_s is None]:
             raise BenchError(f"the page in Chromium does not draw {' and '.join(missing)}")
-        await self._say("Page.setWebLifecycleState", state="frozen")
-        await asyncio.sleep(ASLEEP_S)
-        asleep = await self.drawn()
-        await asyncio.sleep(max(seconds - ASLEEP_S, 1.5))
-        before = await self.drawn()
+        family = [psutil.Process(self._child.process.pid)]
+        family += family[0].children(recursive=True)
+        _signal(family, signal.SIGSTOP)
+        try:
+            await asyncio.sleep(SETTLED_S)
+            asleep = await self.drawn()
+            await asyncio.sleep(seconds - SETTLED_S)
+            before = await self.drawn()
+        finally:
+            over_s = time.monotonic()
+            _signal(family, signal.SIGCONT)
         if before != asleep:
-            raise BenchError("the page in Chromium goes on drawing though it is frozen")
-        over_s = time.monotonic()
-        await self._say("Page.setWebLifecycleState", state="active")
+            raise BenchError("the page in Chromium went on drawing though it was stopped")
         return over_s, await self.drawing_again(before, over_s)
 
-    async def _say(self, method: str, **params: Any) -> None:
-        self._orders += 1
-        await self._page.send_json({"id": self._orders, "method": method, "params": params})
-        async with asyncio.timeout(START_S):
-            while True:
-                answer = await self._page.receive_json()
-                if answer.get("id") == self._orders:
-                    break
-        if "error" in answer:
-            raise BenchError(f"Chromium refuses {method}: {answer['error'].get('message')}")
+
+def _signal(family: list[psutil.Process], number: signal.Signals) -> None:
+    for process in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
 
 
 @contextlib.asynccontextmanager
 async def sleeping_browser(
     city: OutageCity, trial: Trial, browser: Path
 ) -> AsyncIterator[SleepingBrowser]:
-    """Open the patient's page in a Chromium in the city; it ends with the block.
-
-    Raises:
-        BenchError: Chromium does not start in time.
-    """
-    profile = Path(tempfile.mkdtemp(prefix="browser-", dir=city.stage.folder))
-    place = city.inside(HUB)
+    """Open the patient's page in a Chromium in the city; it ends with the block."""
+    profile = tempfile.mkdtemp(prefix="browser-", dir=city.stage.folder)
     url = city.running.page(trial.played.hospital, f"#/case/{trial.played.case}")
-    command = [*place.prefix, str(browser), *FLAGS, f"--user-data-dir={profile}", url]
+    prefix = city.inside(HUB).prefix
+    command = [*prefix, str(browser), *FLAGS, f"--user-data-dir={profile}", url]
     child = city.processes.start(f"browser-{trial.unit.name}", command)
-    connector = aiohttp.TCPConnector(socket_factory=place.socket_for)
     try:
-        async with aiohttp.ClientSession(connector=connector) as session:
-            where = await _debugger(session, profile)
-            async with session.ws_connect(where, max_msg_size=0) as page:
-                yield SleepingBrowser(city, trial, page)
+        yield SleepingBrowser(city, trial, child)
     finally:
         await city.processes.end(child)
-
-
-async def _debugger(session: aiohttp.ClientSession, profile: Path) -> str:
-    """Return the address of the page's own DevTools socket."""
-    try:
-        async with asyncio.timeout(START_S):
-            while True:
-                with contextlib.suppress(OSError, aiohttp.ClientError, IndexError, KeyError):
-                    said = (profile / "DevToolsActivePort").read_text().split()
-                    async with session.get(f"http://127.0.0.1:{said[0]}/json") as answer:
-                        targets = await answer.json()
-                    pages = [one for one in targets if one["type"] == "page"]
-                    return str(pages[0]["webSocketDebuggerUrl"])
-                await asyncio.sleep(0.1)
-    except TimeoutError:
-        raise BenchError(f"Chromium does not start in {START_S:g} s") from None
