@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -46,11 +47,29 @@ from streams.web import (
 PAUSE_S = 0.1
 """Least time between two patches."""
 
+RETRY_NS = 1_000_000_000
+"""How long after a failure the audit log is tried again."""
+
+UNWRITABLE = "the audit log cannot be written: nothing is shown"
+
 FRAME_VERSION = 1
 _HEAD = struct.Struct("<BB26sdB")
 _MOST_REPORTED = 256
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Viewer:
+    """Who looks at an open page.
+
+    Attributes:
+        who: Whose seat it is.
+        whole: Whether the page has been told everything; else it gets all parts next.
+    """
+
+    who: str
+    whole: bool = False
 
 
 class Tablet:
@@ -60,7 +79,8 @@ class Tablet:
         """Serve this agent; it tells this server from now on what changes."""
         self._agent = agent
         self._view = TabletView(agent)
-        self._pages: dict[PageSocket, str] = {}
+        self._pages: dict[PageSocket, Viewer] = {}
+        self._retry_ns = 0
         self._noted: set[tuple[str, str]] = set()
         self._sent: dict[str, Any] = {}
         self._changed = asyncio.Event()
@@ -93,36 +113,52 @@ class Tablet:
         parts = self._view.parts()
         changed = {name: part for name, part in parts.items() if self._sent.get(name) != part}
         self._sent = parts
-        if not changed:
-            return
-        patch = msgspec.json.encode({"type": "patch", "now_ms": self._now_ms(), **changed})
-        text = patch.decode()
-        for page, who in self._pages.items():
-            if self._may_show(who):
-                page.send_state(text)
+        patch = _encode({"type": "patch", "now_ms": self._now_ms(), **changed})
+        for page, viewer in self._pages.items():
+            if not self._may_show(viewer.who):
+                self._withhold(page, viewer)
+            elif not viewer.whole:
+                self._show_all(page, viewer, parts)
+            elif changed:
+                page.send_state(patch)
+
+    def _show_all(self, page: PageSocket, viewer: Viewer, parts: dict[str, Any]) -> None:
+        snapshot = {"type": "snapshot", "now_ms": self._now_ms(), "seat": viewer.who, **parts}
+        page.send_state(_encode(snapshot))
+        viewer.whole = True
+
+    def _withhold(self, page: PageSocket, viewer: Viewer) -> None:
+        """Show a page nothing more, and say so once."""
+        if viewer.whole:
+            page.send_state(_encode({"type": "error", "error": UNWRITABLE, "retry": True}))
+        viewer.whole = False
 
     def _may_show(self, who: str) -> bool:
         """Note that somebody is shown the case; if that cannot be written, show nothing."""
         case = self._view.case
         if case is None or (who, case) in self._noted:
             return True
+        now_ns = self._agent.clock.monotonic_ns()
+        if now_ns < self._retry_ns:
+            return False
         try:
             self._agent.logbook.note_read(who, case, self._agent.link.hub_ns())
         except StorageError as error:
             log.exception("page not told", who=who, error=str(error))
+            self._retry_ns = now_ns + RETRY_NS
             return False
         self._noted.add((who, case))
         return True
 
     def _join(self, page: PageSocket, who: str) -> None:
+        parts = self._view.parts()
         if not self._pages:
-            self._sent = self._view.parts()
-        self._pages[page] = who
+            self._sent = parts
+        viewer = self._pages[page] = Viewer(who, whole=True)
         if self._may_show(who):
-            snapshot = {
-                "type": "snapshot", "now_ms": self._now_ms(), "seat": who, **self._view.parts(),
-            }  # fmt: skip
-            page.send_state(msgspec.json.encode(snapshot).decode())
+            self._show_all(page, viewer, parts)
+        else:
+            self._withhold(page, viewer)
 
     def _leave(self, page: PageSocket) -> None:
         self._pages.pop(page, None)
@@ -137,11 +173,13 @@ class Tablet:
         if len(name) > 255:
             DROPPED.labels("tablet").inc()
             return
+        cases = {self._view.case, recording.binding.case} - {None}
         case = (recording.binding.case or "").ljust(26).encode()
         newest_ms = (newest_ns + self._agent.link.offset_ns) / MS
         data = _HEAD.pack(FRAME_VERSION, 0, case, newest_ms, len(name)) + name + frame
-        for page in self._pages:
-            page.send_frame(data)
+        for page, viewer in self._pages.items():
+            if viewer.whole and all((viewer.who, one) in self._noted for one in cases):
+                page.send_frame(data)
 
     async def _socket(self, request: web.Request) -> web.StreamResponse:
         who = request[HOLDER].name
@@ -158,7 +196,7 @@ class Tablet:
         match message.pop("type", None):
             case "action":
                 answer = await self._answer(message.pop("request", None), message, who)
-                page.send_state(msgspec.json.encode(answer).decode())
+                page.send_state(_encode(answer))
             case "drawn":
                 _count(message)
             case other:
@@ -190,9 +228,13 @@ class Tablet:
 
     async def _get_state(self, request: web.Request) -> web.Response:
         if not self._may_show(request[HOLDER].name):
-            raise StorageError("the audit log cannot be written: nothing is shown")
+            raise StorageError(UNWRITABLE)
         body = {"now_ms": self._now_ms(), **self._view.parts()}
         return web.Response(body=msgspec.json.encode(body), content_type="application/json")
+
+
+def _encode(message: dict[str, Any]) -> str:
+    return msgspec.json.encode(message).decode()
 
 
 def _count(message: dict[str, Any]) -> None:

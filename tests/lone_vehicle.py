@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import msgspec
 from onboard.actions import Action
 from onboard.agent import Agent
 from onboard.media import LiveEcg
-from onboard.sensors import Reading
+from onboard.sensors import Reading, Sensor
 from onboard.sensors.settings import CsvVitalsSettings
 from onboard.settings import Broker, Settings
 from onboard.situation import Fact
@@ -132,8 +132,10 @@ class LoneVehicle:
 
 
 @contextlib.asynccontextmanager
-async def lone_vehicle(state: Path) -> AsyncIterator[LoneVehicle]:
-    """Run an agent with a slow monitor and no link."""
+async def lone_vehicle(
+    state: Path, sensor: Callable[[], Sensor] | None = None
+) -> AsyncIterator[LoneVehicle]:
+    """Run an agent without a link; its one sensor is a slow monitor unless another is given."""
     settings = Settings(
         name=UNIT, region="north", state=str(state), credential="", authority="", roster="",
         broker=Broker(host="nowhere"), sensor=(CsvVitalsSettings(name="monitor", path="x"),),
@@ -141,7 +143,7 @@ async def lone_vehicle(state: Path) -> AsyncIterator[LoneVehicle]:
     may_close, closing = asyncio.Event(), asyncio.Event()
     agent = Agent(
         settings, NoUplink(), SystemClock(), live_ecg=LiveEcg(None, PeerSettings()),
-        opener=lambda _table: SlowMonitor(may_close, closing),
+        opener=lambda _table: sensor() if sensor else SlowMonitor(may_close, closing),
     )  # fmt: skip
     hub = Outbox(state / "hub.sqlite", "hub", SystemClock())
     agent.recover()
