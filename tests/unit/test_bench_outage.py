@@ -10,16 +10,20 @@ import sys
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
+from bench import outage
 from bench.board_log import Seen, read_log
 from bench.boxed_city import OutageStage
 from bench.city import build
 from bench.command import CANNOT_RUN, command
 from bench.faults import FAULTS, chosen, length_of, title_of
 from bench.frame import BenchError
-from bench.network_conditions import Conditions, Cut, Link
+from bench.network_conditions import Conditions, Cut, Link, NetworkBoxError
 from bench.network_traces import Step, Trace
+from bench.outage import BACKLOG_RECORD
+from bench.outage_backlog import WIDTHS, Urgent, with_backlog, write_long_record
 from bench.outage_faults import Played
 from bench.outage_ledger import (
     Tally,
@@ -30,10 +34,22 @@ from bench.outage_ledger import (
     percentile,
 )
 from bench.outage_picture import MOST_POINTS, draw, series_of
-from bench.outage_report import fault_promises, fault_row, zeros
+from bench.outage_report import (
+    fault_promises,
+    fault_row,
+    returns_details,
+    returns_note,
+    returns_promises,
+    returns_rows,
+    urgent_details,
+    urgent_promises,
+    zeros,
+)
+from bench.outage_returns import KINDS, Returns
 from bench.outage_traces import Drive
 from streams.chain import Stored
 from streams.messages import Envelope, Lane
+from streams.waveform_record import read_wfdb
 
 EPOCH = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 
@@ -254,3 +270,72 @@ assert abs(clock.time_ns() / 1e9 - true + 3600) < 10
     run = [sys.executable, "-m", "bench.wrong_clock", str(tmp_path / "error"), "--help"]
     done = subprocess.run(run, capture_output=True, text=True, check=False, timeout=60)
     assert "forerun" in done.stdout
+
+
+def some_returns(vitals: list[float]) -> Returns:
+    found = Returns(cut_s=30.0, watched_s=20.0, tallies=[Tally(made=5)])
+    for kind in KINDS:
+        found.ours[kind] = {"vitals": vitals, "ecg": [1.0] * 20, "video": [2.0] * 20}
+        found.peers[kind] = {"vitals": [9.0] * 20, "ecg": [math.inf] * 20, "video": [math.inf] * 20}
+    return found
+
+
+def test_return_that_never_was_breaks_the_promise_when_it_is_more_than_one_in_twenty() -> None:
+    once = some_returns([1.0] * 19 + [math.inf])
+    assert all(promise.holds for promise in returns_promises(once))
+    twice = some_returns([1.0] * 18 + [math.inf] * 2)
+    broken = [promise.name for promise in returns_promises(twice) if not promise.holds]
+    assert len(broken) == len(KINDS)
+    assert all(name.startswith("vitals back") for name in broken)
+
+
+def test_rows_of_returns_show_what_is_not_back_as_a_dash() -> None:
+    found = some_returns([1.0] * 20)
+    rows = {row.name: row.figures["back_s"] for row in returns_rows(found)}
+    assert rows["cut of 30 s, p95 of 20: Forerun"] == "1.0/1.0/2.0"
+    assert rows["cut of 30 s, p95 of 20: plain aiomqtt, aiortc"] == "9.0/-/-"
+    assert "plain aiortc (video) after a change of address 20" in returns_note(found)
+    json.dumps(returns_details(found), allow_nan=False)
+
+
+def test_urgent_fact_must_be_in_time_at_every_width_and_an_hour_must_have_waited() -> None:
+    good = {width: [0.5] * 20 for width in WIDTHS}
+    held = Urgent(after_s=good, waiting_min=[90.0, 61.0], tally=Tally(made=5))
+    assert all(promise.holds for promise in urgent_promises(held))
+    for bad in (
+        Urgent(after_s={**good, "1 Mbit/s": [0.5, 1.5]}, waiting_min=[90.0], tally=held.tally),
+        Urgent(after_s=good, waiting_min=[90.0, 12.0], tally=held.tally),
+    ):
+        assert sum(not promise.holds for promise in urgent_promises(bad)) == 1
+        json.dumps(urgent_details(bad), allow_nan=False)
+
+
+def test_long_record_repeats_its_source_sample_for_sample(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    source = shared_data / "ecg12" / BACKLOG_RECORD
+    long = write_long_record(source, 25.0, tmp_path)
+    (short,), (made,) = read_wfdb(source).parts, read_wfdb(long).parts
+    length = len(short.samples)
+    assert len(made.samples) == 3 * length
+    assert np.array_equal(made.samples[length : 2 * length], short.samples)
+    assert [lead.name for lead in made.setup.leads] == [lead.name for lead in short.setup.leads]
+
+
+def test_city_with_a_backlog_replays_as_fast_as_the_agent_takes_it(tmp_path: Path) -> None:
+    city = with_backlog(build(1, 1, None, None), tmp_path / "hours")
+    tables = {table["name"]: table for table in city.units[0].sensors}
+    assert tables["ecg"]["speed"] == 0
+    assert not tables["ecg"]["loop"]
+    assert city.units[0].record == tmp_path / "hours"
+
+
+def test_fault_of_the_network_without_a_box_is_refused_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def nobody() -> None:
+        raise NetworkBoxError("The network in a box needs root.")
+
+    monkeypatch.setattr(outage, "require", nobody)
+    assert command(["outage", "--faults", "1,5"]) == CANNOT_RUN
+    assert "The network in a box needs root." in capsys.readouterr().err
