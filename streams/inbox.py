@@ -85,6 +85,10 @@ class Inbox:
             expected = last + 1
         return gaps
 
+    def torn(self) -> list[Line]:
+        """Return the lines of which something is missing before something that came."""
+        return [line for line, progress in self._lines.items() if progress.ahead]
+
     def lines(self, source: str, epoch: str) -> dict[Lane, int]:
         """Return what a receipt for this outbox says."""
         return {

@@ -472,12 +472,15 @@ class Receipt(Body, frozen=True, kw_only=True):
         refused: Messages that were refused; they count as answered.
         ahead: Per lane what is stored beyond the first gap, as inclusive ranges, the lowest
             first; lanes without are left out. None from those who do not tell.
+        asked: Per lane what is missing before something that came and is asked for again, as
+            inclusive ranges: it is to be sent before anything else of the lane.
     """
 
     epoch: Identifier
     stored: dict[Lane, Count]
     refused: Annotated[list[Refusal], msgspec.Meta(max_length=100)] = []
     ahead: dict[Lane, Ranges] | None = None
+    asked: dict[Lane, Ranges] = {}
 
 
 class TimeRequest(Body, frozen=True, kw_only=True):

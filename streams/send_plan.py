@@ -23,6 +23,9 @@ RESEND_NS = 2 * SECOND_NS
 """Silence after which facts on the way are sent again; doubled each time, up to the limit. A
 line on which receipts are known to take longer is given twice that time."""
 
+ASKED_AT_ONCE = 16
+"""Facts that are sent at once of those that the other side asked for again."""
+
 RESEND_LIMIT_NS = 30 * SECOND_NS
 
 
@@ -61,6 +64,9 @@ class SendPlan:
             if lane is not None:
                 ahead = None if receipt.ahead is None else receipt.ahead.get(name, [])
                 lane.take_receipt(stored, ahead, now_ns)
+        for name, ranges in receipt.asked.items():
+            if name in self._lanes:
+                self._lanes[name].ask_again(ranges)
 
     def next(
         self,
@@ -82,6 +88,10 @@ class SendPlan:
             self.resent += lane.lose_patience(now_ns)  # also while held: it says when to look
             if name in held:
                 continue
+            again = lane.asked_for(outbox, destination)
+            if again:
+                self.resent += len(again)
+                return again
             room = self.windows[name] - lane.on_the_way
             if room <= 0:
                 continue
@@ -118,6 +128,24 @@ class _LanePlan(ABC):
         """A sequence that was sent once only, and when: its receipt tells how long one takes."""
         self._repeated: set[int] = set()
         """Sequences without a receipt that were sent before: theirs tells nothing."""
+        self._asked: list[tuple[int, int]] = []
+
+    def ask_again(self, ranges: Sequence[tuple[int, int]]) -> None:
+        """Note what the other side misses although it has something that came later."""
+        self._asked = list(ranges)
+
+    def asked_for(self, outbox: Outbox, destination: str) -> list[Entry]:
+        """Return some of what was asked for again; each is sent once for each time it is asked."""
+        while self._asked:
+            first, last = self._asked.pop(0)
+            waiting = outbox.waiting(destination, self._lane, first - 1, ASKED_AT_ONCE)
+            found = [entry for entry in waiting if entry.sequence <= last]
+            if found:
+                self._repeated.update(entry.sequence for entry in found)
+                if found[-1].sequence < last:
+                    self._asked.insert(0, (found[-1].sequence + 1, last))
+                return found
+        return []
 
     def begin(self, last: int, now_ns: int) -> None:
         """Note that entries up to ``last`` are about to leave."""
