@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import structlog
@@ -32,7 +32,7 @@ TRAIN_QUEUE_S, TRAIN_ANYWAY_S = 0.1, 15.0
 """No train is sent into a longer queue, unless there was none for so long: it would lengthen it."""
 
 HOLD_S, HOLD_WITHOUT_PATH_S = 4.0, 8.0
-"""So long video waits for the first train of a new path, and for the path of the probes at all."""
+"""So long video and sound wait for the trains of a new path, and for such a path at all."""
 
 RECORD_QUEUE_S, RECORD_WAITS_S = 0.1, 5.0
 """No block of the ECG's record is begun into a longer queue, unless it waited for so long: it
@@ -157,7 +157,8 @@ class QualityControl:
     def _tick(self, now: float) -> None:
         if not self._path.connected:
             # Media that has another way than the probes is not stopped for want of them.
-            self._obey_at(float(now - self._lost_at > HOLD_WITHOUT_PATH_S), None)
+            held = now - self._lost_at <= HOLD_WITHOUT_PATH_S
+            self._obey_at(0.0 if held else 1.0, None, held=held)
             self._limit_record(RECORD_WINDOW)
             self.view = Quality(self.view.step, self.view.since_ns, None)
             return
@@ -171,12 +172,12 @@ class QualityControl:
         step = self._decide(now, state)
         if step is not None:
             self._tell(step, state)
-        held = state.trains == 0 and now < self._held_until
-        self._obey_at(0.0 if held else brake(state.queue_s), state.capacity_bps)
+        held = now < self._held_until and not (self._ladder.placed and state.trains)
+        self._obey_at(0.0 if held else brake(state.queue_s), state.capacity_bps, held=held)
         waits = state.queue_s > RECORD_QUEUE_S and now - self._record_began < RECORD_WAITS_S
         self._record_began = self._record_began if waits else now
         narrow = self._rungs[self._ladder.rung].picture != "video"
-        self._limit_record(0 if waits else 1 if narrow else RECORD_WINDOW)
+        self._limit_record(0 if waits else 1 if narrow or held else RECORD_WINDOW)
         self._ask(now, state)
         self._count(state)
 
@@ -188,8 +189,11 @@ class QualityControl:
             return None
         return self._ladder.decide(now, _measured(state, self._oldest_s))
 
-    def _obey_at(self, share: float, capacity_bps: float | None) -> None:
+    def _obey_at(self, share: float, capacity_bps: float | None, *, held: bool = False) -> None:
+        """Have the present rung obeyed; held, before anything is known, less than that."""
         rung = self._rungs[self._ladder.rung]
+        if held:
+            rung = replace(rung, sound=False, ecg_joined=True)
         least, most = PACE_OVER_RATE * rung.video_bps, PACE_MOST_OVER_RATE * rung.video_bps
         pace = min(most, max(least, PACE_OF_CAPACITY * (capacity_bps or 0)))
         self._obey(rung, share * pace)
