@@ -55,7 +55,7 @@ CURRENT: frozenset[Status] = frozenset({"inbound", "arrived"})
 SEVERITY_RANK: dict[Severity, int] = {"red": 0, "yellow": 1, "green": 2, "unknown": 3}
 """The order of the board: most urgent first."""
 
-_UNFOLDED = frozenset({"ecg_record", "track"})
+UNFOLDED = frozenset({"ecg_record", "track"})
 """Kinds whose body the board does not look into."""
 
 
@@ -274,7 +274,7 @@ class Arrivals:
         arrival.facts.add(sequence)
         arrival.newest_ns = max(arrival.newest_ns, fact.corrected_ns)
         arrival.drill = arrival.drill or envelope.drill
-        if envelope.kind in _UNFOLDED:
+        if envelope.kind in UNFOLDED:
             return Change(arrival)
         body = any_body(envelope)
         stamped = Stamped(

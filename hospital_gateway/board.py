@@ -6,7 +6,7 @@ No asyncio and no network: ``inbound.py``, ``live.py`` and ``actions.py`` tell i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -116,10 +116,16 @@ class Board:
         self._deltas.setdefault(case, Delta())
         return False
 
-    def mark_broken(self, case: str, place: int) -> None:
-        """Mark a case again that was found broken in an earlier life of this process."""
-        chain = self._chains.setdefault(case, ReplicaChain())
-        chain.broken = sorted({*chain.broken, place})
+    def resume_chain(self, case: str, hashes: Mapping[int, bytes], broken: int) -> int:
+        """Go on with the proof of a copy that is stored; return up to where it is proven.
+
+        Args:
+            case: The case.
+            hashes: The stored values of its chain, by place.
+            broken: The first place found broken in an earlier life of this process; 0 for none.
+        """
+        chain = self._chains[case] = ReplicaChain.resumed(hashes, broken)
+        return chain.proven
 
     def take(self, fact: Stored) -> Change | None:
         """Fold a stored fact in."""
@@ -140,16 +146,25 @@ class Board:
             delta.facts.append((fact.envelope.kind, milliseconds(fact.corrected_ns)))
         return change
 
-    def read_again(self, case: str, facts: Iterable[Stored]) -> None:
-        """Fold a case anew: when some of its facts were made became known."""
-        self.untimed.discard(case)
-        if self.arrivals.get(case) is None:
-            return
+    def read_again(self, case: str, facts: Sequence[Stored], numbers: Iterable[int] = ()) -> None:
+        """Fold a case from its stored facts, anew where it was known before.
+
+        Args:
+            case: The case.
+            facts: Its facts; those that the board does not look into may be left out.
+            numbers: Places of all facts that are stored.
+        """
         self.arrivals.drop(case)
+        for fact in facts:
+            self.untimed |= self.clocks.take(fact)[1]
+        self.untimed.discard(case)
         for fact in facts:
             self.arrivals.take(self.clocks.place(fact))
         arrival = self.arrivals.get(case)
         if arrival is not None:
+            arrival.facts.update(numbers)
+            made = {fact.envelope.id for fact in facts}
+            self._pending[case] = [p for p in self._pending.get(case, ()) if p.id not in made]
             lines = [line_of(entry, arrival.chosen_ns) for entry in arrival.timeline.entries]
             self._deltas[case] = Delta(curves=trends_of(arrival), lines=lines, again=True)
 
@@ -269,12 +284,23 @@ class Board:
         return changed
 
     def forget(self, now_ns: int) -> int:
-        """Drop cases that ended long ago from memory; return how many."""
+        """Drop cases that ended long ago from memory; return how many. Pages are told."""
+        shown = [one.case for one in self.arrivals if self.is_shown(one.case)]
         count = self.arrivals.forget(now_ns - FORGET_AFTER_NS)
-        for kept in (self.etas, self._chains, self._pending):
+        for kept in (self.etas, self.dismissed, self._chains, self._pending):
             for case in [case for case in kept if self.arrivals.get(case) is None]:
                 kept.pop(case)
+        for case in shown:
+            if self.arrivals.get(case) is None:
+                self._deltas[case] = Delta()
         return count
+
+    def hide_if_over(self, case: str, now_ns: int) -> None:
+        """Keep a case off the board that was forgotten and got a late fact."""
+        arrival = self.arrivals.get(case)
+        long_ago_ns = now_ns - FORGET_AFTER_NS
+        if arrival is not None and not arrival.is_current and arrival.newest_ns < long_ago_ns:
+            self.dismissed[case] = _ending(arrival)
 
     def _at_ms(self, case: str) -> float | None:
         eta = self.etas.get(case)

@@ -34,7 +34,7 @@ from streams.clock import Clock, OffsetEstimate, SteadyClock, SystemClock
 from streams.codec import decode, encode, open_body
 from streams.credentials import Credential, read_own_credential
 from streams.delivery import Sender
-from streams.errors import CredentialError, ForerunError, TransportError
+from streams.errors import CredentialError, ForerunError, StorageError, TransportError
 from streams.health import REFUSED, WAITING, Check
 from streams.journal import Journal
 from streams.messages import Receipt, TimeReply, TimeRequest
@@ -52,6 +52,9 @@ FIRST_TIMES = 3
 """Comparisons made at once after the start, so that times are right from the first fact on."""
 
 HOUSEKEEPING_S = 1.0
+
+FORGET_EVERY_NS = 3600 * 10**9
+"""How often cases that ended long ago leave the memory."""
 
 CREDENTIAL_RETRY_S = 5.0
 
@@ -203,6 +206,7 @@ class Gateway:
 
     async def _keep_house(self) -> None:
         connections = self.transport.connections
+        due_ns = self.clock.monotonic_ns() + FORGET_EVERY_NS
         while True:
             if self.transport.connections != connections:
                 connections = self.transport.connections
@@ -214,8 +218,13 @@ class Gateway:
             if told is not None:
                 self.pages.upstream = told
                 self.pages.tell({"type": "upstream", "upstream": told})
-            for lane, count in self.outbox.depth("hub").waiting.items():
-                WAITING.labels("hub", lane).set(count)
+            with contextlib.suppress(StorageError):  # the sender tells and tries again
+                for lane, count in self.outbox.depth("hub").waiting.items():
+                    WAITING.labels("hub", lane).set(count)
+            if self.clock.monotonic_ns() >= due_ns:
+                due_ns = self.clock.monotonic_ns() + FORGET_EVERY_NS
+                self.board.forget(self.hub_now_ns())
+                self.pages.changed.set()
             await asyncio.sleep(HOUSEKEEPING_S)
 
     # --- small things ------------------------------------------------------------------------

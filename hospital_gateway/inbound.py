@@ -18,6 +18,7 @@ from typing import Protocol
 
 import structlog
 
+from hospital_gateway.arrivals import UNFOLDED
 from hospital_gateway.board import Board
 from hospital_gateway.cards import lane_place
 from hospital_gateway.errors import CarriedFactError
@@ -32,13 +33,19 @@ from streams.health import DUPLICATES, LATENCY, REFUSED, STORED
 from streams.journal import Journal
 from streams.messages import CaseFact, Envelope, Receipt, Refusal
 from streams.outbox import Draft, Outbox
-from streams.topics import find
+from streams.topics import TOPICS, find
 
 RETRY_S = 1.0
 """Pause after the journal refused: its disk is full or gone, and needs a person."""
 
 RECEIPT_EVERY_S = 5.0
 """A receipt is said again so often: one that was lost would stop the hub's sending."""
+
+SHOWN = frozenset(kind for kind, topic in TOPICS.items() if topic.is_fact) - UNFOLDED
+"""Kinds that the board is built from."""
+
+ENDED_READ = 200
+"""Cases that ended last, of which the board is built at the start."""
 
 log = structlog.get_logger(__name__)
 
@@ -141,26 +148,59 @@ class Inbound:
         self._journal, self._outbox, self._board = journal, outbox, board
         self._latencies, self._hub_now_ns, self._publish = latencies, hub_now_ns, publish
         self._epochs: dict[tuple[str, str], float] = {}
+        self._unsure: set[str] = set()
+        self._marked: dict[str, int] = {}
         self.changed = asyncio.Event()
         self.problem: str | None = None
 
     async def restore(self) -> int:
-        """Build the board from the journal; return how many facts that were."""
-        position = count = 0
-        while facts := await self._journal.facts(after=position, limit=500):
-            for fact in facts:
-                self._prove(fact)
-                self._board.take(fact)
-            position, count = facts[-1].position, count + len(facts)
+        """Build the board from the journal; return how many facts were read for that.
+
+        Only cases that come here now or ended lately are read; another one is read when it gets
+        a fact.
+
+        Raises:
+            StorageError: Journal or outbox cannot be read.
+        """
+        journal, count = self._journal, 0
+        ended = set(await journal.last_cases("case_closed", ENDED_READ))
+        ended.update(await journal.last_cases("hospital_stood_down", ENDED_READ))
+        begun = await journal.begun_cases("hospital_chosen", "case_closed")
+        for case in sorted(ended.union(begun)):
+            if case in ended or not await self._stands_down(case):
+                count += await self._load(case)
         await self._read_again()
-        for arrival in self._board.arrivals:
-            case = arrival.case
-            if place := self._outbox.mark(f"broken/{case}"):
-                self._board.mark_broken(case, place)
-            if place := self._outbox.mark(f"dismissed/{case}"):
-                self._board.dismissed[case] = place
         self._board.take_changes()
         return count
+
+    async def _stands_down(self, case: str) -> bool:
+        """Whether the last decision on a case was that it does not come here."""
+        kinds = ("hospital_chosen", "hospital_stood_down")
+        decisions = await self._journal.facts(case=case, kinds=kinds, limit=None)
+        last = max(decisions, key=lambda fact: fact.case_sequence or 0, default=None)
+        return last is not None and last.envelope.kind == "hospital_stood_down"
+
+    async def _load(self, case: str) -> int:
+        """Read a case from the journal onto the board; return how many facts were read.
+
+        Waveforms stay where they are, but for those of which the place in the chain is not
+        proven yet: all before was, when it was stored.
+        """
+        hashes = await self._journal.hashes(case)
+        if not hashes:
+            return 0
+        broken = self._outbox.mark(f"broken/{case}")
+        proven = self._board.resume_chain(case, hashes, broken)
+        unproven: list[Stored] = []
+        if len(hashes) > proven:
+            unproven = await self._journal.facts(case=case, beyond=proven, limit=None)
+        for fact in unproven:
+            self._prove(fact)
+        facts = await self._journal.facts(case=case, kinds=SHOWN, limit=None)
+        self._board.read_again(case, facts, hashes)
+        if place := self._outbox.mark(f"dismissed/{case}"):
+            self._board.dismissed[case] = place
+        return len(facts) + len(unproven)
 
     async def run(self, batches: AsyncIterator[list[Message]]) -> None:
         """Take batches until cancelled."""
@@ -203,14 +243,18 @@ class Inbound:
         items: list[Arrived | Refused] = []
         carried: list[Carried | None] = []
         for message in batch:
-            found = self._examine(message)
+            found = await self._examine(message)
             carried.append(found if isinstance(found, Carried) else None)
             items.append(found.arrived if isinstance(found, Carried) else found)
             if (line := items[-1].line) is not None:
                 told = answers.setdefault((line.source, line.epoch), [])
                 if isinstance(found, Refused):
                     told.append(_refusal(found))
-        stored = await self._journal.append_all(items)
+        try:
+            stored = await self._journal.append_all(items)
+        except BaseException:  # part of it may be stored: these cases are read again
+            self._unsure.update(str(one.inner.case) for one in carried if one is not None)
+            raise
         for one, fact in zip(carried, stored, strict=True):
             if one is not None:
                 self._show(one, fact)
@@ -223,18 +267,28 @@ class Inbound:
     async def _read_again(self) -> None:
         """Show true times of facts whose source did not know the hub's time yet."""
         for case in sorted(self._board.untimed):
-            found: list[Stored] = []
+            arrival = self._board.arrivals.get(case)
+            if arrival is None:
+                self._board.untimed.discard(case)
+                continue
             try:
-                while facts := await self._journal.facts(
-                    case=case, after=found[-1].position if found else 0, limit=500
-                ):
-                    found += facts
+                facts = await self._journal.facts(case=case, kinds=SHOWN, limit=None)
             except StorageError as error:  # all is stored; the next fact tries again
                 log.error("case not read again", case=case, error=str(error))  # noqa: TRY400
                 return
-            self._board.read_again(case, found)
+            self._board.read_again(case, facts, arrival.facts)
 
-    def _examine(self, message: Message) -> Carried | Refused:
+    async def _know(self, case: str) -> None:
+        """Have a case on the board as the journal has it, before it gets a fact."""
+        if case in self._unsure:
+            await self._journal.settle()
+        elif self._board.arrivals.get(case) is not None:
+            return
+        if await self._load(case):
+            self._board.hide_if_over(case, self._hub_now_ns())
+        self._unsure.discard(case)
+
+    async def _examine(self, message: Message) -> Carried | Refused:
         received_ns = self._hub_now_ns()
         found = examine(message.topic, message.data, received_ns, "hub")
         if isinstance(found, Examined):
@@ -247,6 +301,7 @@ class Inbound:
                     message.data, arrived.line, arrived.sequence,
                 )  # fmt: skip
             else:
+                await self._know(str(carried.inner.case))
                 self._check_chain(carried)
                 stored = replace(carried.arrived, stored_ns=received_ns)
                 return replace(carried, arrived=stored)
@@ -259,9 +314,11 @@ class Inbound:
         link = Link.of(
             body.case_sequence, body.corrected_ns, body.received_ns, body.fact, body.hash
         )
-        if not self._board.link_fits(case, link):
-            place = self._board.chain(case).broken[0]
-            self._outbox.add_all([], mark=(f"broken/{case}", place))
+        self._board.link_fits(case, link)
+        broken = self._board.chain(case).broken
+        if broken and self._marked.get(case) != broken[0]:
+            self._outbox.add_all([], mark=(f"broken/{case}", broken[0]))
+            self._marked[case] = broken[0]
 
     def _prove(self, fact: Stored) -> None:
         if fact.envelope.case and fact.case_sequence and fact.hash:

@@ -132,6 +132,7 @@ class Journal:
         source: str | None = None,
         kinds: Collection[str] | None = None,
         after: int = 0,
+        beyond: int = 0,
         until: int | None = None,
         limit: int | None = 1000,
     ) -> list[Stored]:
@@ -142,6 +143,7 @@ class Journal:
             source: Only those that it made.
             kinds: Only these; with a case, what is left out is not even touched on the disk.
             after: Only those with a position above this.
+            beyond: Only those with a ``case_sequence`` above this.
             until: Only those with a position up to this.
             limit: At most this many.
         """
@@ -152,6 +154,8 @@ class Journal:
             query = query.where(FACTS.c.source == source)
         if kinds is not None:
             query = query.where(FACTS.c.kind.in_(kinds))
+        if beyond:
+            query = query.where(FACTS.c.case_sequence > beyond)
         if until is not None:
             query = query.where(FACTS.c.position <= until)
         query = query.order_by(FACTS.c.position).limit(limit)
