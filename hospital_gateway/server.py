@@ -26,7 +26,8 @@ from hospital_gateway.board import Board
 from hospital_gateway.latency import Latencies, read_report
 from hospital_gateway.media_proxy import MediaProxy
 from hospital_gateway.pages import Pages
-from streams.health import LATENCY, Checks, add_routes
+from streams.errors import ForerunError
+from streams.health import LATENCY, REFUSED, Checks, add_routes
 from streams.web import (
     HOLDER,
     PageSocket,
@@ -114,11 +115,18 @@ class Server:
             case "drawn":
                 self._count(message)
             case "action":
-                answer = await self._act(message, who)
-                answer |= {"type": "answer", "request": message.get("request"), "who": who}
-                page.send_state(msgspec.json.encode(answer).decode())
+                page.send_state(msgspec.json.encode(await self._answer(message, who)).decode())
             case other:
                 raise RequestError(f"a page says look, drawn or action, not {other!r}")
+
+    async def _answer(self, message: dict[str, Any], who: str) -> dict[str, Any]:
+        """Do an action of a page; what cannot be done is answered, so that its click is told."""
+        head = {"type": "answer", "request": message.get("request"), "who": who}
+        try:
+            return await self._act(message, who) | head
+        except ForerunError as error:
+            REFUSED.labels("page", error.reason).inc()
+            return head | {"ok": False, "error": str(error), "retry": error.retry}
 
     async def _act(self, message: dict[str, Any], who: str) -> dict[str, Any]:
         """Write into the audit log who asks for an action, and have it done."""

@@ -3,6 +3,7 @@
  */
 import { batch, computed, effect, signal } from "/static/shared/view.js";
 import { serverNow } from "/static/shared/clock.js";
+import { t } from "/static/shared/i18n.js";
 import { PageSocket } from "/static/shared/socket.js";
 import { LiveEcg } from "./live_ecg.js";
 import { Reports } from "./reports.js";
@@ -126,6 +127,7 @@ export class ArrivalState {
     this.roles = signal(/** @type {string[]} */ ([]));
     this.needs = signal(/** @type {Record<string, string[]>} */ ({}));
     this.staleS = signal(/** @type {Record<string, number>} */ ({}));
+    this.missing = signal(/** @type {import("/static/shared/missing_line.js").Missing[]} */ ([]));
     this.upstream = signal({ state: "connecting", since_ms: serverNow() });
     /** Words of a click that could not be done. */
     this.problem = signal("");
@@ -136,7 +138,10 @@ export class ArrivalState {
     this.socket = new PageSocket("/ws", {
       onState: (message) => this.#take(message),
       onFrame: (frame) => this.ecg.take(frame),
-      onLive: () => this.#look(),
+      onLive: () => {
+        this.#giveUpAnswers();
+        this.#look();
+      },
     });
     this.reports = new Reports((message) => this.socket.send(message));
     this.ecg = new LiveEcg((drawn) => this.reports.ecg(drawn));
@@ -172,7 +177,7 @@ export class ArrivalState {
     const answered = new Promise((resolve) => this.#waiting.set(request, resolve));
     if (!this.socket.send({ type: "action", request, ...action })) {
       this.#waiting.delete(request);
-      this.problem.value = "not live";
+      this.problem.value = t("answer.not_sent");
       return false;
     }
     const answer = await answered;
@@ -200,9 +205,10 @@ export class ArrivalState {
         case "gone": return this.#without(message.case);
         case "eta": return this.#with(message.case, (one) => { one.eta.value = message.eta; });
         case "position": return this.#with(message.case, (one) => { one.speedMps.value = message.speed_mps; });
+        case "missing": this.missing.value = message.missing; return undefined;
         case "upstream": this.upstream.value = message.upstream; return undefined;
-        case "answer": return this.#answered(message.request, message);
-        case "error": return this.#answered(null, message);
+        case "answer": return this.#answered(message);
+        case "error": this.problem.value = message.error; return undefined; // of no click
         default: return undefined; // a newer server may say more
       }
     });
@@ -259,13 +265,17 @@ export class ArrivalState {
     if (one) change(one);
   }
 
-  /** @param {string | null} request @param {any} answer */
-  #answered(request, answer) {
-    // An error names no request: it belongs to the oldest that waits.
-    const id = request ?? this.#waiting.keys().next().value;
-    const resolve = id === undefined ? undefined : this.#waiting.get(id);
-    if (id !== undefined) this.#waiting.delete(id);
-    if (resolve) resolve(answer);
-    else if (answer.error) this.problem.value = answer.error;
+  /** What was asked over a connection that broke is answered by nobody: it may be done or not. */
+  #giveUpAnswers() {
+    for (const request of [...this.#waiting.keys()]) {
+      this.#answered({ request, ok: false, error: t("answer.lost") });
+    }
+  }
+
+  /** @param {any} answer of the server, which names the click that asked */
+  #answered(answer) {
+    const resolve = this.#waiting.get(answer.request);
+    this.#waiting.delete(answer.request);
+    resolve?.(answer);
   }
 }

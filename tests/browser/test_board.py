@@ -492,3 +492,43 @@ async def test_board_of_a_hospital_that_never_reached_its_hub_does_not_say_that_
             await until(page, f"{text('.not-live')}.includes('dispatch does not answer')", 15)
             assert "not known" in await page.evaluate(text(".nobody-words"))
             await screenshot(page, "board-never-reached-hub")
+
+
+TROUBLED = """
+const { set, get } = Object.getOwnPropertyDescriptor(WebSocket.prototype, 'onmessage');
+Object.defineProperty(WebSocket.prototype, 'onmessage', { get, set(take) {
+  set.call(this, (event) => {
+    const said = typeof event.data === 'string' ? JSON.parse(event.data) : {};
+    if (window.cut && said.type === 'answer') {
+      window.cut = false;
+      dispatchEvent(new Event('offline'));
+      return;
+    }
+    const other = JSON.stringify({ type: 'error', error: 'a look failed' });
+    if (said.type === 'answer') take(new MessageEvent('message', { data: other }));
+    take(event);
+  });
+} });
+"""
+"""Before each answer another request fails; with `cut` the link breaks instead of the answer."""
+
+
+async def test_note_is_done_though_another_request_fails_or_the_link_breaks(
+    er: Er, open_page: OpenPage, until: Until
+) -> None:
+    case = await er.patient()
+    page = await open_page(er.url, may_log=VIDEO_FAILS)
+    await page.add_init_script(TROUBLED)
+    await page.goto(er.url.partition("?")[0] + f"#/case/{case}")
+    await page.reload()
+    await until(page, "!!document.querySelector('.note-field')")
+    await page.fill(".note-field input", "Cath lab 2 is ready")
+    await page.click(".note-field button")
+    await until(page, "document.querySelector('.note-field input').value === ''")
+    await page.evaluate("window.cut = true")
+    await page.fill(".note-field input", "Lift B")
+    await page.click(".note-field button")
+    problem = "document.querySelector('.answer-problem')?.textContent ?? ''"
+    await until(page, f"({problem}).includes('connection broke')")
+    await until(page, "!document.querySelector('.note-field button').disabled")
+    assert await page.input_value(".note-field input") == "Lift B"

@@ -160,6 +160,18 @@ async def test_action_that_is_wrong_is_refused_in_words(
         assert words in (await here.act(status=400, **action))["error"]
 
 
+async def test_action_of_a_page_that_is_refused_is_answered_by_its_own_number(town: Town) -> None:
+    async with town.gateway() as here, here.client.ws_connect("/ws") as page:
+        await page.send_json({"type": "look", "cases": "nonsense"})
+        wrong = {"type": "action", "request": "r7", "action": "note", "case": NOBODYS, "text": "x"}
+        await page.send_json(wrong)
+        error = await _until_message(page, lambda m: m["type"] == "error")
+        assert "look" in error["error"]
+        answer = await _until_message(page, lambda m: m["type"] == "answer")
+        assert (answer["request"], answer["ok"]) == ("r7", False)
+        assert "not known" in answer["error"]
+
+
 @pytest.mark.parametrize(
     ("at_ms", "words"),
     [
