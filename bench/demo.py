@@ -92,7 +92,13 @@ async def _run(stage: Stage, options: argparse.Namespace, console: Console) -> i
         hospitals = {one.name: stage.journal(one.name) for one in stage.city.hospitals}
         outboxes, played = city.outboxes(), city.played
     facts = await account_facts(stage.journal(HUB), hospitals, outboxes)
-    ecg = await account_ecg(hospitals, {unit.name: unit.record for unit in stage.city.units})
+    units = stage.city.units
+    ecg = await account_ecg(
+        stage.journal(HUB),
+        hospitals,
+        {unit.name: stage.state(unit.name) / "ecg" for unit in units},
+        {unit.name: unit.record for unit in units},
+    )
     report = {
         **as_report(facts, ecg),
         **report,

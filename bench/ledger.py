@@ -2,7 +2,7 @@
 
 It trusts none of the services' own counters: it counts the numbers that outboxes gave away
 against the rows in the journals, follows the routing from the hub's facts by itself, and
-compares the ER's samples with the file that the monitor played.
+compares the ER's samples with the vehicles' own recordings and the file that the monitor played.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ import numpy as np
 
 from bench.city import HUB
 from bench.running_city import facts_waiting
+from onboard.recorder import Found, read
 from streams.chain import Stored
 from streams.clock import SystemClock
 from streams.codec import open_body
+from streams.ecg_block import decode_frame
 from streams.ecg_leads import Samples
 from streams.export import pages
 from streams.journal import Journal
@@ -61,10 +63,11 @@ class EcgLedger:
     """Samples of a whole run, counted over all leads.
 
     Attributes:
-        samples_source: Samples that were recorded on board.
-        samples_received: Samples that a hospital has.
-        samples_differing: Received samples that differ from the file that was played.
-        recordings: How many recordings these were.
+        samples_source: Samples in the vehicles' own segment files, of cases that a hospital has.
+        samples_received: Samples that the hospital has of these.
+        samples_differing: Received samples that differ from the vehicle's, or from the file that
+            was played.
+        recordings: How many recordings the vehicles made of these cases.
         compared_with: What they were compared with, and how many recordings each.
     """
 
@@ -139,27 +142,92 @@ def due_at_hospitals(facts: list[Stored]) -> dict[str, set[str]]:
     return dict(due)
 
 
+def hospital_of_cases(facts: list[Stored]) -> dict[str, str]:
+    """Return the hospital that receives each case in the end, from the hub's facts in order."""
+    current: dict[str, str] = {}
+    for fact in facts:
+        case = fact.envelope.case or ""
+        if fact.envelope.kind == "hospital_chosen":
+            current[case] = open_body(fact.envelope, HospitalChosen).hospital
+        elif fact.envelope.kind == "hospital_stood_down":
+            left = open_body(fact.envelope, HospitalStoodDown).hospital
+            if current.get(case) == left:
+                del current[case]
+    return current
+
+
 async def account_ecg(
-    hospitals: Mapping[str, str], records: Mapping[str, Path | None]
+    hub: str,
+    hospitals: Mapping[str, str],
+    folders: Mapping[str, Path],
+    records: Mapping[str, Path | None],
 ) -> EcgLedger:
-    """Compare every sample that the hospitals have with the file that was played.
+    """Compare every sample in the vehicles' recordings with what the receiving hospital has.
 
     Args:
+        hub: Database URL of the hub's journal; it says which hospital received which case.
         hospitals: Database URL of each hospital's journal, by name.
-        records: The WFDB record that each unit's monitor played, or None for a synthetic one,
-            of which only the number of samples can be checked.
+        folders: Folder of each unit's onboard recordings, by name; the agents have ended.
+        records: The WFDB record that each unit's monitor played, or None for a synthetic one.
     """
     ledger = EcgLedger()
-    for url in hospitals.values():
+    receiving = hospital_of_cases(await read_facts(hub))
+    arrived: dict[tuple[str, str, str, str], Recording] = {}
+    for name, url in hospitals.items():
         by_case: dict[str, list[Stored]] = defaultdict(list)
         for fact in await read_facts(url):
             by_case[fact.envelope.case or ""].append(fact)
-        for facts in by_case.values():
+        for case, facts in by_case.items():
             recordings = Recordings()
             recordings.add_all(facts)
-            for recording in recordings.all():
-                compare(ledger, recording, records.get(recording.source))
+            for one in recordings.all():
+                arrived[name, case, one.source, one.setup.setup_id] = one
+    for unit, folder in folders.items():
+        for found in recorded_on_board(folder):
+            case = found.header.case or ""
+            if case in receiving:
+                key = (receiving[case], case, unit, found.header.started.setup.setup_id)
+                compare_with_vehicle(ledger, found, arrived.get(key), records.get(unit))
     return ledger
+
+
+def recorded_on_board(folder: Path) -> list[Found]:
+    """Return a vehicle's recordings, those that a kill left open too."""
+    return [read(path) for ending in ("ecg", "part") for path in sorted(folder.glob(f"*.{ending}"))]
+
+
+def compare_with_vehicle(
+    ledger: EcgLedger, found: Found, recording: Recording | None, record: Path | None
+) -> None:
+    """Add one recording of a vehicle to the ledger.
+
+    Args:
+        ledger: Where to.
+        found: What the vehicle has.
+        recording: What the hospital has of it; None for nothing.
+        record: The WFDB record that the monitor played, if any.
+    """
+    setup = found.header.started.setup
+    ledger.recordings += 1
+    ledger.samples_source += found.samples * len(setup.leads)
+    if recording is None:
+        ledger.count("the vehicle's recording")
+        return
+    played = _source_of(recording, record)
+    named = "the vehicle's recording"
+    ledger.count(named if played is None or record is None else f"{named} and {record.name}")
+    on_board = {one.first_sample: one.frame for one in found.frames}
+    for first, frame in recording.frames.items():
+        ledger.samples_received += frame.samples.size
+        wrong = np.ones(frame.samples.shape, np.bool_)
+        if first in on_board:
+            own = decode_frame(setup, on_board[first]).samples
+            if own.shape == frame.samples.shape:
+                wrong = own != frame.samples
+        if played is not None:
+            part = played[first : first + len(frame.samples)]
+            wrong[: len(part)] |= part != frame.samples[: len(part)]
+        ledger.samples_differing += int(np.count_nonzero(wrong))
 
 
 def compare(ledger: EcgLedger, recording: Recording, record: Path | None) -> None:
