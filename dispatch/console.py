@@ -62,6 +62,7 @@ class Console:
         media: Callable[[], dict[str, list[str]]],
         about: dict[str, Any],
         trouble: TroubleWatch,
+        missing: Callable[[], list[dict[str, Any]]],
     ) -> None:
         """Prepare; ``run`` sends the changes.
 
@@ -75,6 +76,7 @@ class Console:
             media: Streams that are live now, by unit.
             about: What the snapshot says of the hub itself.
             trouble: What of the hub does not work; looked at here.
+            missing: Facts that are missing and were asked for again.
         """
         self._record = record
         self._journal = journal
@@ -85,6 +87,8 @@ class Console:
         self._media = media
         self._about = about
         self._trouble = trouble
+        self._missing = missing
+        self._told_missing: list[dict[str, Any]] = []
         self._pages: dict[PageSocket, _Watcher] = {}
         self._cases: set[str] = set()
         self._units: set[str] = set()
@@ -186,6 +190,9 @@ class Console:
                 self._send_periodic(suggest=ticks % SUGGEST_EVERY == 0)
 
     def _send_periodic(self, *, suggest: bool) -> None:
+        before_missing, self._told_missing = self._told_missing, self._missing()
+        if self._told_missing or before_missing:
+            self._send(_encode({"type": "missing", "missing": self._told_missing}))
         before, self._live = self._live, self._media()
         if self._live != before:
             self._send_units({*self._live, *before})

@@ -18,6 +18,7 @@ from dispatch.broker_link import BrokerLink
 from dispatch.case_record import CaseRecord
 from dispatch.console import Console
 from dispatch.forwarder import Forwarder
+from dispatch.gap_asking import GapAsking
 from dispatch.hub_clock import check_clock
 from dispatch.ingest import Ingest
 from dispatch.live_streams import LiveStreams
@@ -95,6 +96,7 @@ class Hub:
             publish=parts.transport.publish,
             clock=clock,
         )
+        self.gaps = GapAsking(parts.journal, self.record.fleet, self.ingest.send_receipt, clock)
         self._desk = ActionDesk(self.record, parts.journal, clock)
         self.console = Console(
             self.record,
@@ -106,6 +108,7 @@ class Hub:
             media=self._live_media,
             about=self._about(),
             trouble=TroubleWatch(self.checks),
+            missing=self.gaps.for_page,
         )
         self.live = LiveStreams(
             self.record,
@@ -151,6 +154,7 @@ class Hub:
             group.create_task(self.forwarder.run(group), name="hub.forwarder")
             group.create_task(self.live.send_ecg(), name="hub.ecg")
             group.create_task(self.console.run(), name="hub.console")
+            group.create_task(self.gaps.run(), name="hub.gaps")
 
     def application(self) -> web.Application:
         """Return the web application: console, API, WHIP and WHEP, health."""
@@ -191,6 +195,7 @@ class Hub:
             },
             "relay": {"ok": True, "text": f"sources: {sources}"},
             "clock": check_clock(self._parts.clock),
+            "gaps": self.gaps.check(),
         }
 
     def _take_message(self, resource: str, label: str, data: bytes) -> None:

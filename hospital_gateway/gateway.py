@@ -21,6 +21,7 @@ from aiohttp import web
 
 from hospital_gateway.actions import Actions
 from hospital_gateway.board import Board
+from hospital_gateway.gap_asking import GapAsking
 from hospital_gateway.inbound import Inbound
 from hospital_gateway.latency import Latencies
 from hospital_gateway.media_proxy import MediaProxy
@@ -105,6 +106,10 @@ class Gateway:
             publish=self._publish,
         )  # fmt: skip
         self.inbound.changed = self.pages.changed
+        self.gaps = GapAsking(
+            inbox=lambda: journal.inbox, ask=self.inbound.ask, clock=clock,
+            hub_now_ns=self.hub_now_ns, tell=self.pages.tell,
+        )  # fmt: skip
 
     # --- clocks ------------------------------------------------------------------------------
 
@@ -132,6 +137,7 @@ class Gateway:
             for part, work in (
                 ("inbound", self._pull()),
                 ("receipts", self.inbound.repeat_receipts()),
+                ("gaps", self.gaps.run()),
                 ("sender", self.sender.run()),
                 ("clock", self._ask_time()),
                 ("pages", self.pages.run()),
@@ -263,6 +269,7 @@ class Gateway:
             ),
             "hub": Check(ok=self.upstream.state == "live", text=self.upstream.state),
             "journal": Check(ok=problem is None, text=problem or "facts are stored"),
+            "gaps": self.gaps.check(),
             "copies": Check(
                 ok=not broken,
                 text=f"do not fit the hub's chain: {', '.join(broken)}" if broken else "proven",

@@ -31,7 +31,7 @@ from streams.delivery import Examined, examine
 from streams.errors import ForerunError, StorageError, TransportError
 from streams.health import DUPLICATES, LATENCY, REFUSED, STORED
 from streams.journal import Journal
-from streams.messages import CaseFact, Envelope, Receipt, Refusal
+from streams.messages import CaseFact, Envelope, Lane, Receipt, Refusal
 from streams.outbox import Draft, Outbox
 from streams.topics import TOPICS, find
 
@@ -342,9 +342,19 @@ class Inbound:
         for sample in self._latencies.add(kind, [late_ms]):
             LATENCY.labels(kind, "gateway").observe(sample / 1000)
 
-    async def _send_receipt(self, source: str, epoch: str, refused: list[Refusal]) -> None:
+    async def ask(self, source: str, epoch: str, asked: dict[Lane, list[tuple[int, int]]]) -> None:
+        """Ask a source again for what is missing, by a receipt."""
+        await self._send_receipt(source, epoch, [], asked)
+
+    async def _send_receipt(
+        self, source: str, epoch: str, refused: list[Refusal],
+        asked: dict[Lane, list[tuple[int, int]]] | None = None,
+    ) -> None:  # fmt: skip
         receipt = Receipt(
-            epoch=epoch, stored=self._journal.inbox.lines(source, epoch), refused=refused[:100]
+            epoch=epoch,
+            stored=self._journal.inbox.lines(source, epoch),
+            refused=refused[:100],
+            asked=asked or {},
         )
         envelope = self._outbox.envelope(Draft("receipt_up", receipt))
         try:

@@ -2,6 +2,7 @@
 import { html, render } from "/static/shared/view.js";
 import { now, timeOfDay } from "/static/shared/clock.js";
 import { loadMessages, t } from "/static/shared/i18n.js";
+import { MissingLine } from "/static/shared/missing_line.js";
 import { LinkBar, LinkWord } from "/static/shared/status_bar.js";
 import { Preferences } from "/static/shared/theme.js";
 import { CaseColumn } from "./case_column.js";
@@ -24,6 +25,7 @@ function Page() {
   return html`<div class="dispatch">
     <${LinkBar} socket=${state.socket} />
     <${TroubleBar} state=${state} />
+    <${MissingLine} missing=${state.missing.value} nameOf=${(/** @type {string} */ source) => state.units.value.get(source)?.label ?? source} />
     <header class="status-bar">
       <h1 class="clip grow">${t("console.title")}${known && html` <span class="muted">${region} · ${seat}</span>`}</h1>
       <span class="clip" role="status">${t("console.counts", { open: state.queue.value.length, waiting })}</span>

@@ -84,6 +84,7 @@ export class ConsoleState {
   problem = signal(/** @type {{text: string, conflict?: any} | null} */ (null));
   videoOf = signal(/** @type {string | null} */ (null));
   /** What of the hub itself does not work. */
+  missing = signal(/** @type {import("/static/shared/missing_line.js").Missing[]} */ ([]));
   trouble = signal(/** @type {import("./trouble.js").Trouble[]} */ ([]));
   #drawn = new Map();
 
@@ -148,6 +149,7 @@ export class ConsoleState {
         if (message.case === this.selected.value) this.suggestions.value = message;
         return undefined;
       }
+      case "missing": this.missing.value = message.missing; return undefined;
       case "trouble": {
         this.trouble.value = message.trouble;
         return undefined;

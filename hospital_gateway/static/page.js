@@ -4,6 +4,7 @@
  */
 import { html, render, signal, useEffect } from "/static/shared/view.js";
 import { t, loadMessages } from "/static/shared/i18n.js";
+import { MissingLine } from "/static/shared/missing_line.js";
 import { LinkBar } from "/static/shared/status_bar.js";
 import { durationInWords, now, timeOfDay } from "/static/shared/clock.js";
 import { Board } from "./board.js";
@@ -31,6 +32,7 @@ function Page({ state }) {
     document.title = `${t("board.title")} · ${label}`;
   });
   return html`<${LinkBar} socket=${state.socket} /><${UpstreamBar} state=${state} />
+    <${MissingLine} missing=${state.missing.value} nameOf=${() => t("who.hub")} />
     <${AnswerLine} state=${state} />
     ${at ? html`<${PatientPage} state=${state} caseId=${at.case} label=${at.label} />`
       : html`<${Board} state=${state} />`}`;

@@ -1,0 +1,69 @@
+"""Asks units and hospitals again for facts that are missing before later ones that came."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from dispatch.units import Fleet
+from streams.clock import Clock
+from streams.gaps import GapWatch, Missing, gaps_for_page, gaps_in_words
+from streams.health import Check
+from streams.journal import Journal
+from streams.messages import Receipt
+from streams.topics import Scope
+
+LOOK_S = 0.5
+
+SendReceipt = Callable[[Scope, str, Receipt], Awaitable[None]]
+
+
+class GapAsking:
+    """Looks at the journal's inbox, asks by receipts, and says what is still missing."""
+
+    def __init__(
+        self, journal: Journal, fleet: Fleet, send_receipt: SendReceipt, clock: Clock
+    ) -> None:
+        """Prepare; ``run`` asks.
+
+        Args:
+            journal: Its inbox knows the gaps.
+            fleet: Who is a unit, and who a hospital.
+            send_receipt: Sends a receipt; one that is lost is sent again here.
+            clock: The hub's clocks.
+        """
+        self._journal, self._fleet = journal, fleet
+        self._send_receipt, self._clock = send_receipt, clock
+        self._watch = GapWatch()
+
+    async def run(self) -> None:
+        """Ask until cancelled."""
+        while True:
+            inbox = self._journal.inbox
+            asks = self._watch.look(inbox, self._clock.monotonic_ns())
+            for (source, epoch), asked in asks.items():
+                scope: Scope = "unit" if source in self._fleet.units else "hospital"
+                if scope == "hospital" and source not in self._fleet.hospitals:
+                    continue
+                receipt = Receipt(
+                    epoch=epoch,
+                    stored=inbox.lines(source, epoch),
+                    ahead=inbox.lines_ahead(source, epoch),
+                    asked=asked,
+                )
+                await self._send_receipt(scope, source, receipt)
+            await asyncio.sleep(LOOK_S)
+
+    def missing(self) -> list[Missing]:
+        """Return what is missing although it was asked for."""
+        return self._watch.missing(self._clock.monotonic_ns())
+
+    def for_page(self) -> list[dict[str, Any]]:
+        """Return the same as the console's page gets it."""
+        now_ms = self._clock.wall_ns() // 1_000_000
+        return list(gaps_for_page(self.missing(), self._clock.monotonic_ns(), now_ms))
+
+    def check(self) -> Check:
+        """Return the same for ``/healthz``: what a vehicle lacks is no fault of the hub."""
+        return {"ok": True, "text": gaps_in_words(self.missing(), self._clock.monotonic_ns())}

@@ -1,0 +1,17 @@
+/**
+ * A line in words while facts are missing before later ones that came, and were asked for again.
+ *
+ *     html`<${MissingLine} missing=${state.missing.value} nameOf=${(source) => …} />`
+ */
+import { html } from "./view.js";
+import { durationInWords, now } from "./clock.js";
+import { t } from "./i18n.js";
+
+/** @typedef {{source: string, facts: number, since_ms: number, asked_ms: number, asked: number}} Missing */
+
+/** @param {{missing: Missing[], nameOf: (source: string) => string}} props */
+export function MissingLine({ missing, nameOf }) {
+  if (!missing.length) return null;
+  return html`<div class="missing-line small" role="status">${missing.map((one) => html`<div key=${one.source}>
+    ${t("missing.line", { facts: one.facts, who: nameOf(one.source), ago: durationInWords(now.value - one.asked_ms) })}</div>`)}</div>`;
+}
