@@ -110,8 +110,7 @@ function Eta({ eta }) {
   const stale = ageMs > eta.stale_after_s * 1000;
   const age = t("party.position_age", { age: ageInWords(ageMs) });
   return html`${t("party.eta")} <strong class="number eta ${stale ? "hollow" : ""}">${countdown(eta.at_ms - now.value)}</strong>
-    <span class="muted small"> ${distance(eta.distance_m)} · ${stale ? html`<strong class="warn">${age}</strong>` : age}
-      · ${methodWords(eta.method)}</span>`;
+    <span class="muted small"> ${distance(eta.distance_m)} · <span class=${stale ? "warn" : ""}>${age}</span> · ${methodWords(eta.method)}</span>`;
 }
 
 /**
