@@ -141,6 +141,8 @@ class Plan:
             self._notes.append(
                 f"{self._lacking} Played on loopback: only the faults that need no network."
             )
+        if self._data is None:
+            self._notes.append("No recordings are at hand (--data DIR): synthetic patients.")
         if "traces" in parts:
             await self._drive_traces()
         if "faults" in parts:

@@ -17,16 +17,17 @@ from bench.board_log import Seen
 from bench.city import HUB, Unit
 from bench.ledger import (
     EcgLedger,
-    compare,
+    compare_with_vehicle,
     due_at_hospitals,
     duplicates,
     facts_made,
     read_facts,
+    recorded_on_board,
 )
 from bench.running_city import facts_waiting
 from bench.stage import Stage
 from streams.chain import Stored
-from streams.recordings import Recordings
+from streams.recordings import Recording, Recordings
 
 MS = 1_000_000
 
@@ -46,7 +47,8 @@ class Tally:
         misrouted: Facts of the case at a hospital to which they were not due.
         samples: Samples that were recorded on board, over all leads.
         samples_missing: Of these, not at the ER.
-        samples_differing: Samples at the ER that differ from the file that was played.
+        samples_differing: Samples at the ER that differ from the vehicle's own recording, or from
+            the file that was played.
         hub_ms: How long facts took to be stored at the hub, per lane, ms.
         er_ms: The same, to be stored at the ER.
     """
@@ -92,7 +94,7 @@ async def tally(stage: Stage, cases: Mapping[str, Sequence[str]]) -> dict[str, T
 
 def tally_unit(
     unit: Unit,
-    outbox: Path,
+    state: Path,
     cases: set[str],
     hub: Sequence[Stored],
     hospitals: Mapping[str, Sequence[Stored]],
@@ -101,7 +103,7 @@ def tally_unit(
 
     Args:
         unit: The vehicle.
-        outbox: Its outbox; the agent has ended.
+        state: Its state directory; the agent has ended.
         cases: Its cases.
         hub: All facts of the hub's journal in its order.
         hospitals: The same of each hospital, by name.
@@ -109,6 +111,7 @@ def tally_unit(
     own = [one for one in hub if one.envelope.source == unit.name]
     of_cases = [one for one in hub if one.envelope.case in cases]
     at_hub = {one.envelope.id for one in own}
+    outbox = state / "outbox.sqlite"
     made = facts_made(outbox, unit.name)
     found = Tally(made=made + sum(one.envelope.source == HUB for one in of_cases))
     found.waiting = facts_waiting(outbox)
@@ -127,7 +130,7 @@ def tally_unit(
         found.out_of_order_er += out_of_order(there)
         arrived += there
     found.er_ms = _delays([one for one in arrived if one.envelope.source == unit.name])
-    _compare_samples(found, arrived, unit)
+    _compare_samples(found, arrived, unit, state / "ecg", cases)
     return found
 
 
@@ -153,16 +156,24 @@ def _delays(facts: Iterable[Stored]) -> dict[str, list[float]]:
     return dict(found)
 
 
-def _compare_samples(found: Tally, facts: Iterable[Stored], unit: Unit) -> None:
-    by_case: dict[str | None, list[Stored]] = defaultdict(list)
+def _compare_samples(
+    found: Tally, facts: Iterable[Stored], unit: Unit, folder: Path, cases: set[str]
+) -> None:
+    """Hold the ER's samples against the vehicle's own recordings and the file that was played."""
+    by_case: dict[str, list[Stored]] = defaultdict(list)
     for fact in facts:
-        by_case[fact.envelope.case].append(fact)
-    ledger = EcgLedger()
-    for one in by_case.values():
+        by_case[fact.envelope.case or ""].append(fact)
+    arrived: dict[tuple[str, str], Recording] = {}
+    for case, one in by_case.items():
         recordings = Recordings()
         recordings.add_all(one)
-        for recording in recordings.all():
-            compare(ledger, recording, unit.record)
+        arrived |= {(case, each.setup.setup_id): each for each in recordings.all()}
+    ledger = EcgLedger()
+    for own in recorded_on_board(folder):
+        case = own.header.case or ""
+        if case in cases:
+            there = arrived.get((case, own.header.started.setup.setup_id))
+            compare_with_vehicle(ledger, own, there, unit.record)
     found.samples = ledger.samples_source
     found.samples_missing = max(0, ledger.samples_source - ledger.samples_received)
     found.samples_differing = ledger.samples_differing

@@ -29,7 +29,8 @@ COLUMNS = (
 
 NOTES = (
     "Facts: of the vehicle and, for its case, of the hub, followed from the outbox to the ER's "
-    "journal. Samples wrong: of all leads, missing at the ER or other than in the file played.",
+    "journal. Samples wrong: of all leads, missing at the ER, or other than in the vehicle's own "
+    "recording or in the file that its monitor played.",
     "Milliseconds: from the source to the board, p50/p95/p99. Back: vitals/live ECG/video, from "
     "the end of the cause (of a process that is killed: from the killing, it is started again "
     "after 0.5 s) until something made after it is at the board, or after a cut the newest "

@@ -85,7 +85,6 @@ class _Peers:
         """Start a vehicle's peers anew, and wait until all of it comes."""
         if name in self.senders:
             await self.city.processes.end(self.senders[name])
-            self.log(name).unlink(missing_ok=True)
         address, ports = self.city.stage.address, [str(port) for port in self.ports]
         command = [sys.executable, "-m", "bench.outage_peers", "send", name, address, *ports]
         prefix = self.city.inside(name).prefix
