@@ -230,24 +230,6 @@ def compare_with_vehicle(
         ledger.samples_differing += int(np.count_nonzero(wrong))
 
 
-def compare(ledger: EcgLedger, recording: Recording, record: Path | None) -> None:
-    """Add one recording to the ledger: what a hospital has of it, and how that differs."""
-    leads = len(recording.setup.leads)
-    received = sum(len(frame.samples) for frame in recording.frames.values()) * leads
-    ledger.recordings += 1
-    ledger.samples_received += received
-    ledger.samples_source += (recording.expected or recording.length) * leads
-    source = _source_of(recording, record)
-    if source is None:
-        ledger.count("nothing: synthetic or a device's own export")
-        return
-    ledger.count(record.name if record else "")
-    for first, frame in recording.frames.items():
-        played = source[first : first + len(frame.samples)]
-        same = np.count_nonzero(played == frame.samples[: len(played)])
-        ledger.samples_differing += frame.samples.size - int(same)
-
-
 def _source_of(recording: Recording, record: Path | None) -> Samples | None:
     if record is None or recording.origin != "replay":
         return None
