@@ -5,91 +5,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import json
 import re
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
-from aiohttp import web
 
 from streams.ecg_block import Lead, describe, encode_frame
-from streams.web import secure_headers
-
-REPOSITORY = Path(__file__).resolve().parents[2]
-STATIC = REPOSITORY / "streams" / "static"
-GALLERY = Path(__file__).resolve().parent / "gallery"
-
-
-@dataclass
-class GalleryServer:
-    """Serves the gallery as the real pages are served, with a socket that can misbehave."""
-
-    url: str = ""
-    ticking: bool = True
-    refusing: bool = False
-    sockets: list[web.WebSocketResponse] = field(default_factory=list)
-    heard: list[Any] = field(default_factory=list)
-
-    async def socket(self, request: web.Request) -> web.StreamResponse:
-        """A page's WebSocket: ticks while `ticking`."""
-        if self.refusing:
-            return web.Response(status=503)
-        socket = web.WebSocketResponse()
-        await socket.prepare(request)
-        self.sockets.append(socket)
-        ticks = asyncio.create_task(self._tick(socket), name="gallery.tick")
-        try:
-            async for message in socket:
-                self.heard.append(json.loads(message.data))
-        finally:
-            ticks.cancel()
-        return socket
-
-    async def _tick(self, socket: web.WebSocketResponse) -> None:
-        while not socket.closed:
-            if self.ticking:
-                await socket.send_json({"type": "tick", "now_ms": time.time() * 1000})
-            await asyncio.sleep(0.2)
-
-    async def cut(self) -> None:
-        """Ends all sockets, and lets no new one in."""
-        self.refusing = True
-        for socket in self.sockets:
-            await socket.close()
-        self.sockets.clear()
+from tests.gallery_server import GalleryServer, serve_gallery
 
 
 @pytest.fixture
 async def gallery() -> AsyncIterator[GalleryServer]:
     """The gallery on a free port of 127.0.0.1."""
-    server = GalleryServer()
-    app = web.Application(middlewares=[secure_headers])
-    app.router.add_static("/static/shared/", STATIC)
-    app.router.add_static("/static/page/", GALLERY)
-
-    async def index(_: web.Request) -> web.FileResponse:
-        return web.FileResponse(GALLERY / "index.html")
-
-    app.router.add_get("/", index)
-    app.router.add_get("/ws", server.socket)
-    runner = web.AppRunner(app, shutdown_timeout=1.0)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        server.url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    async with serve_gallery() as server:
         yield server
-    finally:
-        await server.cut()
-        await runner.cleanup()
 
 
 Opened = Callable[..., Awaitable[Any]]
@@ -148,8 +82,6 @@ async def test_first_curve_has_the_blue_that_its_ground_can_bear(
     marker = page.locator(".trend-chart .u-marker").nth(1)  # the first is that of the time
     colour = await marker.evaluate("(e) => getComputedStyle(e).borderTopColor")
     assert "#" + "".join(f"{int(part):02x}" for part in re.findall(r"\d+", colour)) == blue
-    ground = {"dark": "#0d1117", "light": "#eef1f4"}[theme]
-    assert contrast(blue, ground) >= 3
 
 
 async def test_invalid_value_is_struck_and_says_the_devices_reason(show: Opened) -> None:
@@ -504,52 +436,3 @@ async def test_map_hidden_label_shows_with_the_keyboards_focus_which_a_moving_pi
         number,
     )
     assert await page.evaluate(focused) == label
-
-
-# --- without a browser ------------------------------------------------------------------------
-
-
-def catalogues() -> list[tuple[Path, Path]]:
-    """Returns the English and the Chinese catalogue of every package."""
-    found = sorted(REPOSITORY.glob("*/static/**/messages/en.json"))
-    return [(path, path.with_name("zh-CN.json")) for path in found if "vendor" not in path.parts]
-
-
-@pytest.mark.parametrize(("english", "chinese"), catalogues(), ids=lambda p: p.parts[-4])
-def test_catalogues_have_the_same_keys_and_values_in_both_languages(
-    english: Path, chinese: Path
-) -> None:
-    texts = [json.loads(path.read_text(encoding="utf-8")) for path in (english, chinese)]
-    assert texts[0].keys() == texts[1].keys()
-    for key, text in texts[0].items():
-        holes = [sorted(re.findall(r"{\w+}", words)) for words in (text, texts[1][key])]
-        assert holes[0] == holes[1], key
-
-
-def luminance(colour: str) -> float:
-    """Relative luminance of #rrggbb (WCAG 2.2)."""
-    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def contrast(one: str, other: str) -> float:
-    """Contrast ratio of two colours (WCAG 2.2)."""
-    bright, dark = sorted((luminance(one), luminance(other)), reverse=True)
-    return (bright + 0.05) / (dark + 0.05)
-
-
-@pytest.mark.parametrize("theme", ["dark", "light"])
-def test_tokens_keep_the_contrast_that_pages_promise(theme: str) -> None:
-    css = (STATIC / "tokens.css").read_text(encoding="utf-8")
-    block = css.split(f':root[data-theme="{theme}"]')[1].split("}")[0]
-    token = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", block))
-    for ground in ("page", "surface", "raised"):
-        assert contrast(token["text"], token[ground]) >= 7  # values
-        assert contrast(token["muted"], token[ground]) >= 4.5  # the rest
-    for level in ("high", "medium", "low"):
-        assert contrast(token[f"alarm-{level}-on"], token[f"alarm-{level}-fill"]) >= 7
-        assert contrast(token[f"alarm-{level}-ink"], token["surface"]) >= 7
-        assert contrast(token[f"alarm-{level}-edge"], token["surface"]) >= 2.5
-    assert contrast(token["ecg-trace"], token["ecg-paper"]) >= 7
-    assert contrast(token["action-on"], token["action"]) >= 7
