@@ -3,6 +3,7 @@
     GET  /api/cases                     open and recently closed cases
     GET  /api/cases/{case}              one case with its vital signs
     GET  /api/cases/{case}/timeline     what happened, in the order of the journal
+    GET  /api/cases/{case}/ledger       how late what came, what is missing (``streams.ledger``)
     GET  /api/cases/{case}/suggestions  nearest free units and hospitals, with the reason
     GET  /api/units, /api/hospitals
     POST /api/action                    see ``dispatch.case_actions``
@@ -11,6 +12,8 @@ Every read of a case goes to the audit log before it is answered.
 """
 
 from __future__ import annotations
+
+import asyncio
 
 import msgspec
 from aiohttp import web
@@ -26,6 +29,7 @@ from dispatch.suggestion import suggest_hospitals, suggest_units
 from dispatch.timeline import Entry, entry_of
 from streams.clock import Clock
 from streams.journal import Journal
+from streams.ledger import ledger_of
 from streams.web import HOLDER
 
 PAGE = 1000
@@ -57,6 +61,7 @@ class Api:
         app.router.add_get("/api/cases", self.cases)
         app.router.add_get("/api/cases/{case}", self.case)
         app.router.add_get("/api/cases/{case}/timeline", self.timeline)
+        app.router.add_get("/api/cases/{case}/ledger", self.ledger)
         app.router.add_get("/api/cases/{case}/suggestions", self.suggestions)
         app.router.add_get("/api/units", self.units)
         app.router.add_get("/api/hospitals", self.hospitals)
@@ -85,6 +90,14 @@ class Api:
             placed = map(self._record.clocks.place, facts)
             entries += [entry for entry in map(entry_of, placed) if entry is not None]
         return _json(case_pages.entries(entries, case, self._reached))
+
+    async def ledger(self, request: web.Request) -> web.Response:
+        """Answer with how late each kind of fact came, what is missing, what the link did."""
+        case = await self._find(request)
+        facts = await self._journal.facts(case=case.id, limit=None)
+        missing = self._journal.inbox.all_missing()
+        found = await asyncio.to_thread(ledger_of, case.id, facts, missing=missing)
+        return web.json_response(found)
 
     async def suggestions(self, request: web.Request) -> web.Response:
         """Answer with the nearest free units and hospitals for a case."""

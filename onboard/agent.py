@@ -122,7 +122,12 @@ class Agent:
         )  # fmt: skip
         self.clock_watch = ClockWatch(folder / "clock.json", self.offset, clock)
         self.chronicle = LinkChronicle(
-            self.link, clock, self.clock_watch, make=self._make_quietly, binding=self._bound
+            self.link,
+            clock,
+            self.clock_watch,
+            make=self._make_quietly,
+            binding=self._bound,
+            made=lambda: self.outgoing.made,
         )
         self.quality = self._quality_control()
         self._acting = asyncio.Lock()
@@ -310,6 +315,7 @@ class Agent:
 
     def _begin(self) -> None:
         """Start what runs with the run."""
+        self.chronicle.begin_run()
         name = f"onboard[{self.settings.name}]"
         self._start_sensors(table.name for table in self.settings.sensor)
         if self.settings.hub is not None:
@@ -339,6 +345,7 @@ class Agent:
         self.ecg.live_shape = LiveShape()
         if self.camera:
             self.camera.end(run)
+        self.chronicle.end_run(run)
 
     async def leave(self) -> None:
         """Close the recordings, and give what was made a moment to arrive; then ``run`` may end.

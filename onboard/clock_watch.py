@@ -15,7 +15,7 @@ import structlog
 
 from streams.clock import Anchor, Clock, OffsetEstimate, boot_name
 from streams.errors import StorageError
-from streams.messages import ClockState
+from streams.link_messages import ClockState
 from streams.private_files import write_private
 
 KEEP_NS = 30_000_000_000

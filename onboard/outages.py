@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streams.messages import LinkOutage
+from streams.link_messages import LinkOutage
 
 LEAST_NS = 1_000_000_000
 """A link that is up again sooner is told by nothing but the connection's own counters."""

@@ -4,6 +4,8 @@
 * ``ecg-1.hea``, ``ecg-1.dat`` …: every waveform recording as a WFDB record, sample for sample;
 * ``case.msgpack``: the facts byte for byte with their place in the hash chain (streamed
   MessagePack: ``[case_sequence, corrected_ns, received_ns, hash, fact]``), for ``verify``;
+* ``ledger.json``: how late each kind of fact came, what is missing, what the link did
+  (``streams.ledger``);
 * ``summary.json``: what is there, what is missing, the head of the chain.
 """
 
@@ -22,7 +24,9 @@ import msgspec
 from streams.chain import Stored, verify
 from streams.codec import any_body
 from streams.errors import ConfigError, MessageError, StorageError
+from streams.inbox import Line
 from streams.journal import Journal
+from streams.ledger import ledger_of
 from streams.messages import EcgRecord
 from streams.recordings import Recording, Recordings
 from streams.waveform_record import WfdbError, write_wfdb
@@ -85,11 +89,23 @@ async def export_case(journal: Journal, case: str, to: Path) -> dict[str, Any]:
     if not facts:
         known = ", ".join((await journal.cases())[-5:]) or "none"
         raise ConfigError(f"case {case!r} is not in this journal; the last there: {known}")
-    return await asyncio.to_thread(write_case, case, facts, to)
+    missing = journal.inbox.all_missing()
+    return await asyncio.to_thread(write_case, case, facts, to, missing)
 
 
-def write_case(case: str, facts: Sequence[Stored], to: Path) -> dict[str, Any]:
+def write_case(
+    case: str,
+    facts: Sequence[Stored],
+    to: Path,
+    missing: dict[Line, list[tuple[int, int]]] | None = None,
+) -> dict[str, Any]:
     """Write the facts of one case into ``to``; return the summary that is also written there.
+
+    Args:
+        case: The case.
+        facts: Its facts in the order of the journal.
+        to: The folder.
+        missing: What the journal lacks of each line.
 
     Raises:
         StorageError: The folder cannot be written, or the chain is broken.
@@ -104,6 +120,10 @@ def write_case(case: str, facts: Sequence[Stored], to: Path) -> dict[str, Any]:
         with (to / "case.msgpack").open("wb") as raw:
             for fact in facts:
                 raw.write(msgpack.packb(_chain_entry(fact)))
+        ledger = ledger_of(
+            case, facts, missing=missing, samples_missing=_samples_missing(recordings)
+        )
+        (to / "ledger.json").write_text(_json(ledger, indent=2) + "\n", encoding="utf-8")
         summary = _summary(case, facts, recordings, _write_recordings(recordings.all(), to))
         text = _json(summary, indent=2)
         (to / "summary.json").write_text(text + "\n", encoding="utf-8")
@@ -199,6 +219,10 @@ def _write_recordings(recordings: Sequence[Recording], to: Path) -> list[dict[st
             }
         )
     return written
+
+
+def _samples_missing(recordings: Recordings) -> int:
+    return sum(end - first for one in recordings.all() for first, end in one.gaps())
 
 
 def _json(value: object, indent: int = 0) -> str:

@@ -89,6 +89,10 @@ class Inbox:
         """Return the lines of which something is missing before something that came."""
         return [line for line, progress in self._lines.items() if progress.ahead]
 
+    def all_missing(self) -> dict[Line, list[tuple[int, int]]]:
+        """Return what is missing, by line."""
+        return {line: self.missing(line) for line in self.torn()}
+
     def lines(self, source: str, epoch: str) -> dict[Lane, int]:
         """Return what a receipt for this outbox says."""
         return {

@@ -230,37 +230,6 @@ class MediaState(Body, frozen=True, kw_only=True):
     reason: Text | None = None
 
 
-class LinkOutage(Body, frozen=True, kw_only=True):
-    """A vehicle had no link to the broker for a while, or changed to another uplink.
-
-    Attributes:
-        from_ns: When the loss was noticed, by the source's wall clock.
-        until_ns: When a link stood again.
-        before: Name of the uplink before; empty where there is just one.
-        uplink: Name of the uplink that stood then.
-    """
-
-    from_ns: Time
-    until_ns: Time
-    before: ShortText = ""
-    uplink: ShortText = ""
-
-
-class ClockState(Body, frozen=True, kw_only=True):
-    """A vehicle's clock was compared with the hub's and is off, or was set.
-
-    Attributes:
-        offset_ns: What to add to it to get the hub's time; None when it was not compared yet.
-        uncertainty_ns: Half width of that.
-        set_ns: By how much the machine's clock now differs from the steady one that stamps
-            facts and does not follow; 0 when it was not set.
-    """
-
-    offset_ns: Offset | None = None
-    uncertainty_ns: Count | None = None
-    set_ns: Offset = 0
-
-
 class QualityStep(Body, frozen=True, kw_only=True):
     """What a vehicle sends of picture, sound and live waveform changed; why, with figures.
 

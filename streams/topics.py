@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from streams import messages
+from streams import link_messages, messages
 from streams.errors import TopicError, UnknownKindError
 from streams.identity import check_name
 from streams.messages import Body, Lane
@@ -111,8 +111,9 @@ _ROWS = (
     _row("sensor_state", messages.SensorState, "unit", "facts"),
     _row("media_state", messages.MediaState, "unit", "facts"),
     _row("quality_step", messages.QualityStep, "unit", "facts"),
-    _row("link_outage", messages.LinkOutage, "unit", "facts"),
-    _row("clock_state", messages.ClockState, "unit", "facts"),
+    _row("link_outage", link_messages.LinkOutage, "unit", "facts"),
+    _row("run_report", link_messages.RunReport, "unit", "facts", case_only=True),
+    _row("clock_state", link_messages.ClockState, "unit", "facts"),
     _row("ecg_started", messages.EcgStarted, "unit", "facts"),
     _row("ecg_ended", messages.EcgEnded, "unit", "record"),
     _row("ecg_record", messages.EcgRecord, "unit", "record", limit_bytes=512 * KIB),
