@@ -24,7 +24,6 @@ from bench.faults import Fault, chosen
 from bench.frame import BenchError, Measurement, Outcome, Promise, Session
 from bench.network import NetworkBox
 from bench.network_conditions import NetworkBoxError
-from bench.network_namespace import require
 from bench.network_recordings import read_trace, recorded_traces
 from bench.network_traces import Trace
 from bench.outage_backlog import LONG_S, measure_urgent, with_backlog, write_long_record
@@ -76,10 +75,8 @@ def run(session: Session) -> Outcome:
     if pictures is not None and not pictures.is_dir():
         raise BenchError(f"--pictures {pictures}: there is no such folder")
     data = session.data or (_RECORDINGS if _RECORDINGS.is_dir() else None)
-    lacking = _lacking()
-    plan = Plan(session, data, lacking)
     try:
-        return asyncio.run(plan.run(parts, faults))
+        return asyncio.run(_run(session, data, parts, faults))
     except BaseExceptionGroup as group:
         error: BaseException = group
         while isinstance(error, BaseExceptionGroup):
@@ -104,10 +101,20 @@ def _parts(session: Session) -> tuple[str, ...]:
     return parts
 
 
-def _lacking() -> str | None:
-    """Say what is missing for the network in a box; None: nothing."""
+async def _run(
+    session: Session, data: Path | None, parts: Sequence[str], faults: Sequence[Fault]
+) -> Outcome:
+    return await Plan(session, data, await _lacking()).run(parts, faults)
+
+
+async def _lacking() -> str | None:
+    """Say in a sentence what is missing for the network in a box; None: nothing.
+
+    A container may be root and still be refused, so it is tried.
+    """
     try:
-        require()
+        async with NetworkBox() as box:
+            await box.add_vehicle("trial")
     except NetworkBoxError as error:
         return str(error)
     return None

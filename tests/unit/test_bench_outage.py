@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from bench import outage
+from bench import network
 from bench.board_log import Seen, read_log
 from bench.boxed_city import OutageStage
 from bench.city import build
@@ -336,6 +336,6 @@ def test_fault_of_the_network_without_a_box_is_refused_in_one_sentence(
     def nobody() -> None:
         raise NetworkBoxError("The network in a box needs root.")
 
-    monkeypatch.setattr(outage, "require", nobody)
+    monkeypatch.setattr(network, "require", nobody)
     assert command(["outage", "--faults", "1,5"]) == CANNOT_RUN
     assert "The network in a box needs root." in capsys.readouterr().err
