@@ -66,7 +66,7 @@ def test_tracked_files_name_no_package_registry() -> None:
 
 
 def test_locks_hold_no_address() -> None:
-    locks = [file for file in tracked() if file.suffix == ".lock" or "lock" in file.stem]
+    locks = [file for file in tracked() if file.name.endswith((".lock", "-lock.json"))]
     names = {file.name for file in locks}
     assert {"demo.lock", "dev.lock", "npm.lock", "package-lock.json"} <= names
     assert not found_in(locks, re.compile(r"[a-z]+://|index-url|find-links"))
