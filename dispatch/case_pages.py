@@ -70,6 +70,7 @@ def detail(case: Case, reached: Reached) -> dict[str, Any]:
         ],
         "vitals_stale_after_s": TOPICS["vitals"].stale_after_s,
         "media": case.media,
+        "media_origins": case.media_origins,
         "entries": entries(case.entries, case, reached),
     }
 
@@ -148,6 +149,7 @@ def unit(one: Unit, book: CaseBook, now_ns: int) -> dict[str, Any]:
         "case": case.id if case else None,
         "stage": case.stage if case else None,
         "position": _position(one.position),
+        "position_origin": one.position_origin,
         "position_stale_after_s": TOPICS["position"].stale_after_s,
         "heard_ms": _ms(one.heard_ns) if one.heard_ns else None,
         "in_reach": one.is_in_reach(now_ns),

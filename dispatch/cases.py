@@ -113,6 +113,7 @@ class Case:
     crew_sequence: int = 0
     vitals: VitalSigns = field(default_factory=dict)
     media: dict[str, Literal["on", "off"]] = field(default_factory=dict)
+    media_origins: dict[str, Origin] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
     facts: int = 0
     synthetic: bool = False
@@ -304,6 +305,7 @@ def _fold_unit_fact(case: Case, fact: Stored, body: Body) -> None:
             order = order_of(fact)
             if order >= case._media_orders.get(body.stream, order):
                 case.media[body.stream], case._media_orders[body.stream] = body.state, order
+                case.media_origins[body.stream] = fact.envelope.origin
 
 
 def _alert(case: Case, fact: Stored, body: PreAlert) -> None:

@@ -22,7 +22,15 @@ from streams.codec import decode, encode, open_body
 from streams.delivery import Examined, examine
 from streams.errors import ForerunError, MalformedError, TransportError
 from streams.health import DROPPED, REFUSED
-from streams.messages import Arrival, Envelope, Position, Receipt, TimeReply, TimeRequest
+from streams.messages import (
+    Arrival,
+    Envelope,
+    Position,
+    Receipt,
+    TimeReply,
+    TimeRequest,
+    least_real,
+)
 from streams.outbox import Draft, Outbox
 from streams.topics import Party, Scope
 from streams.transport import Delivery
@@ -142,7 +150,8 @@ class LiveStreams:
             REFUSED.labels("hub", "unknown").inc()
             return
         position = open_body(examined.envelope, Position)
-        if not place(unit, position, examined.envelope.offset_ns or 0):
+        envelope = examined.envelope
+        if not place(unit, position, envelope.offset_ns or 0, envelope.origin):
             DROPPED.labels("hub.position").inc()
             return
         hospital = self._hospital_for(name, examined.envelope)
@@ -171,7 +180,8 @@ class LiveStreams:
         if arrival is None:
             return
         self._told_ns[unit.name] = now_ns
-        draft = Draft("arrival", arrival, origin=case.opened_as, case=case.id)
+        origin = least_real(case.opened_as, unit.position_origin)
+        draft = Draft("arrival", arrival, origin=origin, case=case.id)
         await self._send_own("hospital", hospital, draft)
         await self._send_own("unit", unit.name, draft)
 

@@ -20,6 +20,7 @@ from streams.messages import (
     Latitude,
     Longitude,
     Name,
+    Origin,
     Pathway,
     Position,
     SensorState,
@@ -74,6 +75,7 @@ class Unit:
         name: As in topics.
         label: For people.
         position: The newest position by the time of measuring, by the hub's clock.
+        position_origin: Whether that is live, of a recording or of a model.
         track: The last positions, oldest first.
         heard_ns: When anything came from it last, by the hub's clock; 0 for never.
         sensors: State of each sensor, the reason with it.
@@ -83,6 +85,7 @@ class Unit:
     name: str
     label: str
     position: Position | None = None
+    position_origin: Origin = "live"
     track: deque[Position] = field(default_factory=lambda: deque(maxlen=TRACK_KEPT))
     heard_ns: int = 0
     sensors: dict[str, tuple[str, str | None]] = field(default_factory=dict)
@@ -149,16 +152,17 @@ class Fleet:
         offset_ns = fact.corrected_ns - fact.envelope.source_ns
         if isinstance(body, Track):
             for position in body.positions:
-                place(unit, position, offset_ns)
+                place(unit, position, offset_ns, fact.envelope.origin)
         elif isinstance(body, SensorState):
             unit.sensors[body.sensor] = (body.state, body.reason)
 
 
-def place(unit: Unit, position: Position, offset_ns: int) -> bool:
+def place(unit: Unit, position: Position, offset_ns: int, origin: Origin) -> bool:
     """Note a position, its time moved to the hub's clock; False when it is not the newest."""
     measured_ns = max(0, position.measured_ns + offset_ns)
     if unit.position is not None and measured_ns <= unit.position.measured_ns:
         return False
     unit.position = msgspec.structs.replace(position, measured_ns=measured_ns)
+    unit.position_origin = origin
     unit.track.append(unit.position)
     return True

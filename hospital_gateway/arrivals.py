@@ -102,7 +102,7 @@ class Arrival:
     _unit_names: dict[str, Latest[str]] = field(default_factory=dict)
     _milestones: dict[str, tuple[Stamped, Milestone]] = field(default_factory=dict)
     _seen: dict[str, Seen] = field(default_factory=dict)
-    _media: dict[tuple[str, str], Latest[MediaState]] = field(default_factory=dict)
+    _media: dict[tuple[str, str], Latest[tuple[MediaState, Origin]]] = field(default_factory=dict)
     _sensors: dict[tuple[str, str], Latest[SensorState]] = field(default_factory=dict)
     _quality: dict[str, tuple[Latest[QualityStep], int]] = field(default_factory=dict)
 
@@ -180,8 +180,8 @@ class Arrival:
         return list(kept.values())
 
     @property
-    def media(self) -> dict[str, MediaState]:
-        """State of each camera stream of the present unit."""
+    def media(self) -> dict[str, tuple[MediaState, Origin]]:
+        """State and origin of each camera stream of the present unit."""
         unit = next(iter(self.units), None)
         return {
             stream: latest.value
@@ -348,7 +348,8 @@ def _fold_run(arrival: Arrival, stamped: Stamped, body: Body) -> None:
             arrival._milestones[stamped.id] = (stamped, body)
         case MediaState():
             key = (stamped.source, body.stream)
-            arrival._media.setdefault(key, Latest()).offer(stamped.sequence, body, stamped.made)
+            known_media = arrival._media.setdefault(key, Latest())
+            known_media.offer(stamped.sequence, (body, stamped.origin), stamped.made)
         case SensorState():
             key = (stamped.source, body.sensor)
             arrival._sensors.setdefault(key, Latest()).offer(stamped.sequence, body, stamped.made)

@@ -30,7 +30,7 @@ from hospital_gateway.errors import NotCurrentError, UnknownCaseError
 from hospital_gateway.replica_chain import Link, ReplicaChain
 from streams.chain import Stored
 from streams.health import REFUSED
-from streams.messages import Acknowledged
+from streams.messages import Acknowledged, Origin
 from streams.source_clocks import SourceClocks
 
 Curve = list[tuple[float, float | None]]
@@ -44,12 +44,16 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Eta:
-    """When the unit will be here, as the hub last estimated (ms, hub's clock)."""
+    """When the unit will be here, as the hub last estimated (ms, hub's clock).
+
+    Its origin is that of the position and of the case, the less real of the two.
+    """
 
     at_ms: float
     position_ms: float
     distance_m: float
     method: str
+    origin: Origin = "live"
 
 
 @dataclass(slots=True)

@@ -109,6 +109,8 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         units: The unit now assigned, if there is one.
         unit_names: Names for people of all units that were sent, where the hub has told them.
+        media: ``on`` or ``off`` by camera stream.
+        media_origins: live, replay or synthetic by camera stream.
     """
 
     case: str
@@ -127,6 +129,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     patients: list[PatientCard]
     seen: list[Mark]
     media: dict[str, str]
+    media_origins: dict[str, Origin]
     quality: Quality | None
     failed_sensors: dict[str, str]
     outcome: str | None
@@ -193,7 +196,8 @@ def card_of(arrival: Arrival, chain: Chain, pending: Iterable[Mark] = ()) -> Car
         milestones={stage: milliseconds(at) for stage, at in arrival.milestones.items()},
         patients=_patients(arrival),
         seen=[*marks, *(mark for mark in pending if mark.role not in known)],
-        media={stream: state.state for stream, state in arrival.media.items()},
+        media={stream: state.state for stream, (state, _) in arrival.media.items()},
+        media_origins={stream: origin for stream, (_, origin) in arrival.media.items()},
         quality=_quality(arrival),
         failed_sensors=arrival.failed_sensors,
         outcome=arrival.closed.value.outcome if arrival.closed.value else None,

@@ -29,7 +29,7 @@ from hospital_gateway.cards import milliseconds
 from streams.codec import decode, open_body
 from streams.errors import ForerunError, MalformedError
 from streams.health import DROPPED, REFUSED
-from streams.messages import Arrival, EcgLive, Envelope, Position
+from streams.messages import Arrival, EcgLive, Envelope, Origin, Position
 from streams.topics import parse
 
 FRAME_VERSION = 1
@@ -132,7 +132,7 @@ class LiveStreams:
             case "position":
                 return self._take_position(case, envelope, open_body(envelope, Position))
             case "arrival":
-                return self._take_eta(case, open_body(envelope, Arrival))
+                return self._take_eta(case, open_body(envelope, Arrival), envelope.origin)
             case kind:
                 raise MalformedError(f"{kind} is no stream for the pages")
 
@@ -175,10 +175,11 @@ class LiveStreams:
         }
         return LiveState(case, message)
 
-    def _take_eta(self, case: str, body: Arrival) -> LiveState | None:
+    def _take_eta(self, case: str, body: Arrival, origin: Origin) -> LiveState | None:
         eta = Eta(
-            milliseconds(body.at_ns), milliseconds(body.position_ns), body.distance_m, body.method
-        )
+            milliseconds(body.at_ns), milliseconds(body.position_ns), body.distance_m, body.method,
+            origin,
+        )  # fmt: skip
         if not self._board.take_eta(case, eta):
             DROPPED.labels("arrival_late").inc()
             return None
@@ -190,6 +191,7 @@ class LiveStreams:
                 "position_ms": eta.position_ms,
                 "distance_m": eta.distance_m,
                 "method": eta.method,
+                "origin": eta.origin,
             },
         }
         return LiveState(case, message)

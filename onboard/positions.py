@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from onboard.hearing import Heard
-from streams.messages import Origin, Position
+from streams.messages import Origin, Position, least_real
 from streams.topics import find
 
 TRACK_S = 10.0
@@ -17,7 +17,6 @@ TRACK_LIMIT = 500
 SHOWN = 600
 """Positions kept for the page's map."""
 
-_REAL: tuple[Origin, ...] = ("live", "replay", "synthetic")
 _SILENT_NS = int((find("position").stale_after_s or 0) * 1e9)
 
 
@@ -67,9 +66,8 @@ class Positions:
         Where they are of several, it is the least real one: nothing synthetic passes for live.
         """
         track, self._track = self._track, []
-        origins = {origin for _, origin in track}
-        least: Origin = max(origins, key=_REAL.index) if origins else "live"
-        return [position for position, _ in track], least
+        origin = least_real(*(origin for _, origin in track))
+        return [position for position, _ in track], origin
 
     def give_back(self, track: list[Position], origin: Origin) -> None:
         """Put a track back whose fact could not be made."""

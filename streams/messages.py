@@ -19,6 +19,14 @@ VERSION = 1
 Origin = Literal["live", "replay", "synthetic"]
 """Where a value comes from: a patient now, a recording, or a model. Shown wherever it is."""
 
+_REAL: tuple[Origin, ...] = ("live", "replay", "synthetic")
+
+
+def least_real(*origins: Origin) -> Origin:
+    """Return the origin of what is made of several: nothing synthetic passes for live."""
+    return max(origins, key=_REAL.index, default="live")
+
+
 Validity = Literal["valid", "questionable", "invalid", "unavailable"]
 """After IEEE 11073-10207, MeasurementValidity, cut down to what a page can show."""
 

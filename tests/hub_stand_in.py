@@ -195,10 +195,11 @@ class HubStandIn:
     # --- streams -----------------------------------------------------------------------------
 
     async def stream(
-        self, hospital: str, case: str | None, body: Body, kind: str, source: str
-    ) -> None:
+        self, hospital: str, case: str | None, body: Body, kind: str, source: str, *,
+        origin: Any = "live",
+    ) -> None:  # fmt: skip
         """Send a stream message to a hospital, whoever receives the case."""
-        envelope = self.envelope(case, body, kind, source)
+        envelope = self.envelope(case, body, kind, source, origin=origin)
         await self.transport.publish(path("hospital", REGION, hospital, kind), encode(envelope))
 
     async def ecg(self, hospital: str, case: str, setup_id: str, frame: bytes, unit: str) -> None:
@@ -206,7 +207,9 @@ class HubStandIn:
         body = EcgLive(setup_id=setup_id, frame=frame, newest_ns=self.now_ns())
         await self.stream(hospital, case, body, "ecg_live", unit)
 
-    async def eta(self, hospital: str, case: str, in_s: float, old_s: float = 1.0) -> None:
+    async def eta(
+        self, hospital: str, case: str, in_s: float, old_s: float = 1.0, origin: Any = "live"
+    ) -> None:
         """Send an estimate of arrival."""
         now = self.now_ns()
         body = Arrival(
@@ -215,7 +218,7 @@ class HubStandIn:
             distance_m=in_s * 11,
             method="straight line",
         )
-        await self.stream(hospital, case, body, "arrival", "hub")
+        await self.stream(hospital, case, body, "arrival", "hub", origin=origin)
 
     # --- what runs ---------------------------------------------------------------------------
 

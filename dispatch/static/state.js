@@ -29,7 +29,8 @@ import { PageSocket } from "/static/shared/socket.js";
 /**
  * @typedef {object} Unit
  * @property {string} name @property {string} label @property {string | null} case
- * @property {string | null} stage @property {Place | null} position @property {number} position_stale_after_s
+ * @property {string | null} stage @property {Place | null} position @property {string} position_origin
+ * @property {number} position_stale_after_s
  * @property {number | null} heard_ms @property {boolean} in_reach @property {string[]} streams
  * @property {Record<string, {state: string, reason: string | null}>} sensors
  * @property {{at_ms: number, position_ms: number, stale_after_s: number, distance_m: number, method: string} | null} arrival
@@ -45,7 +46,8 @@ import { PageSocket } from "/static/shared/socket.js";
  * @property {string} case @property {Record<string, number>} stages
  * @property {{patient: string | null, signs: Record<string, Sign>,
  *   late: {from_ms: number, until_ms: number, most_ms: number} | null}[]} patients
- * @property {number} vitals_stale_after_s @property {Record<string, string>} media @property {Entry[]} entries
+ * @property {number} vitals_stale_after_s @property {Record<string, string>} media
+ * @property {Record<string, string>} media_origins @property {Entry[]} entries
  */
 /** @typedef {{address: string, complaint: string, severity: string, age: string, sex: string,
  *   caller: string, position: Place | null}} Form */

@@ -75,7 +75,8 @@ function drawUnit(state, map, unit, put) {
   const at = unit.position;
   if (!at) return;
   const chosen = unit.case !== null && unit.case === state.selected.value;
-  put({ id: `unit/${unit.name}`, kind: "unit", lat: at.latitude_deg, lon: at.longitude_deg, label: unit.label,
+  put({ id: `unit/${unit.name}`, kind: "unit", lat: at.latitude_deg, lon: at.longitude_deg,
+    label: unit.position_origin === "live" ? unit.label : `${unit.label} · ${t(`origin.${unit.position_origin}`)}`,
     headingDeg: at.heading_deg ?? undefined, accuracyM: chosen ? at.radius_m ?? undefined : undefined,
     atMs: at.at_ms, staleAfterS: unit.position_stale_after_s, chosen });
   const way = chosen ? state.tracks.value.get(unit.name) ?? [] : [];

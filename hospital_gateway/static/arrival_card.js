@@ -84,7 +84,7 @@ export function EtaBlock({ row, state }) {
     <span class="eta-note">${eta
       ? (stale ? html`<strong>${t("eta.position", { age: ageInWords(ageMs) })}</strong>`
         : html`<span title=${t("eta.position", { age: ageInWords(ageMs) })}>${distance(eta.distance_m)} · ${ageInWords(ageMs)}</span>`)
-      : t("eta.none")}</span></div>`;
+      : t("eta.none")}${eta && eta.origin !== "live" && html` · <span class="eta-origin">${t(`origin.${eta.origin}`)}</span>`}</span></div>`;
 }
 
 /** Lead II, live, as a sign of life; the patient's page has all leads. @param {{row: Row, state: ArrivalState}} props */

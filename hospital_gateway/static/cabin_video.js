@@ -6,12 +6,13 @@ import { serverNow, timeOfDay } from "/static/shared/clock.js";
 import { t } from "/static/shared/i18n.js";
 import { qualityWords } from "/static/shared/quality_words.js";
 import { TimeCodeReader } from "/static/shared/timecode.js";
+import { band } from "/static/shared/value_tile.js";
 import { subscribe } from "/static/shared/whep.js";
 
 /** @typedef {import("./state.js").ArrivalState} ArrivalState */
 
-/** @param {{caseId: string, unit: string | undefined, name: string | undefined, on: boolean, quality: import("/static/shared/quality_words.js").Quality | null | undefined, state: ArrivalState}} props */
-export function CabinVideo({ caseId, unit, name, on, quality, state }) {
+/** @param {{caseId: string, unit: string | undefined, name: string | undefined, on: boolean, origin: string | undefined, quality: import("/static/shared/quality_words.js").Quality | null | undefined, state: ArrivalState}} props */
+export function CabinVideo({ caseId, unit, name, on, origin, quality, state }) {
   const video = useRef(/** @type {HTMLVideoElement | null} */ (null));
   const [view, setView] = useState(/** @type {import("/static/shared/whep.js").ViewState | null} */ (null));
   const [muted, setMuted] = useState(true);
@@ -28,12 +29,14 @@ export function CabinVideo({ caseId, unit, name, on, quality, state }) {
   }, [caseId, unit, on]);
   const phase = on && unit ? view?.phase ?? "connecting" : "off";
   const words = phase === "live" ? "" : t(`video.${phase}`);
-  return html`<figure class="cabin live" data-phase=${phase}>
+  const mark = band({ synthetic: origin === "synthetic" });
+  return html`<figure class="cabin live ${mark.class}" data-band=${mark.word} data-phase=${phase}>
     <div class="cabin-picture"><video ref=${video} muted=${muted} playsinline aria-label=${t("video.label")}></video>
       ${words && html`<p class="cabin-message">${words}
         ${phase === "stalled" && view?.lastFrameAt ? ` ${timeOfDay(view.lastFrameAt + serverNow() - Date.now())}` : ""}
         ${phase === "refused" ? html`<span class="small">${view?.reason}</span>` : null}</p>`}</div>
-    <figcaption class="small"><span class="grow">${t("video.label")}${name ? ` · ${name}` : ""}</span>
+    <figcaption class="small"><span class="grow">${t("video.label")}${name ? ` · ${name}` : ""}
+        ${origin && origin !== "live" && html` · <strong>${t(`origin.${origin}`)}</strong>`}</span>
       <button aria-pressed=${!muted} onClick=${() => setMuted(!muted)}>${t(muted ? "video.unmute" : "video.mute")}</button>
     </figcaption>
     ${unit && quality && html`<${QualityNote} quality=${quality} />`}</figure>`;

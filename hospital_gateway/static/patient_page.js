@@ -72,7 +72,7 @@ export function PatientPage({ state, caseId, label }) {
       <${Trends} one=${one} patient=${patient} />
     </section>
     <section class="patient-right live" tabindex="0" aria-label=${t("patient.right")}>
-      <${CabinVideo} caseId=${caseId} unit=${card.units[0]} name=${unitName(card)} on=${current && card.media.cabin !== "off"} quality=${current ? card.quality : null} state=${state} />
+      <${CabinVideo} caseId=${caseId} unit=${card.units[0]} name=${unitName(card)} on=${current && card.media.cabin !== "off"} origin=${card.media_origins.cabin} quality=${current ? card.quality : null} state=${state} />
       <${VitalTiles} one=${one} patient=${patient} staleS=${state.staleS.value.vitals} size="console"
         banded=${band.origins} />
       <${RecordState} card=${card} />

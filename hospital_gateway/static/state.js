@@ -46,12 +46,12 @@ import { Reports } from "./reports.js";
  * @property {Record<string, number>} milestones
  * @property {Patient[]} patients @property {Mark[]} seen
  * @property {import("/static/shared/quality_words.js").Quality | null} [quality]
- * @property {Record<string, string>} media @property {Record<string, string>} failed_sensors
+ * @property {Record<string, string>} media @property {Record<string, string>} media_origins @property {Record<string, string>} failed_sensors
  * @property {string | null} outcome @property {number | null} closed_ms
  * @property {string | null} stood_down_reason @property {string | null} diverted_to
  * @property {{proven: number, last: number, missing: number, broken: number[]}} chain
  */
-/** @typedef {{at_ms: number, position_ms: number, distance_m: number, method: string}} Eta */
+/** @typedef {{at_ms: number, position_ms: number, distance_m: number, method: string, origin: string}} Eta */
 /** @typedef {{id: string, kind: string, at_ms: number, noted_ms: number, source: string, origin: string,
  *   said: Record<string, any>, patient?: string, late_ms?: number, time?: string}} Line */
 /** @typedef {Record<string, Record<string, [number, number | null][]>>} Curves */

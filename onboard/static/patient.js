@@ -58,6 +58,7 @@ function CameraCard({ state }) {
     <h2>${t("camera.label")}</h2><p role="status">${words}</p>
     ${can && camera.wanted && !camera.on && camera.reason
       && html`<p class="small muted clamp">${camera.reason}</p>`}
+    ${camera.origin === "replay" && html`<p class="small muted">${t("origin.replay")}</p>`}
     ${can && html`<button aria-pressed=${camera.wanted}
       onClick=${() => state.act({ action: "camera", on: !camera.wanted })}>
       ${t(camera.wanted ? "camera.switch_off" : "camera.switch_on")}</button>`}</section>`;

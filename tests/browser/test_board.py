@@ -25,6 +25,7 @@ from streams.messages import (
     EcgStarted,
     HospitalChosen,
     HospitalStoodDown,
+    MediaState,
     Milestone,
     Numeric,
     Pathway,
@@ -492,6 +493,22 @@ async def test_board_of_a_hospital_that_never_reached_its_hub_does_not_say_that_
             await until(page, f"{text('.not-live')}.includes('dispatch does not answer')", 15)
             assert "not known" in await page.evaluate(text(".nobody-words"))
             await screenshot(page, "board-never-reached-hub")
+
+
+async def test_patient_page_says_that_picture_and_arrival_are_no_live_ones(
+    er: Er, open_page: OpenPage, until: Until
+) -> None:
+    case = await er.patient(eta_s=300)
+    on = MediaState(stream="cabin", state="on")
+    await er.hub.fact(case, on, "media_state", "unit-1", origin="synthetic")
+    page = await open_page(er.url + f"#/case/{case}", may_log=VIDEO_FAILS)
+    await until(page, "document.querySelector('.cabin.banded')?.dataset.band === 'synthetic'")
+    await er.hub.fact(case, on, "media_state", "unit-1", origin="replay")
+    await until(page, "document.querySelector('.cabin figcaption').innerText.includes('recording')")
+    assert await page.locator(".cabin.banded").count() == 0
+    assert await page.locator(".eta-origin").count() == 0
+    await er.hub.eta(HERE, case, 290, origin="synthetic")
+    await until(page, "document.querySelector('.eta-origin')?.innerText === 'synthetic'")
 
 
 TROUBLED = """

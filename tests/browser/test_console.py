@@ -14,6 +14,7 @@ from playwright.async_api import Page, expect
 
 from streams.messages import (
     Acknowledged,
+    MediaState,
     Milestone,
     Numeric,
     Position,
@@ -234,6 +235,25 @@ async def test_console_old_time_of_arrival_is_hollow_and_says_how_old(
             await wait_for(shown, f"an estimate on a position of {age_s} s ago", timeout_s=20)
             old = page.locator("[data-party=hospital] .warn", has_text="position 1 min old")
             await expect(old).to_have_count(int(stale))
+
+
+async def test_console_says_that_position_and_picture_are_no_live_ones(
+    town: Town, tmp_path: Path, open_page: OpenPage
+) -> None:
+    unit = Vehicle("unit-1", tmp_path)
+    async with town.open_hub(), town.join(unit):
+        case = await town.open_case(position=place(31.2335, 121.4805))
+        await town.act("assign_unit", case=case, unit="unit-1")
+        on = MediaState(stream="cabin", state="on")
+        unit.make(Draft("media_state", on, origin="replay", case=case))
+        page: Page = await open_page(console(town), may_log=("Failed to load resource",))
+        position = Position(
+            latitude_deg=31.23, longitude_deg=121.47, source="route", measured_ns=time.time_ns()
+        )
+        await unit.stream(Draft("position", position, origin="synthetic"))
+        await expect(page.locator(".map")).to_contain_text("synthetic")
+        await page.click("[data-key=video]")
+        await expect(page.locator(".cabin figcaption")).to_contain_text("recording")
 
 
 async def six_cases(town: Town, unit: Vehicle, other: Vehicle, first: Hospital) -> None:

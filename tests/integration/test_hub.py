@@ -87,6 +87,22 @@ async def test_case_runs_from_opening_to_hospital_and_nobody_else_gets_it(
         assert shown["unit_mark"] == {"state": "seen", "role": "crew"}
 
 
+async def test_synthetic_position_is_said_to_be_one_at_the_console_and_to_the_hospital(
+    town: Town, tmp_path: Path, wait_for: WaitFor
+) -> None:
+    unit, first = Vehicle("unit-1", tmp_path), Hospital("first-hospital", tmp_path)
+    async with town.open_hub(), town.join(unit, first):
+        case = await town.open_case()
+        await town.act("assign_unit", case=case, unit="unit-1")
+        await town.act("choose_hospital", case=case, hospital="first-hospital")
+        position = Position(latitude_deg=31.2, longitude_deg=121.4, measured_ns=1, source="route")
+        await unit.stream(Draft("position", position, origin="synthetic", case=case))
+        await wait_for(lambda: first.heard["arrival"], "an estimate")
+        assert [one.origin for one in first.heard["arrival"]] == ["synthetic"]
+        shown = {one["name"]: one for one in await town.get("/api/units")}
+        assert shown["unit-1"]["position_origin"] == "synthetic"
+
+
 async def test_change_of_hospital_stands_the_old_one_down_and_cuts_it_off(
     town: Town, tmp_path: Path, wait_for: WaitFor
 ) -> None:

@@ -93,7 +93,7 @@ def town() -> tuple[Fleet, CaseBook, Pages, str]:
     for number, north in ((1, 0.05), (2, 0.01), (3, 0.002), (4, 0.001)):
         unit = fleet.units[f"unit-{number}"]
         place(unit, Position(latitude_deg=31.2 + north, longitude_deg=121.4,
-                             measured_ns=START_NS, source="gnss"), 0)  # fmt: skip
+                             measured_ns=START_NS, source="gnss"), 0, "live")  # fmt: skip
         unit.heard_ns = START_NS
     return fleet, book, pages, case
 

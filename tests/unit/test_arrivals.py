@@ -65,7 +65,8 @@ def full_case() -> list[Stored]:
     writer.add(EcgEnded(setup_id="ecg-1", samples=1000), "ecg_ended", "unit-1", patient="1")
     writer.ecg(twelve_leads("ecg-2"))
     writer.add(MediaState(stream="cabin", state="on"), "media_state", "unit-1")
-    writer.add(MediaState(stream="cabin", state="off"), "media_state", "unit-1")
+    off = MediaState(stream="cabin", state="off")
+    writer.add(off, "media_state", "unit-1", origin="replay")
     writer.add(quality(0, "start"), "quality_step", "unit-1")
     writer.add(quality(5, "down"), "quality_step", "unit-1")
     writer.add(SensorState(sensor="spo2", state="failed", reason="no finger"), "sensor_state",
@@ -120,7 +121,7 @@ def test_card_of_the_whole_case_says_what_was_said() -> None:
     assert card.patients[0].ecg is not None
     assert card.patients[0].ecg.setup["setup_id"] == "ecg-2"
     assert card.milestones["on_scene"] == START_NS / 1e6
-    assert card.media == {"cabin": "off"}
+    assert (card.media, card.media_origins) == ({"cabin": "off"}, {"cabin": "replay"})
     assert card.quality is not None
     assert (card.quality.said["rung"], card.quality.said["picture"]) == (5, "stills")
     assert card.quality.since_ms > START_NS / 1e6

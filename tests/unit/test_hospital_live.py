@@ -58,9 +58,9 @@ class Desk:
     ) -> Any:
         envelope = Envelope(
             version=VERSION, kind=kind, id=new_id(), source=source, epoch=new_id(), lane="stream",
-            sequence=0, source_ns=START_NS, monotonic_ns=0, uncertainty_ns=0, origin="live",
+            sequence=0, source_ns=START_NS, monotonic_ns=0, uncertainty_ns=0,
             body=encode_body(body), case=self.writer.case if case == "" else case,
-            **{"offset_ns": 0, **fields},
+            **{"offset_ns": 0, "origin": "live", **fields},
         )  # fmt: skip
         return self.live.take(path("hospital", "demo", HERE, kind), encode(envelope))
 
@@ -200,3 +200,11 @@ def test_settings_unknown_key_or_impossible_value_stops_with_its_name(
     file.write_bytes(msgspec.toml.encode(changed))
     with pytest.raises(ConfigError, match=r"colour|hosts|roles"):
         load(file, Settings)
+
+
+def test_live_estimate_says_where_its_position_came_from() -> None:
+    desk = Desk()
+    eta = Arrival(at_ns=START_NS, position_ns=START_NS, distance_m=1.0, method="straight")
+    told = desk.send(eta, "arrival", "hub", origin="synthetic")
+    assert told is not None
+    assert told.message["eta"]["origin"] == "synthetic"

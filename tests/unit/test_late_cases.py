@@ -77,14 +77,16 @@ def test_late_stage_stands_where_it_belongs_and_says_how_late_it_came() -> None:
 def test_media_state_that_was_overtaken_does_not_replace_a_newer_one() -> None:
     pages, book = opened()
     off = pages.add(
-        "media_state", MediaState(stream="cabin", state="off"), case=CASE, source="unit-1", at_s=9
-    )
+        "media_state", MediaState(stream="cabin", state="off"), case=CASE, source="unit-1", at_s=9,
+        origin="replay",
+    )  # fmt: skip
     on = pages.add(
         "media_state", MediaState(stream="cabin", state="on"), case=CASE, source="unit-1", at_s=5
     )
     for fact in (off, on):
         book.take(fact)
     assert detail(book)["media"] == {"cabin": "off"}
+    assert detail(book)["media_origins"] == {"cabin": "replay"}
 
 
 def test_case_read_again_shows_true_times_and_the_unit_stays_where_it_is() -> None:
