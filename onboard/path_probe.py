@@ -48,9 +48,9 @@ GROWTH = 2.5
 """A train that met no limit counts for so many times what was known before, at most."""
 
 DOUBTED = 0.7
-"""A train that shows less than this share of what was known is believed when a second one says
-the same, and of the two the better counts: a machine that stands still for a moment, here or at
-the hub, also spreads a train."""
+"""A train that shows less than this share of what was known, or more than that the other way, is
+followed by a second one, and of the two the better counts: a machine that stands still for a
+moment, here or at the hub, also spreads a train."""
 
 FIRST_BPS = 100_000.0
 """What the first train is sized for."""
@@ -260,16 +260,19 @@ class PathProbe:
         first, last = min(train.arrivals), max(train.arrivals)
         spread = train.arrivals[last] - train.arrivals[first]
         bits = (last - first) * train.wire_bytes * 8
-        capacity = bits / max(spread, LEAST_SPREAD_S)
+        capacity = min(bits / max(spread, LEAST_SPREAD_S), self._enough_bps)
         limited = spread >= LEAST_SPREAD_S
         self._trains += 1
         self._capacity_at = train.sent_at
-        if self._doubt is None and capacity < DOUBTED * (self._capacity or 0):
+        known = self._capacity or capacity
+        if self._doubt is None and not DOUBTED < capacity / known < 1 / DOUBTED:
             self._doubt, self._settled = capacity, False
+            # A higher figure is of use at once: the next train is sized by it.
+            self._capacity = min(max(capacity, known), GROWTH * known)
             return
         capacity, self._doubt = max(capacity, self._doubt or 0), None
         most = GROWTH * (self._capacity or FIRST_BPS)
         if capacity > most:
             capacity, limited = most, False
-        self._capacity = min(capacity, self._enough_bps)
+        self._capacity = capacity
         self._settled = limited or capacity >= self._enough_bps
