@@ -164,7 +164,7 @@ function Story({ one, state }) {
     if (event.key === "Enter" && !event.isComposing) send();
   };
   return html`<section class="story">
-    <h3>${t("timeline.label")}</h3>
+    <h3>${t("timeline.label")} <a class="small" href=${`/api/cases/${one.id}/ledger`} target="_blank" rel="noopener">${t("case.ledger")}</a></h3>
     <label class="note"><span class="visually-hidden">${t("note.label")}</span>
       <input data-key="note" name="note" maxlength="4000" autocomplete="off" placeholder=${t("note.hint")} value=${note} onKeyDown=${onKeyDown}
         onInput=${(/** @type {any} */ event) => { state.notes.value = { ...state.notes.value, [one.id]: event.target.value }; }} />

@@ -1,5 +1,6 @@
 /** Words for what comes as codes: severity, sex and age, stages, distances, the lines of the timeline. */
 import { hasText, t } from "/static/shared/i18n.js";
+import { linkWords, withDeviceTime } from "/static/shared/link_words.js";
 import { qualityWords } from "/static/shared/quality_words.js";
 
 /** @typedef {import("./state.js").Case} Case */
@@ -69,7 +70,7 @@ export function entryWords({ kind, data, source }, label) {
     case "run_ended": return t("entry.run_ended", { unit: label(source) });
     case "ecg_started": return t("entry.ecg_started", { leads: data.leads.length });
     case "ecg_ended": return t("entry.ecg_ended", { samples: data.samples });
-    case "device_event": return `${data.event}: ${data.text}`;
+    case "device_event": return withDeviceTime(`${data.event}: ${data.text}`, data.device_time);
     case "sensor_state": return t("entry.sensor", { sensor: data.sensor, state: word("sensor", data.state) })
       + (data.reason ? ` (${data.reason})` : "");
     case "media_state": return t(`entry.media_${data.state}`, { stream: word("stream", data.stream) });
@@ -77,7 +78,7 @@ export function entryWords({ kind, data, source }, label) {
       const { what, why } = qualityWords(data);
       return t("quality.line", { what, why });
     }
-    default: return kind;
+    default: return linkWords(kind, data) ?? kind;
   }
 }
 

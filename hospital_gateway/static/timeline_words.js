@@ -2,6 +2,7 @@
  * The timeline's lines in words of the page's language.
  */
 import { hasText, t } from "/static/shared/i18n.js";
+import { linkWords, withDeviceTime } from "/static/shared/link_words.js";
 import { qualityWords } from "/static/shared/quality_words.js";
 import { levelOf, roleWord, severityWord, sexAndAge } from "./card_words.js";
 
@@ -31,7 +32,7 @@ const WORDS = {
   pre_alert: (said) => [t("line.pre_alert"), severityWord(said.severity), word("pathway", said.pathway),
     sexAndAge({ sex: "unknown", age_years: null, age_is_estimate: true, ...said }), said.text]
     .filter(Boolean).join(" · "),
-  device_event: (said) => [said.event, said.text].filter(Boolean).join(": "),
+  device_event: (said) => withDeviceTime([said.event, said.text].filter(Boolean).join(": "), said.device_time),
   sensor_state: (said) => t(`line.sensor_${said.state}`, { sensor: said.sensor, reason: said.reason ?? "" }),
   media_state: (said) => t(`line.media_${said.state}`, { stream: said.stream }),
   quality_step: (said) => {
@@ -55,7 +56,7 @@ export function entryOf(line, names) {
     notedAtMs: line.noted_ms,
     lateMs: line.late_ms,
     time: line.time,
-    text: words ? words(line.said, names) : line.kind,
+    text: words ? words(line.said, names) : linkWords(line.kind, line.said) ?? line.kind,
     who: line.source === "hub" ? t("who.hub") : names[line.source] ?? line.source,
     level: line.kind === "pre_alert" ? levelOf(line.said.severity) : undefined,
     synthetic: line.origin === "synthetic",
