@@ -87,7 +87,7 @@ async def tally(stage: Stage, cases: Mapping[str, Sequence[str]]) -> dict[str, T
     }
     units = {unit.name: unit for unit in stage.city.units}
     return {
-        name: tally_unit(units[name], stage.state(name) / "outbox.sqlite", set(own), hub, hospitals)
+        name: tally_unit(units[name], stage.state(name), set(own), hub, hospitals)
         for name, own in cases.items()
     }
 
