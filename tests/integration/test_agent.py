@@ -480,7 +480,8 @@ async def test_agent_live_ecg_and_camera_go_out_with_the_run(
             body = open_body(live, EcgLive)
             setup = open_body(hub.of("ecg_started")[0], EcgStarted).setup
             assert (live.case, live.patient, body.setup_id) == (case, "1", setup.setup_id)
-            assert decode_frame(setup, body.frame).samples.shape == (50, 2)
+            # Until the link is measured three frames go as one (onboard.quality).
+            assert decode_frame(setup, body.frame).samples.shape in {(50, 2), (150, 2)}
 
             def states() -> list[str]:
                 return [open_body(fact, MediaState).state for fact in hub.of("media_state")]
