@@ -172,6 +172,7 @@ export class WhepView {
     } catch (error) {
       if (this.peer !== peer) return; // closed meanwhile
       const refused = error instanceof RefusedError;
+      if (refused) this.video.srcObject = null; // who may not look keeps no last picture
       this.enter(refused ? "refused" : "unreachable", String(error));
       this.again(refused ? REFUSED_PAUSE_MS : undefined);
     }
