@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from bench.network_conditions import Conditions
-from bench.outage_traces import Drive
+from bench.outage_traces import Drive, cuts_to_city
 from bench.outage_trial import wall_minus_monotonic_s
 
 SIZE_IN = (10.0, 5.5)
@@ -101,7 +101,7 @@ def _draw_latency(axes: Any, drive: Drive) -> None:
 
 
 def _shade_cuts(axes: Any, drive: Drive) -> None:
-    for begin, end in drive.trace.cuts():
+    for begin, end in cuts_to_city(drive.trace):
         axes.axvspan(begin, end, color="#f2c9c5", lw=0)
 
 

@@ -18,8 +18,8 @@ COLUMNS = (
     Column("made", "facts"),
     Column("lost", "lost"),
     Column("duplicated", "twice"),
-    Column("out_of_order", "disordered"),
-    Column("samples_wrong", "samples wrong"),
+    Column("out_of_order", "disorder"),
+    Column("samples_wrong", "ECG wrong"),
     Column("outage_s", "outage s", 1),
     Column("vitals_ms", "vitals ms"),
     Column("ecg_ms", "ECG ms"),
@@ -29,9 +29,10 @@ COLUMNS = (
 
 NOTES = (
     "Facts: of the vehicle and, for its case, of the hub, followed from the outbox to the ER's "
-    "journal. Samples wrong: of all leads, missing at the ER, or other than in the vehicle's own "
-    "recording or in the file that its monitor played.",
-    "Milliseconds: from the source to the board, p50/p95/p99. Back: vitals/live ECG/video, from "
+    "journal. ECG wrong: samples of all leads, missing at the ER, or other than in the "
+    "vehicle's own recording or in the file that its monitor played.",
+    "Outage: the longest time in which nothing passed to the city. Milliseconds: from the source "
+    "to the board, p50/p95/p99. Back: vitals/live ECG/video, from "
     "the end of the cause (of a process that is killed: from the killing, it is started again "
     "after 0.5 s) until something made after it is at the board, or after a cut the newest "
     "vitals there were; vitals come once a second. The boards are Python's, but for the sleep.",
@@ -147,7 +148,16 @@ def drive_row(drive: Drive) -> Measurement:
         "outage_s": round(drive.outage_s, 1),
         **live_figures(drive.delays_ms, drive.back_s),
     }
-    return Measurement(drive.trace.name, figures)
+    return Measurement(short_name(drive.trace.name), figures)
+
+
+def short_name(name: str, most: int = 26) -> str:
+    """Return the name of a trace for the table: without ending and stretch, the middle left out."""
+    name = name.partition(" [")[0]
+    name = name.removesuffix(".txt").removesuffix(".csv")
+    if len(name) <= most:
+        return name
+    return f"{name[: most // 2 - 1]}…{name[-(most - most // 2) :]}"
 
 
 def drive_details(drive: Drive) -> dict[str, Any]:

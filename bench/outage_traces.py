@@ -59,8 +59,19 @@ class Drive:
 
     @property
     def outage_s(self) -> float:
-        """The longest stretch in which nothing passed."""
-        return max((end - begin for begin, end in self.trace.cuts()), default=0.0)
+        """The longest stretch in which nothing passed to the city."""
+        return max((end - begin for begin, end in cuts_to_city(self.trace)), default=0.0)
+
+
+def cuts_to_city(trace: Trace) -> list[tuple[float, float]]:
+    """Return (begin, end) in s of every stretch in which nothing passes to the city."""
+    found: list[tuple[float, float]] = []
+    ends = [step.at_s for step in trace.steps[1:]] + [trace.duration_s]
+    for step, end in zip(trace.steps, ends, strict=True):
+        if step.link.up.cut is not None:
+            joins = bool(found) and found[-1][1] == step.at_s
+            found.append((found.pop()[0] if joins else step.at_s, end))
+    return found
 
 
 async def drive_all(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import re
@@ -41,12 +42,13 @@ from bench.outage_report import (
     returns_note,
     returns_promises,
     returns_rows,
+    short_name,
     urgent_details,
     urgent_promises,
     zeros,
 )
 from bench.outage_returns import KINDS, Returns
-from bench.outage_traces import Drive
+from bench.outage_traces import Drive, cuts_to_city
 from streams.chain import Stored
 from streams.messages import Envelope, Lane
 from streams.waveform_record import read_wfdb
@@ -215,8 +217,14 @@ def a_drive() -> Drive:
     return Drive(trace, "unit-1", begin_s=100.0, end_s=110.0, seen=seen)
 
 
-def test_drive_knows_its_longest_outage() -> None:
-    assert a_drive().outage_s == 2.5
+def test_drive_knows_its_longest_outage_on_the_way_to_the_city() -> None:
+    drive = a_drive()
+    assert drive.outage_s == 2.5
+    steps = list(drive.trace.steps)
+    steps[2] = Step(4.5, Link(up=Conditions(cut=Cut.HELD), down=Conditions(rate_kbps=5000)))
+    drive.trace = dataclasses.replace(drive.trace, steps=tuple(steps))
+    assert cuts_to_city(drive.trace) == [(2.0, 7.0)]
+    assert drive.outage_s == 5
 
 
 def test_picture_of_a_drive_is_drawn_and_its_series_are_short(tmp_path: Path) -> None:
@@ -339,3 +347,11 @@ def test_fault_of_the_network_without_a_box_is_refused_in_one_sentence(
     monkeypatch.setattr(network, "require", nobody)
     assert command(["outage", "--faults", "1,5"]) == CANNOT_RUN
     assert "The network in a box needs root." in capsys.readouterr().err
+
+
+def test_short_name_of_a_trace_fits_the_table_and_keeps_both_ends() -> None:
+    assert short_name("Verizon-LTE-short [1.0 s to 2.0 s]") == "Verizon-LTE-short"
+    short = short_name("Arterial_road__n78__50__arterial_n78_v50_run01.txt [1.0 s to 9.0 s]")
+    assert len(short) <= 26
+    assert short.startswith("Arterial_")
+    assert short.endswith("_v50_run01")
