@@ -30,7 +30,6 @@ from streams.messages import (
     Numeric,
     Pathway,
     PreAlert,
-    QualityStep,
     Severity,
     UnitAssigned,
     Vitals,
@@ -221,64 +220,6 @@ def _latencies(kind: str) -> str:
     return f"fetch('/api/latency').then((a) => a.json()).then((r) => r.{kind}?.count > 0)"
 
 
-QUALITY_WORDS = {"en": ("Narrow link", "single pictures"), "zh-CN": ("链路变窄", "仅单张画面")}
-
-
-@pytest.mark.parametrize("language", ["en", "zh-CN"])
-async def test_patient_page_says_what_a_narrow_link_leaves_out_until_it_is_wide_again(
-    er: Er, open_page: OpenPage, until: Until, language: str
-) -> None:
-    case = await er.patient(eta_s=200)
-    narrow = QualityStep(
-        rung=6, rungs=10, change="down", reason="delay", picture="stills", video_bps=20_000,
-        width=320, height=240, fps=0.2, sound=True, queue_ms=640.0, capacity_bps=190_000.0,
-    )  # fmt: skip
-    await er.hub.fact(case, narrow, "quality_step", "unit-1")
-    url = er.url + f"#/case/{case}"
-    page = await open_page(url, language=language, may_log=VIDEO_FAILS)
-    note, line = "document.querySelector('.narrow-link')", "document.querySelector('.timeline')"
-    for words in QUALITY_WORDS[language]:
-        await until(page, f"{note}?.textContent.includes({json.dumps(words)})")
-    await until(page, f"{line}?.textContent.includes({json.dumps(QUALITY_WORDS[language][1])})")
-    assert "640" in await page.evaluate(f"{note}.textContent")
-    wide = msgspec.structs.replace(narrow, rung=0, change="up", reason="room", picture="video")
-    await er.hub.fact(case, wide, "quality_step", "unit-1")
-    await until(page, f"{note} === null")
-
-
-async def test_thinned_live_ecg_is_drawn_at_its_true_places_without_holes(
-    er: Er, open_page: OpenPage, until: Until
-) -> None:
-    page = await open_page(er.url)
-    await until(page, "document.querySelector('.nobody-words') !== null")
-    setup = twelve_leads("thinned")
-    numbers = np.arange(0, 300)
-    signal = np.outer(numbers, np.ones(12)).astype(np.int32)
-    blocks = [
-        encode_frame(setup, first // 3, signal[first : first + 150 : 3]) for first in (0, 150)
-    ]
-    drawn = await page.evaluate(
-        """async ({ setup, blocks }) => {
-          const { EcgFeed } = await import("/static/shared/ecg_feed.js");
-          const feed = new EcgFeed(setup);
-          const rate = setup.sampling_frequency_hz;
-          for (const [n, block] of blocks.entries()) {
-            await feed.take(Uint8Array.from(block), 1e12 + (n * 150 * 1000) / rate, 3);
-          }
-          const { buffer } = feed.strip;
-          const all = Array.from({ length: 298 }, (_, n) => n);
-          return { refused: feed.refused, mv: all.map((n) => buffer.at(0, n)),
-            holes: all.filter((n) => !buffer.has(n)), end: buffer.end,
-            ms: buffer.sourceTimeMs(297) - 1e12 };
-        }""",
-        {"setup": msgspec.to_builtins(setup), "blocks": [list(block) for block in blocks]},
-    )
-    assert (drawn["refused"], drawn["holes"], drawn["end"]) == (0, [], 298)
-    step = drawn["mv"][3] / 3
-    assert drawn["mv"] == pytest.approx([n * step for n in range(298)], rel=1e-4, abs=1e-6)
-    assert drawn["ms"] == pytest.approx(297 * 1000 / setup.sampling_frequency_hz)
-
-
 @pytest.mark.parametrize("language", ["en", "zh-CN"])
 async def test_patient_page_opens_by_key_shows_twelve_leads_and_says_information(  # noqa: PLR0917
     er: Er, open_page: OpenPage, until: Until, screenshot: Any, axe_faults: Any, language: str
@@ -381,6 +322,21 @@ async def test_board_second_patient_of_a_case_has_a_card_of_its_own(
     cards = await page.evaluate("[...document.querySelectorAll('.arrival')].map(e => e.innerText)")
     assert ["Obstetric" in cards[0], "150" in cards[0]] == [True, False]
     assert ["Sick child" in cards[1], "150" in cards[1]] == [True, True]
+
+
+@pytest.mark.parametrize("pathway", ["obstetric", "paediatric", "cardiac_arrest"])
+async def test_board_headline_of_a_pathway_is_whole_on_cards_side_by_side(
+    er: Er, open_page: OpenPage, until: Until, pathway: Pathway
+) -> None:
+    for number in range(1, 4):
+        await er.patient(pathway=pathway, unit=f"unit-{number}", eta_s=60 * number)
+    for width, height in ((1920, 1080), (1280, 800)):
+        page = await open_page(er.url, width=width, height=height)
+        await until(page, "document.querySelectorAll('.arrival').length === 3")
+        cut = (
+            "[...document.querySelectorAll('.arrival h2')].map(e => e.scrollWidth - e.clientWidth)"
+        )
+        assert max(await page.evaluate(cut)) <= 0
 
 
 async def test_board_origins_are_banded_and_old_values_are_hollow(
