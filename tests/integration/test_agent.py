@@ -480,7 +480,7 @@ async def test_agent_live_ecg_and_camera_go_out_with_the_run(
             body = open_body(live, EcgLive)
             setup = open_body(hub.of("ecg_started")[0], EcgStarted).setup
             assert (live.case, live.patient, body.setup_id) == (case, "1", setup.setup_id)
-            # Until the link is measured three frames go as one (onboard.quality).
+            # (150, 2) until the link is measured.
             assert decode_frame(setup, body.frame).samples.shape in {(50, 2), (150, 2)}
 
             def states() -> list[str]:
