@@ -31,7 +31,7 @@ export function ArrivalCard({ row, state, number }) {
       onKeyDown=${(/** @type {KeyboardEvent} */ event) => { if (event.key === "Enter" && event.target === event.currentTarget) open(); }}>
     <header class="arrival-head">
       <div class="arrival-title">
-        <h2 class=${title.length > 22 ? "long" : ""} title=${title}>${title}</h2>
+        <h2 class=${titleSize(title)} title=${title}>${title}</h2>
         <p class="arrival-who"><${Severity} level=${level} word=${severityWord(patient.severity)} />
           <strong>${sexAndAge(patient)}</strong>
           <span class="clip">${nameOf(card, patient)}</span>
@@ -55,6 +55,13 @@ export function ArrivalCard({ row, state, number }) {
       <${SeenBy} card=${card} />
       <${AcknowledgeButton} card=${card} state=${state} />
     </footer></article>`;
+}
+
+/** Two lines for what is long; a little smaller where cards stand side by side. @param {string} title */
+function titleSize(title) {
+  let width = 0; // of the Latin letters that would take the same room
+  for (const letter of title) width += letter >= "\u2e80" ? 2 : 1;
+  return width > 24 ? "long" : width > 15 ? "middling" : "";
 }
 
 /** @param {Row} row */

@@ -15,6 +15,8 @@ import uPlot from "./vendor/uplot.js";
 /** @typedef {{label: string, unit: string, points: Point[]}} Series */
 /** Units that an axis shows at least. */
 const LEAST = 20;
+/** Seconds that a chart shows at least. */
+const LEAST_S = 60;
 
 /**
  * One chart, one axis per unit (at most two units are readable).
@@ -63,6 +65,16 @@ function aligned(series, minutes) {
 }
 
 /**
+ * Places of values without a neighbour; undefined is a time that only another series has.
+ * @param {ArrayLike<number | null | undefined>} values @returns {number[]}
+ */
+function alone(values) {
+  const own = Array.from(values, (value, place) => ({ value, place })).filter(({ value }) => value !== undefined);
+  return own.filter(({ value }, at) => value !== null && own[at - 1]?.value == null && own[at + 1]?.value == null)
+    .map(({ place }) => place);
+}
+
+/**
  * A steady value is a line in the middle, and noise is not blown up: an axis has at least LEAST units.
  * @param {string} unit @param {number | null} low @param {number | null} high
  * @returns {[number, number]}
@@ -87,9 +99,12 @@ function chartOptions(series, width, height) {
     width,
     height,
     cursor: { drag: { x: false, y: false } },
-    scales: Object.fromEntries(units.map((unit) => [unit, {
-      range: (/** @type {uPlot} */ _, /** @type {number | null} */ low, /** @type {number | null} */ high) => reach(unit, low, high),
-    }])),
+    scales: {
+      x: { range: (_, first, last) => [Math.min(first ?? 0, (last ?? 0) - LEAST_S), last ?? 0] },
+      ...Object.fromEntries(units.map((unit) => [unit, {
+        range: (/** @type {uPlot} */ _, /** @type {number | null} */ low, /** @type {number | null} */ high) => reach(unit, low, high),
+      }])),
+    },
     legend: { markers: { width: 2, dash: (_, index) => ["solid", "dashed", "dotted", "dashed"][(index - 1) % 4] } },
     series: [
       { label: " ", value: (_, atS) => (atS == null ? "" : timeOfDay(atS * 1000)) },
@@ -101,7 +116,9 @@ function chartOptions(series, width, height) {
         width: 2,
         // Colour is doubled by the dash: the second curve of a chart is dashed, and so on.
         dash: [[], [8, 4], [2, 3], [10, 3, 2, 3]][index % 4],
-        points: { show: false },
+        // A value between two gaps has no line to either side: it is a point.
+        points: { show: true, size: 5, fill: token(`--series-${(index % 7) + 1}`), 
+          filter: (/** @type {uPlot} */ plot, /** @type {number} */ which) => alone(plot.data[which]) },
       })),
     ],
     axes: [

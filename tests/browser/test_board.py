@@ -20,7 +20,6 @@ from hospital_gateway.settings import Settings
 from streams.ecg_block import EcgSetup, encode_frame
 from streams.identity import new_id
 from streams.messages import (
-    Acknowledged,
     CaseOpened,
     EcgStarted,
     HospitalChosen,
@@ -324,21 +323,6 @@ async def test_board_second_patient_of_a_case_has_a_card_of_its_own(
     assert ["Sick child" in cards[1], "150" in cards[1]] == [True, True]
 
 
-@pytest.mark.parametrize("pathway", ["obstetric", "paediatric", "cardiac_arrest"])
-async def test_board_headline_of_a_pathway_is_whole_on_cards_side_by_side(
-    er: Er, open_page: OpenPage, until: Until, pathway: Pathway
-) -> None:
-    for number in range(1, 4):
-        await er.patient(pathway=pathway, unit=f"unit-{number}", eta_s=60 * number)
-    for width, height in ((1920, 1080), (1280, 800)):
-        page = await open_page(er.url, width=width, height=height)
-        await until(page, "document.querySelectorAll('.arrival').length === 3")
-        cut = (
-            "[...document.querySelectorAll('.arrival h2')].map(e => e.scrollWidth - e.clientWidth)"
-        )
-        assert max(await page.evaluate(cut)) <= 0
-
-
 async def test_board_origins_are_banded_and_old_values_are_hollow(
     er: Er, open_page: OpenPage, until: Until, screenshot: Any
 ) -> None:
@@ -367,32 +351,6 @@ async def test_board_cuff_pressure_is_stale_only_after_ten_minutes(
     shown = await page.evaluate(tiles)
     assert [state in name.split() for words, name in shown if "121/70" in words] == [True]
     assert ["stale" in name.split() for words, name in shown if "HR" in words] == [True]
-
-
-LONG_ROLE = "consultant of the emergency department " * 4
-IN_CARD = """(() => {
-  const card = document.querySelector('.arrival').getBoundingClientRect();
-  const names = ['.acknowledge', '.seen-by', '.needs', '.need', '.arrival .severity', '.eta'];
-  return names.filter((name) => {
-    const box = document.querySelector(name).getBoundingClientRect();
-    return box.width < 40 || box.right > card.right || box.bottom > card.bottom
-      || document.elementFromPoint(box.left + 10, box.top + box.height / 2)?.closest(name) === null;
-  });
-})()"""
-
-
-@pytest.mark.parametrize("count", [1, 4])
-async def test_board_long_role_and_complaint_leave_acknowledge_and_needs_in_view(
-    er: Er, open_page: OpenPage, until: Until, screenshot: Any, count: int
-) -> None:
-    for number in range(1, count + 1):
-        case = await er.patient(complaint="chest pain " * 270, unit=f"unit-{number}", eta_s=300)
-        await er.hub.fact(case, Acknowledged(hospital=HERE, role=LONG_ROLE), "acknowledged", HERE)
-    page = await open_page(er.url, width=1280, height=800)
-    await until(page, f"document.querySelectorAll('.arrival .seen').length === {count}")
-    await screenshot(page, f"board-long-role-{count}")
-    assert await page.evaluate(IN_CARD) == []
-    assert LONG_ROLE.strip() in (await page.get_attribute(".seen", "title") or "")
 
 
 async def test_board_diverted_patient_stands_down_and_arrived_one_moves_to_hand_over(

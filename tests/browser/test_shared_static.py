@@ -370,6 +370,37 @@ async def test_map_without_tiles_asks_no_other_server_and_shows_names_as_text(
     assert not [url for url in asked if "127.0.0.1" not in url]
 
 
+INK_OF_CHART = """async (values) => {
+  const { html, render } = await import("/static/shared/view.js");
+  const { TrendChart } = await import("/static/shared/trend_chart.js");
+  const points = values.map((value, i) => ({ atMs: 1.7e12 + i * 1000, value }));
+  const box = document.body.appendChild(document.createElement("div"));
+  render(html`<${TrendChart} series=${[{ label: "HR", unit: "/min", points }]} />`, box);
+  let canvas;
+  while (!(canvas = box.querySelector("canvas"))) await new Promise(requestAnimationFrame);
+  await new Promise((done) => setTimeout(done, 100)); // it draws in the turn after
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  let ink = 0;
+  for (let i = 0; i < data.length; i += 4) {
+    ink += data[i] === 0x56 && data[i + 1] === 0xb4 && data[i + 2] === 0xe9 ? 1 : 0;
+  }
+  box.remove();
+  return ink;
+}"""
+"""Pixels of the first curve's own colour in a chart of these values, one a second."""
+
+
+@pytest.mark.parametrize(
+    ("values", "drawn"),
+    [([118.0], True), ([118.0, None, 120.0, None, 119.0], True), ([None, None], False)],
+)
+async def test_trend_chart_shows_a_value_that_stands_alone_as_a_point(
+    gallery: GalleryServer, open_page: Opened, values: list[float | None], drawn: bool
+) -> None:
+    page = await open_page(gallery.url, theme="dark")
+    assert (await page.evaluate(INK_OF_CHART, values) > 4) is drawn
+
+
 CROWD = """() => {
   const { map } = gallery;
   for (const id of ["scene", "er", "a7", "a9", "caller"]) map.remove(id);
