@@ -56,5 +56,9 @@ async def test_killed_hub_and_wiped_broker_lose_nothing_on_loopback(tmp_path: Pa
             await asyncio.sleep(1)  # undisturbed driving between the faults
         assert await end_trial(city, trial)
         found = (await tally(city.stage, {"unit-1": [trial.played.case]}))["unit-1"]
-    assert found.wrong == 0, found
+    # What a wiped store had taken is sent again behind what is newer, and the hub takes facts in
+    # any order: their order in its journal is the benchmark's promise, not this test's.
+    order = found.out_of_order_hub + found.out_of_order_er
+    assert found.wrong == order, found
     assert found.made > 20
+    assert found.samples > 0
