@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -23,6 +23,7 @@ import structlog
 from onboard.actions import Action, Camera, decide, is_repeated
 from onboard.clock_watch import ClockWatch
 from onboard.ecg_path import EcgPath
+from onboard.errors import RefusedActionError
 from onboard.incoming import Incoming
 from onboard.intake import Intake
 from onboard.ladder import Rung, rungs_for
@@ -271,7 +272,12 @@ class Agent:
             StorageError: The disk is full or fails; nothing was made.
         """
         name = f"onboard[{self.settings.name}].action"
-        acting = self._group.create_task(_outcome(self._perform(action)), name=name)
+        work = _outcome(self._perform, action)
+        try:
+            acting = self._group.create_task(work, name=name)
+        except RuntimeError:  # the group takes no more tasks
+            work.close()
+            raise RefusedActionError("the vehicle's agent is ending: nothing was done") from None
         outcome = await asyncio.shield(acting)
         if isinstance(outcome, Exception):
             raise outcome
@@ -472,10 +478,12 @@ class Agent:
         }
 
 
-async def _outcome(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any] | Exception:
+async def _outcome(
+    work: Callable[[Action], Awaitable[dict[str, Any]]], action: Action
+) -> dict[str, Any] | Exception:
     """Return what an action made or why it failed: that is told to who asked, and ends no other."""
     try:
-        return await work
+        return await work(action)
     except Exception as error:
         return error
 

@@ -127,3 +127,10 @@ async def test_action_made_but_not_in_the_logbook_yet_is_told_as_made_and_kept_l
     await vehicle.act("note", text="another")
     kept = [fact.envelope.id for fact in vehicle.agent.logbook.facts()]
     assert name in kept
+
+
+async def test_action_while_the_agent_ends_is_refused_in_words(tmp_path: Path) -> None:
+    async with lone_vehicle(tmp_path) as vehicle:
+        vehicle.assign()
+    with pytest.raises(RefusedActionError, match="ending"):
+        await vehicle.act("start_run")
