@@ -25,7 +25,7 @@ export function Strip({ state }) {
   return html`<header class="strip">
     <div class="strip-unit"><h1 class="clip">${unit?.label ?? "Forerun"}</h1>
       <span class="muted">${t(`run.${run}`)}</span></div>
-    <${LinkWords} link=${state.link.value} />
+    <${LinkWords} link=${state.link.value} asked=${state.socket.link.value.state === "live"} />
     <${Receiver} state=${state} />
     <time class="number strip-clock">${timeOfDay(now.value)}</time>
     <${Preferences} />
@@ -41,10 +41,10 @@ export function silentSince({ connected, answered_ms: answered, since_ms: since 
   return connected && now.value - heard > HUB_SILENT_MS ? heard : null;
 }
 
-/** @param {{link: Link | null}} props */
-function LinkWords({ link }) {
+/** @param {{link: Link | null, asked: boolean}} props `asked`: whether the page hears its own agent */
+function LinkWords({ link, asked }) {
   if (!link) return html`<div class="strip-part"></div>`;
-  const silent = silentSince(link);
+  const silent = asked ? silentSince(link) : null;
   const lost = !link.connected || silent !== null;
   const head = silent !== null ? t("strip.hub_silent", { time: timeOfDay(silent) })
     : link.connected

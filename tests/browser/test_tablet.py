@@ -229,7 +229,7 @@ SHOW_OLD_LINK = """async (ageS) => {
     answered_ms: now.value - ageS * 1000, waiting: 2, waiting_urgent: 0,
     oldest_ms: now.value - 20_000 };
   const state = { unit: { value: null }, run: { value: { state: 'idle' } }, case: { value: null },
-    link: { value: link } };
+    link: { value: link }, socket: { link: { value: { state: 'live' } } } };
   const box = document.body.appendChild(document.createElement('div'));
   box.id = 'tried';
   render(html`<${Strip} state=${state} /><${CallView} state=${state} />`, box);
@@ -237,11 +237,12 @@ SHOW_OLD_LINK = """async (ageS) => {
 """The page's own strip and empty call, drawn with a link on which dispatch answered long ago."""
 
 
+@pytest.mark.parametrize("width", [1280, 800])
 @pytest.mark.parametrize(("age_s", "silent"), [(15, False), (40, True)])
 async def test_tablet_says_when_dispatch_does_not_answer_though_the_link_stands(
-    started: Started, open_page: Any, until: Any, age_s: float, silent: bool
+    *, started: Started, open_page: Any, until: Any, age_s: float, silent: bool, width: int
 ) -> None:
-    page = await open_tablet(open_page, started)
+    page = await open_tablet(open_page, started, width=width, height=2080 - width)
     await until(page, has_text(".empty", "No call"))
     await page.evaluate(SHOW_OLD_LINK, age_s)
     strip = await page.inner_text("#tried .strip")
@@ -249,6 +250,9 @@ async def test_tablet_says_when_dispatch_does_not_answer_though_the_link_stands(
     assert ("Connected for 10 min" in strip) is not silent
     assert ("Nothing is lost" in strip) is silent
     assert ("Connected and ready" in await page.inner_text("#tried .empty")) is not silent
+    cut = "(all) => all.map((e) => e.scrollHeight - e.clientHeight)"
+    words = "#tried .strip-part[role=status] :is(strong, .small)"
+    assert max(await page.eval_on_selector_all(words, cut)) <= 1, "every word is in view"
 
 
 async def test_tablet_old_time_of_arrival_is_hollow_and_says_how_old(
