@@ -41,7 +41,8 @@ async def test_note_with_an_impossible_time_is_refused_in_words(town: Town) -> N
         await town.act("note", case=case, text="earlier", at_ms=now_ms - 3_600_000)
         await town.act("note", case=case, text="a seat's clock is ahead", at_ms=now_ms + 20_000)
         told = await town.get(f"/api/cases/{case}/timeline")
-        assert [entry["kind"] for entry in told] == ["case_opened", "case_note", "case_note"]
+        # In the order in which things happened: what was noted of an hour ago stands first.
+        assert [entry["kind"] for entry in told] == ["case_note", "case_opened", "case_note"]
 
 
 async def test_used_id_is_a_repeat_only_for_the_same_action(town: Town) -> None:
