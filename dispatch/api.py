@@ -2,7 +2,7 @@
 
     GET  /api/cases                     open and recently closed cases
     GET  /api/cases/{case}              one case with its vital signs
-    GET  /api/cases/{case}/timeline     what happened, in the order of the journal
+    GET  /api/cases/{case}/timeline     what happened, in the order in which it did
     GET  /api/cases/{case}/ledger       how late what came, what is missing (``streams.ledger``)
     GET  /api/cases/{case}/suggestions  nearest free units and hospitals, with the reason
     GET  /api/units, /api/hospitals
