@@ -61,7 +61,7 @@ export function ArrivalCard({ row, state, number }) {
 function titleSize(title) {
   let width = 0; // of the Latin letters that would take the same room
   for (const letter of title) width += letter >= "\u2e80" ? 2 : 1;
-  return width > 24 ? "long" : width > 15 ? "middling" : "";
+  return width > 24 ? "long" : width > 16 ? "middling" : "";
 }
 
 /** @param {Row} row */

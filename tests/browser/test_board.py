@@ -383,6 +383,8 @@ async def test_board_lost_link_and_silent_hub_are_shouted(
     await page.context.set_offline(True)
     await until(page, f"{text('.not-live')}.startsWith('Not live since')")
     await until(page, "document.documentElement.dataset.link === 'lost'")
+    size = "parseFloat(getComputedStyle(document.querySelector('.not-live')).fontSize)"
+    assert await page.evaluate(size) >= 30, "to be read from 5 m"
     await screenshot(page, "board-offline")
     await page.context.set_offline(False)
     await until(page, "document.querySelector('.not-live') === null", 15)
@@ -407,6 +409,7 @@ async def test_board_of_a_hospital_that_never_reached_its_hub_does_not_say_that_
             await until(page, f"{text('.not-live')}.includes('dispatch does not answer')", 15)
             assert "not known" in await page.evaluate(text(".nobody-words"))
             await screenshot(page, "board-never-reached-hub")
+            await page.context.close()  # before the gateway ends: its loss is not the matter
 
 
 async def test_patient_page_says_that_picture_and_arrival_are_no_live_ones(
