@@ -92,6 +92,9 @@ async def test_console_case_is_opened_and_sent_by_keyboard_alone(
         await page.keyboard.press("Enter")
         await expect(page.locator(".address")).to_have_text("No. 8 Garden Road")
         await expect(page.locator(".case-head .severity")).to_contain_text("RED")
+        row = page.locator(".row[aria-current=true]")
+        await row.focus()
+        await expect(row).to_have_css("outline-width", "3px")  # where the keyboard is, is seen
         await page.locator(".choice").first.wait_for()
         await page.keyboard.press("u")
         await expect(page.locator(".question")).to_contain_text("is sent to No. 8 Garden Road now")
