@@ -5,9 +5,10 @@ import { html, useEffect, useRef, useState } from "/static/shared/view.js";
 import { ageInWords, durationInWords, now } from "/static/shared/clock.js";
 import { Delivery } from "/static/shared/delivery.js";
 import { t } from "/static/shared/i18n.js";
-import { Severity, levelClass } from "/static/shared/severity.js";
+import { Severity, levelClass, levelOf } from "/static/shared/severity.js";
+import { distance } from "/static/shared/words.js";
 import {
-  detail, distance, etaFigure, headline, levelOf, nameOf, needWord, originBand, roleWord, severityWord,
+  detail, etaFigure, headline, nameOf, needWord, originBand, roleWord, severityWord,
   sexAndAge, stageOf, unitName,
 } from "./card_words.js";
 import { VitalTiles } from "./vital_tiles.js";
@@ -125,12 +126,17 @@ export function SeenBy({ card }) {
   })}</span>`;
 }
 
+/** The second click of a double click answers no question that the first has opened, ms. */
+const DOUBLE_CLICK_MS = 600;
+
 /** One click, by role; the role is asked once. @param {{card: import("./state.js").Card, state: ArrivalState}} props */
 export function AcknowledgeButton({ card, state }) {
   const [asking, setAsking] = useState(false);
   const role = state.role.value;
   const group = useRef(/** @type {HTMLSpanElement | null} */ (null));
+  const askedAt = useRef(0);
   useEffect(() => {
+    askedAt.current = performance.now();
     if (asking) group.current?.querySelector("button")?.focus(); // once: a redraw must not take the focus
   }, [asking]);
   if (card.seen.some((mark) => mark.role === role && !mark.problem)) return null;
@@ -143,7 +149,11 @@ export function AcknowledgeButton({ card, state }) {
     return html`<span class="roles" role="group" ref=${group} aria-label=${t("role.ask")}>
       <span>${t("role.ask")}</span>
       ${state.roles.value.map((name) => html`<button class="clip" key=${name} title=${roleWord(name)}
-        onClick=${() => acknowledge(name)}>${roleWord(name)}</button>`)}</span>`;
+        onClick=${(/** @type {MouseEvent} */ event) => {
+          const byPointer = event.detail > 0;
+          if (!byPointer || performance.now() - askedAt.current > DOUBLE_CLICK_MS) acknowledge(name);
+        }}
+        >${roleWord(name)}</button>`)}</span>`;
   }
   const words = role ? t("acknowledge.as", { role: roleWord(role) }) : t("acknowledge");
   return html`<button class="main acknowledge clip" title=${words}

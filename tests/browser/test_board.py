@@ -245,6 +245,21 @@ async def test_patient_page_opens_by_key_shows_twelve_leads_and_says_information
     assert INFORMATION[language] in await page.evaluate(text(".board-foot"))
 
 
+async def test_double_click_on_acknowledge_asks_for_the_role_and_chooses_none(
+    er: Er, open_page: OpenPage, until: Until
+) -> None:
+    await er.patient()
+    page = await open_page(er.url)
+    for share in (0.1, 0.5, 0.9):  # a role may come to lie anywhere below the pointer
+        await page.reload()
+        await until(page, "document.querySelector('.acknowledge') !== null")
+        box = await page.locator(".acknowledge").bounding_box()
+        x, y = box["x"] + share * box["width"], box["y"] + box["height"] / 2
+        await page.mouse.dblclick(x, y)
+        await until(page, "document.querySelector('.roles') !== null")
+    assert er.hub.from_hospitals == []
+
+
 async def test_acknowledge_by_role_is_delivered_kept_and_seen_at_the_other_seat(
     er: Er, open_page: OpenPage, until: Until
 ) -> None:
