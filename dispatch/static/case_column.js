@@ -3,15 +3,16 @@ import { html } from "/static/shared/view.js";
 import { ageInWords, countdown, now, timeOfDay } from "/static/shared/clock.js";
 import { Delivery } from "/static/shared/delivery.js";
 import { t } from "/static/shared/i18n.js";
-import { Severity, levelClass } from "/static/shared/severity.js";
+import { Severity, levelClass, levelOf } from "/static/shared/severity.js";
 import { Timeline } from "/static/shared/timeline.js";
 import { band } from "/static/shared/value_tile.js";
+import { distance, word } from "/static/shared/words.js";
 import { CabinVideo } from "./cabin_video.js";
 import { EditCase, formOf } from "./case_form.js";
 import { Clamped } from "./clamp.js";
 import { Problem, QuestionBox } from "./questions.js";
 import { VitalSigns } from "./vital_signs.js";
-import { distance, entryWords, levelOf, methodWords, reasonOf, sexAndAge, word } from "./words.js";
+import { entryWords, methodWords, reasonOf, sexAndAge } from "./words.js";
 
 /** @typedef {import("./state.js").ConsoleState} ConsoleState */
 /** @typedef {import("./state.js").Case} Case */

@@ -4,8 +4,9 @@
  */
 import { html, useEffect, useRef } from "/static/shared/view.js";
 import { t } from "/static/shared/i18n.js";
+import { word } from "/static/shared/words.js";
 import { Clamped } from "./clamp.js";
-import { reasonOf, word } from "./words.js";
+import { reasonOf } from "./words.js";
 
 /** @typedef {import("./state.js").ConsoleState} ConsoleState */
 /** @typedef {import("./state.js").Case} Case */

@@ -2,9 +2,9 @@
 import { html, useRef } from "/static/shared/view.js";
 import { countdown, now } from "/static/shared/clock.js";
 import { t } from "/static/shared/i18n.js";
-import { Severity, levelClass } from "/static/shared/severity.js";
+import { Severity, levelClass, levelOf } from "/static/shared/severity.js";
 import { band } from "/static/shared/value_tile.js";
-import { levelOf, word } from "./words.js";
+import { word } from "/static/shared/words.js";
 
 /** @typedef {import("./state.js").ConsoleState} ConsoleState */
 /** @typedef {import("./state.js").Case} Case */

@@ -2,7 +2,7 @@
 import { html } from "/static/shared/view.js";
 import { ageInWords, now } from "/static/shared/clock.js";
 import { t } from "/static/shared/i18n.js";
-import { word } from "./words.js";
+import { word } from "/static/shared/words.js";
 
 /** @typedef {import("./state.js").ConsoleState} ConsoleState */
 

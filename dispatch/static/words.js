@@ -1,33 +1,17 @@
-/** Words for what comes as codes: severity, sex and age, stages, distances, the lines of the timeline. */
-import { hasText, t } from "/static/shared/i18n.js";
+/** The console's words: sex and age, reasons, how an arrival was estimated, the lines of the timeline. */
+import { t } from "/static/shared/i18n.js";
+import { distance, word } from "/static/shared/words.js";
 import { linkWords, withDeviceTime } from "/static/shared/link_words.js";
 import { qualityWords } from "/static/shared/quality_words.js";
 
 /** @typedef {import("./state.js").Case} Case */
 /** @typedef {import("./state.js").Entry} Entry */
-/** @typedef {import("/static/shared/severity.js").Level} Level */
-
-/** @param {string} severity @returns {Level} green and unknown are no alarm */
-export function levelOf(severity) {
-  return severity === "red" ? "high" : severity === "yellow" ? "medium" : "none";
-}
-
-/** @param {string} prefix @param {string} code @returns {string} the code itself where it is new */
-export function word(prefix, code) {
-  return hasText(`${prefix}.${code}`) ? t(`${prefix}.${code}`) : code;
-}
 
 /** @param {Case} of @returns {string} "M ~60" */
 export function sexAndAge({ sex, age_years: age, age_is_estimate: estimate }) {
   const sexWord = sex === "unknown" ? "" : t(`sex.short.${sex}`);
   const ageWord = age == null ? "" : `${estimate ? "~" : ""}${age}`;
   return [sexWord, ageWord].filter(Boolean).join(" ") || t("sex.short.unknown");
-}
-
-/** @param {number | null} metres */
-export function distance(metres) {
-  if (metres === null) return "";
-  return metres < 1000 ? `${Math.round(metres / 10) * 10} m` : `${(metres / 1000).toFixed(1)} km`;
 }
 
 /** @param {import("./state.js").Suggestion} one @returns {string} the reason, in one line */

@@ -3,8 +3,9 @@
  */
 import { html, useEffect, useRef } from "/static/shared/view.js";
 import { countdown, now, timeOfDay } from "/static/shared/clock.js";
-import { hasText, t } from "/static/shared/i18n.js";
+import { t } from "/static/shared/i18n.js";
 import { StatusBar } from "/static/shared/status_bar.js";
+import { word } from "/static/shared/words.js";
 import { AlarmSound } from "./alarm_sound.js";
 import { AcknowledgeButton, ArrivalCard, SeenBy, caseHash } from "./arrival_card.js";
 import { headline, nameOf, originBand, roleWord, rowsOf, sexAndAge, unitName } from "./card_words.js";
@@ -125,6 +126,6 @@ function OffLoad({ row }) {
   const end = card.closed_ms ?? now.value;
   const outcome = card.outcome ?? "";
   return html`<h3 class="off-load"><span>${card.status === "closed"
-      ? (hasText(`outcome.${outcome}`) ? t(`outcome.${outcome}`) : outcome) : t("handover.at_door")}</span>
+      ? word("outcome", outcome) : t("handover.at_door")}</span>
     ${arrived !== undefined && html`<output class="number" title=${t("handover.clock")}>${countdown(end - arrived)}</output>`}</h3>`;
 }

@@ -1,25 +1,17 @@
 /**
  * A patient in words: the headline concern first, then who, then when.
  */
-import { hasText, t } from "/static/shared/i18n.js";
+import { t } from "/static/shared/i18n.js";
+import { word } from "/static/shared/words.js";
 import { countdown } from "/static/shared/clock.js";
 
 /** @typedef {import("./state.js").Card} Card */
 /** @typedef {import("./state.js").Patient} Patient */
 /** @typedef {import("./state.js").Eta} Eta */
-/** @typedef {import("/static/shared/severity.js").Level} Level */
 
-/** @type {Record<string, Level>} */
-// Green is no alarm: cyan would say "be aware" (IEC 60601-1-8), and green has no meaning there.
-const LEVELS = { red: "high", yellow: "medium", green: "none", unknown: "none" };
 const RANK = { red: 0, yellow: 1, green: 2, unknown: 3 };
 /** Vital signs on a card, in this order. Pairs and stand-ins are made in vital_tiles.js. */
 const STAGES = ["arrived", "departed", "patient_contact", "on_scene", "en_route"];
-
-/** @param {string} severity @returns {Level} */
-export function levelOf(severity) {
-  return LEVELS[severity] ?? "none";
-}
 
 /** The badge's word for a severity. @param {string} severity @returns {string} */
 export function severityWord(severity) {
@@ -64,22 +56,17 @@ export function stageOf(card) {
 
 /** @param {string} role @returns {string} */
 export function roleWord(role) {
-  return hasText(`role.${role}`) ? t(`role.${role}`) : role;
+  return word("role", role);
 }
 
 /** @param {string} need @returns {string} */
 export function needWord(need) {
-  return hasText(`need.${need}`) ? t(`need.${need}`) : need;
+  return word("need", need);
 }
 
 /** @param {Eta | null} eta @param {number} nowMs @returns {string} "06:20", "−01:10" when overdue */
 export function etaFigure(eta, nowMs) {
   return eta ? countdown(eta.at_ms - nowMs) : "– –";
-}
-
-/** @param {number} metres @returns {string} */
-export function distance(metres) {
-  return metres < 1000 ? `${Math.round(metres / 10) * 10} m` : `${(metres / 1000).toFixed(1)} km`;
 }
 
 /**

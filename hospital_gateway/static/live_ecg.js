@@ -1,49 +1,18 @@
 /**
  * Live ECG frames from the gateway's socket to the strips that show them.
  *
- * The layout of a frame stands in hospital_gateway/live.py. A frame names its recording; what the
- * recording is (leads, scales) came with the case. A frame is decoded only when a strip shows it.
+ * A frame names its recording; what the recording is (leads, scales) came with the case. A frame is
+ * decoded only when a strip shows it.
  */
 import { EcgBlockError, decodeFrame } from "/static/shared/ecg_block.js";
 import { EcgFeed, inMillivolts, spread } from "/static/shared/ecg_feed.js";
+import { readFrame } from "/static/shared/ecg_frame.js";
 import { leadName } from "/static/shared/ecg_paper.js";
 import { EcgStrip } from "/static/shared/ecg_strip.js";
 
 /** @typedef {import("./state.js").Card} Card */
 /** @typedef {import("/static/shared/ecg_strip.js").Drawn} Drawn */
 /** @typedef {import("/static/shared/ecg_block.js").EcgSetup} EcgSetup */
-
-const VERSION = 1;
-const PAST = 0x01;
-const EVERY_SHIFT = 4;
-const HEAD_BYTES = 37;
-/** Where a coded frame says how many samples it has, and the number of the first (ecg_block.py). */
-const LENGTH_AT = 2;
-const FIRST_AT = 4;
-
-/**
- * @param {ArrayBuffer} buffer
- * @returns {{past: boolean, every: number, caseId: string, newestMs: number, setupId: string, block: Uint8Array,
- *   length: number, first: number} | null} null for a frame of a newer server
- */
-export function readFrame(buffer) {
-  const view = new DataView(buffer);
-  if (buffer.byteLength < HEAD_BYTES || view.getUint8(0) !== VERSION) return null;
-  const text = new TextDecoder();
-  const blockAt = HEAD_BYTES + view.getUint8(36);
-  const block = new Uint8Array(buffer, blockAt);
-  const inside = new DataView(buffer, blockAt);
-  return {
-    past: (view.getUint8(1) & PAST) !== 0,
-    every: (view.getUint8(1) >> EVERY_SHIFT) + 1,
-    caseId: text.decode(new Uint8Array(buffer, 2, 26)),
-    newestMs: view.getFloat64(28, true),
-    setupId: text.decode(new Uint8Array(buffer, HEAD_BYTES, view.getUint8(36))),
-    block,
-    length: inside.getUint16(LENGTH_AT, true),
-    first: Number(inside.getBigInt64(FIRST_AT, true)),
-  };
-}
 
 /** One place on the page that shows a recording: all of its leads, or one. */
 export class EcgView {

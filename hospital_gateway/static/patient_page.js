@@ -5,15 +5,16 @@
 import { html, useEffect, useRef, useState } from "/static/shared/view.js";
 import { durationInWords, now, timeOfDay } from "/static/shared/clock.js";
 import { EcgView as Strip } from "/static/shared/ecg_view.js";
-import { hasText, t } from "/static/shared/i18n.js";
-import { Severity, levelClass } from "/static/shared/severity.js";
+import { t } from "/static/shared/i18n.js";
+import { Severity, levelClass, levelOf } from "/static/shared/severity.js";
 import { StatusBar } from "/static/shared/status_bar.js";
 import { Timeline } from "/static/shared/timeline.js";
 import { TrendChart } from "/static/shared/trend_chart.js";
+import { word } from "/static/shared/words.js";
 import { AcknowledgeButton, ChainWarning, EtaBlock, SeenBy } from "./arrival_card.js";
 import { CabinVideo } from "./cabin_video.js";
 import {
-  headline, levelOf, nameOf, needWord, originBand, severityWord, sexAndAge, unitName,
+  headline, nameOf, needWord, originBand, severityWord, sexAndAge, unitName,
 } from "./card_words.js";
 import { entryOf } from "./timeline_words.js";
 import { VitalTiles, newestOf } from "./vital_tiles.js";
@@ -82,7 +83,7 @@ export function PatientPage({ state, caseId, label }) {
 /** Why nothing more comes. @param {{card: import("./state.js").Card}} props */
 function Ended({ card }) {
   const words = card.status === "stood_down" ? t("diverted.title")
-    : hasText(`outcome.${card.outcome}`) ? t(`outcome.${card.outcome}`) : card.outcome;
+    : word("outcome", card.outcome ?? "");
   return html`<div class="eta"><strong class="stand-down">${words}</strong></div>`;
 }
 

@@ -1,17 +1,14 @@
 /**
  * The timeline's lines in words of the page's language.
  */
-import { hasText, t } from "/static/shared/i18n.js";
+import { t } from "/static/shared/i18n.js";
 import { linkWords, withDeviceTime } from "/static/shared/link_words.js";
 import { qualityWords } from "/static/shared/quality_words.js";
-import { levelOf, roleWord, severityWord, sexAndAge } from "./card_words.js";
+import { levelOf } from "/static/shared/severity.js";
+import { word } from "/static/shared/words.js";
+import { roleWord, severityWord, sexAndAge } from "./card_words.js";
 
 /** @typedef {import("./state.js").Line} Line */
-
-/** @param {string} prefix @param {string} code @returns {string} the text of a code, or the code */
-function word(prefix, code) {
-  return hasText(`${prefix}.${code}`) ? t(`${prefix}.${code}`) : code;
-}
 
 /** @type {Record<string, (said: Record<string, any>, names: Record<string, string>) => string>} */
 const WORDS = {

@@ -5,8 +5,7 @@
 import { html, useState } from "/static/shared/view.js";
 import { timeOfDay } from "/static/shared/clock.js";
 import { t } from "/static/shared/i18n.js";
-import { Severity } from "/static/shared/severity.js";
-import { LEVELS } from "./call.js";
+import { Severity, levelOf } from "/static/shared/severity.js";
 import { Way, wishOf } from "./strip.js";
 import { aboutAge } from "./words.js";
 
@@ -99,7 +98,7 @@ function Send({ state, draft, send, rate, leave }) {
     <div class="severities" role="group" aria-label=${t("alert.severity")}>
       ${["red", "yellow", "green"].map((name) => html`<button key=${name} disabled=${!draft.pathway}
         aria-pressed=${draft.pathway !== null && severity === name} onClick=${() => rate(name)}>
-        <${Severity} level=${LEVELS[name]} word=${t(`case.${name}`)} /></button>`)}</div>
+        <${Severity} level=${levelOf(name)} word=${t(`case.${name}`)} /></button>`)}</div>
     <div class="grow"></div>
     ${!hospital && html`<p class="muted">${t("alert.no_hospital")}</p>`}
     <button class="main send" disabled=${!draft.pathway} onClick=${send}>
@@ -109,7 +108,7 @@ function Send({ state, draft, send, rate, leave }) {
 
 /** @param {{alert: import("./state.js").Alert, wish: string | undefined, change: () => void}} props */
 function Sent({ alert, wish, change }) {
-  const level = LEVELS[alert.severity];
+  const level = levelOf(alert.severity);
   return html`<div class="sent"><article class="card ${level}">
     <div class="case-head"><${Severity} level=${level} word=${t(`case.${alert.severity}`)} />
       <h2 class="alert-pathway">${t(`pathway.${alert.pathway}`)}</h2></div>

@@ -2,7 +2,7 @@
 import { html, useState } from "/static/shared/view.js";
 import { durationInWords, now, timeOfDay } from "/static/shared/clock.js";
 import { t } from "/static/shared/i18n.js";
-import { Severity } from "/static/shared/severity.js";
+import { Severity, levelOf } from "/static/shared/severity.js";
 import { band } from "/static/shared/value_tile.js";
 import { TimeToGo } from "./navigate.js";
 import { Stamps } from "./stamps.js";
@@ -15,9 +15,6 @@ import { aboutAge } from "./words.js";
 
 /** How a run can end; the first is the usual way. */
 const ENDINGS = ["handed_over", "treated", "refused", "not_found", "died", "cancelled"];
-
-/** @type {Record<string, import("/static/shared/severity.js").Level>} */
-export const LEVELS = { red: "high", yellow: "medium", green: "none", unknown: "none" };
 
 /** @param {{state: TabletState}} props */
 export function CallView({ state }) {
@@ -40,7 +37,7 @@ function NoCase({ state }) {
 
 /** @param {{open: Case, state: TabletState}} props */
 function CaseCard({ open, state }) {
-  const level = LEVELS[open.severity ?? "unknown"];
+  const level = levelOf(open.severity);
   const mark = band({ synthetic: open.synthetic, drill: open.drill });
   return html`<article class="card case ${level === "none" ? "" : level} ${mark.class}" data-band=${mark.word}>
     <${Standing} open=${open} state=${state} />

@@ -1,21 +1,16 @@
 /**
  * Live ECG frames from the agent's socket to one strip: that of the newest rhythm recording.
  *
- * The layout of a frame stands in onboard/tablet.py. What a recording is (leads, scales) comes with
- * the state; a frame of a recording that is not shown is left alone.
+ * What a recording is (leads, scales) comes with the state; a frame of a recording that is not shown
+ * is left alone.
  */
 import { signal } from "/static/shared/view.js";
 import { EcgFeed } from "/static/shared/ecg_feed.js";
+import { readFrame } from "/static/shared/ecg_frame.js";
 
 /** @typedef {import("./state.js").Recording} Recording */
 /** @typedef {import("/static/shared/ecg_strip.js").Drawn} Drawn */
 
-const VERSION = 1;
-const HEAD_BYTES = 37;
-const SETUP_LENGTH_AT = 36;
-const NEWEST_AT = 28;
-/** Where a coded frame says how many samples it has (streams/ecg_block.py). */
-const LENGTH_AT = 2;
 const REPORT_MS = 5000;
 const MOST_REPORTED = 200;
 
@@ -49,16 +44,10 @@ export class LiveEcg {
   /** @param {ArrayBuffer} buffer */
   take(buffer) {
     const feed = this.#feed;
-    const view = new DataView(buffer);
-    if (!feed || buffer.byteLength < HEAD_BYTES || view.getUint8(0) !== VERSION) return;
-    const nameLength = view.getUint8(SETUP_LENGTH_AT);
-    const name = new TextDecoder().decode(new Uint8Array(buffer, HEAD_BYTES, nameLength));
-    if (name !== feed.setup.setup_id) return;
-    const block = new Uint8Array(buffer, HEAD_BYTES + nameLength);
-    const length = view.getUint16(HEAD_BYTES + nameLength + LENGTH_AT, true);
-    const spanMs = ((length - 1) * 1000) / feed.setup.sampling_frequency_hz;
-    const firstMs = view.getFloat64(NEWEST_AT, true) - spanMs;
-    this.#queue = this.#queue.then(() => feed.take(block, firstMs));
+    const frame = readFrame(buffer);
+    if (!feed || frame?.setupId !== feed.setup.setup_id) return;
+    const firstMs = frame.newestMs - ((frame.length - 1) * 1000) / feed.setup.sampling_frequency_hz;
+    this.#queue = this.#queue.then(() => feed.take(frame.block, firstMs));
   }
 
   /** @param {Drawn} drawn */

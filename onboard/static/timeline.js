@@ -1,7 +1,8 @@
 /** The case's facts as a timeline in the crew's words. */
 import { html } from "/static/shared/view.js";
-import { hasText, t } from "/static/shared/i18n.js";
+import { t } from "/static/shared/i18n.js";
 import { Timeline } from "/static/shared/timeline.js";
+import { word } from "/static/shared/words.js";
 import { aboutAge } from "./words.js";
 
 /** @typedef {import("./state.js").Line} Line */
@@ -39,10 +40,7 @@ function words({ kind, body, delivery }) {
       who: aboutAge(body.sex, body.age_years, body.age_is_estimate ?? true) }) + refused;
     case "hospital_chosen": return t("line.hospital", { name: body.name });
     case "acknowledged": return t("line.seen", { role: body.role });
-    case "run_ended": {
-      const key = `ending.${body.reason}`;
-      return t("line.run_ended", { how: hasText(key) ? t(key) : body.reason });
-    }
+    case "run_ended": return t("line.run_ended", { how: word("ending", body.reason) });
     default: return t(`line.${kind}`);
   }
 }

@@ -22,6 +22,15 @@ const SHAPES = {
 };
 
 /**
+ * The alarm level of a case's severity. Green is none: cyan would say "be aware" (IEC 60601-1-8), and
+ * green has no meaning there.
+ * @param {string | undefined} severity @returns {Level}
+ */
+export function levelOf(severity) {
+  return severity === "red" ? "high" : severity === "yellow" ? "medium" : "none";
+}
+
+/**
  * The badge.
  * @param {{level: Level, word?: string, title?: string}} props `word` replaces RED, YEL, CYA
  */
