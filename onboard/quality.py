@@ -47,7 +47,11 @@ it nothing is decided."""
 
 OLDEST_EVERY_S = 0.5
 PACE_OVER_RATE, PACE_MOST_OVER_RATE, PACE_OF_CAPACITY = 1.3, 4.0, 0.7
-"""Video leaves at 0.7 of what the link is known to carry, within 1.3 to 4 times its rate."""
+"""Video leaves at 0.7 of what the link is known to carry, within 1.3 to 4 times its rate; on a
+link that has enough for everything, at the most."""
+
+JOIN_QUEUE_S = 0.05
+"""Before the first choice ECG frames are joined only when this much stands before them."""
 
 RUNG = Gauge("forerun_quality_rung", "Rung of the degradation ladder; 0 is full quality")
 STEPS = Counter("forerun_quality_steps_total", "Moves on the ladder", ["change", "reason"])
@@ -173,7 +177,7 @@ class QualityControl:
         if step is not None:
             self._tell(step, state)
         held = now < self._held_until and not (self._ladder.placed and state.trains)
-        self._obey_at(0.0 if held else brake(state.queue_s), state.capacity_bps, held=held)
+        self._obey_at(0.0 if held else brake(state.queue_s), state, held=held)
         waits = state.queue_s > RECORD_QUEUE_S and now - self._record_began < RECORD_WAITS_S
         self._record_began = self._record_began if waits else now
         narrow = self._rungs[self._ladder.rung].picture != "video"
@@ -189,13 +193,17 @@ class QualityControl:
             return None
         return self._ladder.decide(now, _measured(state, self._oldest_s))
 
-    def _obey_at(self, share: float, capacity_bps: float | None, *, held: bool = False) -> None:
+    def _obey_at(self, share: float, state: PathState | None, *, held: bool = False) -> None:
         """Have the present rung obeyed; held, before anything is known, less than that."""
         rung = self._rungs[self._ladder.rung]
         if held:
-            rung = replace(rung, sound=False, ecg_joined=True)
+            slow = state is not None and state.queue_s >= JOIN_QUEUE_S
+            rung = replace(rung, sound=False, ecg_joined=slow)
         least, most = PACE_OVER_RATE * rung.video_bps, PACE_MOST_OVER_RATE * rung.video_bps
-        pace = min(most, max(least, PACE_OF_CAPACITY * (capacity_bps or 0)))
+        capacity_bps = (state and state.capacity_bps) or 0.0
+        # A train tells no more than that the link has enough: then it may be far wider.
+        enough = capacity_bps >= self._rungs[0].need_bps
+        pace = most if enough else min(most, max(least, PACE_OF_CAPACITY * capacity_bps))
         self._obey(rung, share * pace)
 
     def _ask(self, now: float, state: PathState) -> None:
@@ -225,7 +233,7 @@ class QualityControl:
 
     def _tell(self, step: Step, state: PathState) -> None:
         rung = self._rungs[step.rung]
-        self._obey_at(1.0, state.capacity_bps)  # so that the picture's size is the new one
+        self._obey_at(1.0, state)  # so that the picture's size is the new one
         rungs, size = len(self._rungs), self._size()
         fact = _as_fact(step, rung, rungs, state, oldest_s=self._oldest_s, size=size)
         STEPS.labels(step.change, step.reason).inc()
