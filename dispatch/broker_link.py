@@ -14,6 +14,7 @@ from dispatch.ingest import Ingest
 from dispatch.live_streams import LiveStreams
 from streams import topics
 from streams.broker_rights import Flow, stream_name
+from streams.cancellation import heed_cancellation
 from streams.errors import StorageError, TransportError
 from streams.health import REFUSED
 from streams.topics import Scope
@@ -89,6 +90,7 @@ class BrokerLink:
         made_at, watch = 0, StreamWatch()
         names: tuple[str, ...] = ()
         while True:
+            heed_cancellation()  # nats-py swallows one that meets an answer
             try:
                 await self._transport.wait_connected()
                 if self._transport.connections != made_at:
