@@ -169,7 +169,9 @@ def issue(
     if drill and role == "hub":
         raise CredentialError("a hub carries live and drill data: it cannot be marked drill")
     if role == "seat" and not place:
-        raise CredentialError("a seat is at one place: name the hub, hospital or unit of its pages with --at")
+        raise CredentialError(
+            "a seat is at one place: name the hub, hospital or unit of its pages with --at"
+        )
     if role != "seat" and place:
         raise CredentialError(f"a {role} has no place: only a seat is at one")
     for one in (name, region, *([place] if place else [])):

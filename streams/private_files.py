@@ -78,7 +78,9 @@ def held_alone(state: Path, what: str) -> Iterator[None]:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(descriptor)
-        raise ConfigError(f"{state}: another {what} runs here; give this one a state folder of its own") from error
+        raise ConfigError(
+            f"{state}: another {what} runs here; give this one a state folder of its own"
+        ) from error
     try:
         yield
     finally:

@@ -254,6 +254,7 @@ async def test_double_click_on_acknowledge_asks_for_the_role_and_chooses_none(
         await page.reload()
         await until(page, "document.querySelector('.acknowledge') !== null")
         box = await page.locator(".acknowledge").bounding_box()
+        assert box
         x, y = box["x"] + share * box["width"], box["y"] + box["height"] / 2
         await page.mouse.dblclick(x, y)
         await until(page, "document.querySelector('.roles') !== null")
