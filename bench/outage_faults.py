@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from bench.boxed_city import OutageCity
 from bench.faults import USUAL, Fault, Scene, length_of, play, prepare, title_of
 from bench.frame import BenchError
-from bench.outage_ledger import Tally, board_delays, tally
+from bench.outage_ledger import board_delays
 from bench.outage_trial import (
-    LIVE,
+    Account,
     Trial,
     begin_trial,
     end_trial,
+    take_stock,
     wait_returned,
     wall_minus_monotonic_s,
 )
@@ -34,31 +35,17 @@ RETURN_S = 60.0
 """So long the board may take to be live again; what takes longer counts as not back."""
 
 
-@dataclass(slots=True)
-class Played:
+@dataclass(slots=True, kw_only=True)
+class PlayedFault(Account):
     """A fault as it went.
 
     Attributes:
         fault: Which.
         title: What happened.
-        vehicle: Whose.
-        back_s: After how long vitals, live ECG and video were at the board again; None: not.
-        delays_ms: How old everything was when it came to the board, ms, by what it was.
-        arrived: Whether everything had arrived when the agent was ended.
-        tally: The account.
-        problem: Why it could not be played to its end.
-        cases: The cases of the vehicle.
     """
 
     fault: Fault
     title: str
-    vehicle: str
-    back_s: dict[str, float | None] = field(default_factory=lambda: dict.fromkeys(LIVE))
-    delays_ms: dict[str, list[float]] = field(default_factory=dict)
-    arrived: bool = False
-    tally: Tally = field(default_factory=Tally)
-    problem: str = ""
-    cases: list[str] = field(default_factory=list)
 
     @property
     def is_back(self) -> bool:
@@ -68,7 +55,7 @@ class Played:
 
 async def play_faults(
     city: OutageCity, faults: Sequence[Fault], *, quick: bool, said: Callable[[str], None]
-) -> list[Played]:
+) -> list[PlayedFault]:
     """Play faults, each with a vehicle of its own: ``unit-1`` plays the first, and so on.
 
     Args:
@@ -78,12 +65,12 @@ async def play_faults(
         said: Takes a sentence for each that is done.
     """
     played = [
-        Played(fault, title_of(fault, quick=quick), f"unit-{place}")
+        PlayedFault(fault=fault, title=title_of(fault, quick=quick), vehicle=f"unit-{place}")
         for place, fault in enumerate(faults, start=1)
     ]
     room = asyncio.Semaphore(AT_ONCE)
 
-    async def one(now: Played) -> None:
+    async def one(now: PlayedFault) -> None:
         async with room:
             await _play(city, now, quick=quick)
             said(words_of(now))
@@ -96,13 +83,11 @@ async def play_faults(
     for now in played:
         if now.fault.touches_all:
             await one(now)
-    found = await tally(city.stage, {now.vehicle: now.cases for now in played if now.cases})
-    for now in played:
-        now.tally = found.get(now.vehicle, now.tally)
+    await take_stock(city, played)
     return played
 
 
-async def _play(city: OutageCity, now: Played, *, quick: bool) -> None:
+async def _play(city: OutageCity, now: PlayedFault, *, quick: bool) -> None:
     trial: Trial | None = None
     try:
         before = prepare(now.fault, city, now.vehicle)
@@ -132,7 +117,7 @@ async def give_up(city: OutageCity, vehicle: str) -> None:
     await city.end_unit(vehicle)
 
 
-def words_of(played: Played) -> str:
+def words_of(played: PlayedFault) -> str:
     """Return a sentence on how a fault went."""
     if played.problem:
         return f"fault {played.fault.number}, {played.title}: {played.problem}"

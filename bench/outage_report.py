@@ -8,11 +8,11 @@ from typing import Any
 
 from bench.frame import Column, Figure, Measurement, Promise
 from bench.outage_backlog import Urgent
-from bench.outage_faults import Played
+from bench.outage_faults import PlayedFault
 from bench.outage_ledger import Tally, percentile
 from bench.outage_returns import KINDS, PEERS, Returns
 from bench.outage_traces import Drive
-from bench.outage_trial import LIVE
+from bench.outage_trial import LIVE, Account
 
 COLUMNS = (
     Column("made", "facts"),
@@ -114,25 +114,32 @@ def tally_details(tally: Tally) -> dict[str, Any]:
     return {**counts, "stored_at_hub": hub, "stored_at_er": er}
 
 
-def fault_row(played: Played) -> Measurement:
+def account_details(account: Account) -> dict[str, Any]:
+    """Return what came of a trial for the JSON."""
+    return {
+        "back_s": account.back_s,
+        "arrived": account.arrived,
+        "problem": account.problem or None,
+        **tally_details(account.tally),
+    }
+
+
+def fault_row(played: PlayedFault) -> Measurement:
     """Return the row of a fault."""
     figures = {**tally_figures(played.tally), **live_figures(played.delays_ms, played.back_s)}
     return Measurement(f"{played.fault.number} {played.title}", figures)
 
 
-def fault_details(played: Played) -> dict[str, Any]:
+def fault_details(played: PlayedFault) -> dict[str, Any]:
     """Return a fault for the JSON."""
     return {
         "number": played.fault.number,
         "title": played.title,
-        "back_s": played.back_s,
-        "arrived": played.arrived,
-        "problem": played.problem or None,
-        **tally_details(played.tally),
+        **account_details(played),
     }
 
 
-def fault_promises(played: Sequence[Played]) -> list[Promise]:
+def fault_promises(played: Sequence[PlayedFault]) -> list[Promise]:
     """Return what must hold over all faults."""
     not_back = sum(not one.is_back for one in played)
     return [
@@ -170,10 +177,7 @@ def drive_details(drive: Drive) -> dict[str, Any]:
         "longest_outage_s": round(drive.outage_s, 2),
         "longest_silence_of_vitals_s": round(drive.silence_s, 2),
         "latency_ms": delay_figures(drive.delays_ms),
-        "back_s": drive.back_s,
-        "arrived": drive.arrived,
-        "problem": drive.problem or None,
-        **tally_details(drive.tally),
+        **account_details(drive),
     }
 
 

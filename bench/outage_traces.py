@@ -14,48 +14,35 @@ from bench.frame import BenchError
 from bench.network_conditions import LinkChange
 from bench.network_traces import Trace
 from bench.outage_faults import AFTER_S, AT_ONCE, BEFORE_S, RETURN_S, give_up
-from bench.outage_ledger import Tally, board_delays, longest_silence_s, tally
+from bench.outage_ledger import board_delays, longest_silence_s
 from bench.outage_trial import (
-    LIVE,
+    Account,
     begin_trial,
     end_trial,
+    take_stock,
     wait_returned,
     wall_minus_monotonic_s,
 )
 from streams.errors import ForerunError
 
 
-@dataclass(slots=True)
-class Drive:
+@dataclass(slots=True, kw_only=True)
+class Drive(Account):
     """A trace as it was driven.
 
     Attributes:
         trace: The trace, as long as it was played.
-        vehicle: Which.
         begin_s: Monotonic time at which it began.
         end_s: And ended; the link was then as usual.
         seen: What the board saw from its begin on.
-        delays_ms: How old that was, ms, by what it was.
         silence_s: Longest time without vitals at the board.
-        back_s: After how long all was live at the board again, from the end of the trace.
-        arrived: Whether everything had arrived when the agent was ended.
-        tally: The account.
-        problem: Why it could not be driven to its end.
-        cases: The cases of the vehicle.
     """
 
     trace: Trace
-    vehicle: str
     begin_s: float = 0.0
     end_s: float = 0.0
     seen: list[Seen] = field(default_factory=list)
-    delays_ms: dict[str, list[float]] = field(default_factory=dict)
     silence_s: float = 0.0
-    back_s: dict[str, float | None] = field(default_factory=lambda: dict.fromkeys(LIVE))
-    arrived: bool = False
-    tally: Tally = field(default_factory=Tally)
-    problem: str = ""
-    cases: list[str] = field(default_factory=list)
 
     @property
     def outage_s(self) -> float:
@@ -84,7 +71,7 @@ async def drive_all(
         traces: As long as they are to be played.
         said: Takes a sentence for each that is done.
     """
-    drives = [Drive(trace, f"unit-{place}") for place, trace in enumerate(traces, start=1)]
+    drives = [Drive(trace=trace, vehicle=f"unit-{n}") for n, trace in enumerate(traces, start=1)]
     room = asyncio.Semaphore(AT_ONCE)
 
     async def one(drive: Drive) -> None:
@@ -99,9 +86,7 @@ async def drive_all(
     async with asyncio.TaskGroup() as group:
         for drive in drives:
             group.create_task(one(drive), name=f"outage.trace[{drive.trace.name}]")
-    found = await tally(city.stage, {one.vehicle: one.cases for one in drives if one.cases})
-    for drive in drives:
-        drive.tally = found.get(drive.vehicle, drive.tally)
+    await take_stock(city, drives)
     return drives
 
 

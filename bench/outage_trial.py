@@ -13,14 +13,14 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.board_log import Seen, read_log
 from bench.boxed_city import OutageCity
 from bench.city import HUB, Unit
 from bench.frame import BenchError
-from bench.outage_ledger import back_after_s
+from bench.outage_ledger import Tally, back_after_s, tally
 from bench.processes import Child
 from bench.running_city import Played
 
@@ -37,6 +37,36 @@ VITALS_FRESH_S = 1.5
 """Vitals come once a second: one so old at the return of the link was the newest there was."""
 
 _LOOK_S = 0.1
+
+
+@dataclass(slots=True, kw_only=True)
+class Account:
+    """What came of a trial.
+
+    Attributes:
+        vehicle: Whose.
+        back_s: After how long vitals, live ECG and video were at the board again; None: not.
+        delays_ms: How old everything was when it came to the board, ms, by what it was.
+        arrived: Whether everything had arrived when the agent was ended.
+        tally: Facts and samples.
+        problem: Why it could not be played to its end.
+        cases: The cases of the vehicle.
+    """
+
+    vehicle: str
+    back_s: dict[str, float | None] = field(default_factory=lambda: dict.fromkeys(LIVE))
+    delays_ms: dict[str, list[float]] = field(default_factory=dict)
+    arrived: bool = False
+    tally: Tally = field(default_factory=Tally)
+    problem: str = ""
+    cases: list[str] = field(default_factory=list)
+
+
+async def take_stock(city: OutageCity, accounts: Sequence[Account]) -> None:
+    """Count facts and samples of trials that are over, and note them in their accounts."""
+    found = await tally(city.stage, {one.vehicle: one.cases for one in accounts if one.cases})
+    for one in accounts:
+        one.tally = found.get(one.vehicle, one.tally)
 
 
 @dataclass(slots=True)

@@ -25,7 +25,7 @@ from bench.network_conditions import Conditions, Cut, Link, NetworkBoxError
 from bench.network_traces import Step, Trace
 from bench.outage import BACKLOG_RECORD
 from bench.outage_backlog import WIDTHS, Urgent, with_backlog, write_long_record
-from bench.outage_faults import Played
+from bench.outage_faults import PlayedFault
 from bench.outage_ledger import (
     Tally,
     back_after_s,
@@ -197,12 +197,27 @@ def test_promises_break_by_each_thing_that_must_be_nought() -> None:
 def test_fault_that_is_not_back_or_could_not_be_played_breaks_its_promise() -> None:
     fault = chosen("1")[0]
     back: dict[str, float | None] = {"vitals": 0.5, "ecg": 1.0, "video": 2.0}
-    good = Played(fault, fault.title, "unit-1", back_s=back, tally=Tally(made=5))
+    good = PlayedFault(
+        fault=fault, title=fault.title, vehicle="unit-1", back_s=back, tally=Tally(made=5)
+    )
     assert all(promise.holds for promise in fault_promises([good]))
     assert fault_row(good).figures["vitals_back_s"] == 0.5
     for bad in (
-        Played(fault, fault.title, "unit-2", back_s={**back, "video": None}, tally=good.tally),
-        Played(fault, fault.title, "unit-2", back_s=back, tally=good.tally, problem="no"),
+        PlayedFault(
+            fault=fault,
+            title=fault.title,
+            vehicle="unit-2",
+            back_s={**back, "video": None},
+            tally=good.tally,
+        ),
+        PlayedFault(
+            fault=fault,
+            title=fault.title,
+            vehicle="unit-2",
+            back_s=back,
+            tally=good.tally,
+            problem="no",
+        ),
     ):
         broken = [promise for promise in fault_promises([good, bad]) if not promise.holds]
         assert [(promise.figure, promise.bound) for promise in broken] == [(1, 0)]
@@ -214,7 +229,7 @@ def a_drive() -> Drive:
     steps = (Step(0.0, fast), Step(2.0, cut), Step(4.5, fast), Step(6.0, cut), Step(7.0, fast))
     trace = Trace("a/trace [3 s]", "mahimahi", steps, 10.0, ())
     seen = [Seen(100 + number / 100, "ecg", 1000.0 * number) for number in range(2000)]
-    return Drive(trace, "unit-1", begin_s=100.0, end_s=110.0, seen=seen)
+    return Drive(trace=trace, vehicle="unit-1", begin_s=100.0, end_s=110.0, seen=seen)
 
 
 def test_drive_knows_its_longest_outage_on_the_way_to_the_city() -> None:

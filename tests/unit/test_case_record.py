@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from dispatch.case_actions import Action, AddNote, AssignUnit, ChooseHospital, C
 from dispatch.case_record import CaseRecord
 from dispatch.errors import ConflictError
 from dispatch.units import Fleet, HospitalSettings, UnitSettings
-from streams.chain import Arrived, Refused, Stored
+from streams.chain import Stored
 from streams.clock import SystemClock
 from streams.codec import encode
 from streams.delivery import examine
@@ -34,6 +34,7 @@ from streams.messages import (
 )
 from streams.outbox import Draft, Outbox
 from streams.topics import path
+from tests.refusing_journal import RefusingOnce
 
 
 class Hub:
@@ -134,19 +135,6 @@ async def test_action_repeated_after_a_restart_is_done_once(
     await again.act(AddNote(case=case, text="n"))
     numbers = [(f.envelope.lane, f.envelope.sequence) for f in await journal.facts()]
     assert numbers == [("urgent", 1), ("facts", 1)]
-
-
-class RefusingOnce(Journal):
-    """A journal that stores what it gets, and then once says that it did not."""
-
-    refuses = False
-
-    async def append_all(self, arrived: Sequence[Arrived | Refused]) -> list[Stored | None]:
-        stored = await super().append_all(arrived)
-        if self.refuses:
-            self.refuses = False
-            raise StorageError("the disk is gone")
-        return stored
 
 
 async def test_journal_error_after_the_commit_is_read_before_the_next_decision(

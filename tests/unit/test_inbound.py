@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +12,11 @@ from dispatch.case_routing import draft_of
 from hospital_gateway.board import FORGET_AFTER_NS, Board
 from hospital_gateway.inbound import Inbound
 from hospital_gateway.latency import Latencies
-from streams.chain import Arrived, Refused, Stored
+from streams.chain import Stored
 from streams.clock import SystemClock
 from streams.codec import encode
 from streams.errors import StorageError
 from streams.identity import new_id
-from streams.journal import Journal
 from streams.messages import (
     Body,
     CaseClosed,
@@ -32,6 +31,7 @@ from streams.messages import (
 from streams.outbox import Outbox
 from streams.topics import path
 from tests.case_facts import SECOND_NS, START_NS, Pages
+from tests.refusing_journal import RefusingOnce
 
 HERE = "first-hospital"
 
@@ -45,19 +45,6 @@ class Message:
 
     async def ack(self) -> None:
         """Nothing more is to be done."""
-
-
-class RefusingOnce(Journal):
-    """A journal that stores what it gets, and once says that it did not."""
-
-    refuses = False
-
-    async def append_all(self, arrived: Sequence[Arrived | Refused]) -> list[Stored | None]:
-        stored = await super().append_all(arrived)
-        if self.refuses:
-            self.refuses = False
-            raise StorageError("the disk is gone")
-        return stored
 
 
 class Gateway:
