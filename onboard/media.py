@@ -18,7 +18,7 @@ from onboard.ladder import Rung
 from onboard.path_probe import LABEL as PATH_LABEL
 from onboard.settings import CameraTable
 from onboard.situation import Binding
-from onboard.whip import Publication, PublishSettings, limit_video_bitrate, publish
+from onboard.whip import Publication, PublishSettings, publish
 from streams.errors import OversizedError
 from streams.health import DROPPED
 from streams.messages import MediaState, Origin
@@ -143,7 +143,7 @@ class CabinCamera:
         self.changed: Callable[[], None] = lambda: None
         self._table = table
         self._signalling = signalling
-        self._publish = PublishSettings(peer=peer, codec=table.codec)
+        self._publish = PublishSettings(peer=peer, codec=table.codec, most_bps=table.most_bps)
         self._make = make
         self._wall_ns = wall_ns
         self._origin: Origin = "synthetic" if table.source == "synthetic" else table.origin
@@ -151,7 +151,6 @@ class CabinCamera:
         self._running: tuple[Camera, Publication] | None = None
         self._rung: tuple[Rung, float] | None = None
         self.view = CameraView(table.name, True, False, None, wall_ns(), self._origin)
-        limit_video_bitrate(table.most_bps)
 
     async def run(self, binding: Binding) -> None:
         """Publish until cancelled; a camera that cannot work is told once."""

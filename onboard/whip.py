@@ -20,10 +20,11 @@ from typing import Any, Literal
 
 import structlog
 from aiortc import RTCRtpSender
-from aiortc.codecs import h264, opus, vpx
+from aiortc.codecs import opus
 
 from onboard.camera import Camera
 from onboard.pacing import VideoValve
+from onboard.video_encoder import LEAST_BITRATE_BPS, BitrateBounds, give_encoder
 from streams.errors import CredentialError, TransportError
 from streams.webrtc import (
     PeerConnection,
@@ -34,9 +35,6 @@ from streams.webrtc import (
     connect_peer,
     count_received_bytes,
 )
-
-LEAST_BITRATE_BPS = 100_000
-"""Below it 640x480 is no picture: cut the video instead."""
 
 VOICE_BPS = 32_000
 """Of the sound, stereo; aiortc's own 96 kbit/s is more than a narrow link's whole video."""
@@ -62,6 +60,7 @@ class PublishSettings:
         connect_timeout_s: For a new path to stand.
         repairs_per_s: The most packets sent again in a second, on the viewers' request: on a
             full link repairs would else be what keeps it full.
+        most_bps: The most that video may take, bit/s, while nobody steers it.
     """
 
     peer: PeerSettings = field(default_factory=PeerSettings)
@@ -69,6 +68,7 @@ class PublishSettings:
     silence_s: float = 2.0
     connect_timeout_s: float = 10.0
     repairs_per_s: float = 50.0
+    most_bps: int = 1_500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,24 +90,6 @@ class PublicationState:
     key_frames_denied: int = 0
 
 
-def limit_video_bitrate(most_bps: int, least_bps: int = LEAST_BITRATE_BPS) -> None:
-    """Set the range in which aiortc's encoders of this process follow the receiver's estimate.
-
-    A running encoder takes it up at the next estimate, within half a second. aiortc's own
-    range, 250 kbit/s to 1.5 Mbit/s for VP8, starves everything else on a thin link.
-
-    Args:
-        most_bps: The most that video may take; also where an encoder starts, up to 1 Mbit/s.
-        least_bps: The least, at most ``most_bps``.
-    """
-    least_bps = min(least_bps, most_bps)
-    modules: tuple[Any, ...] = (vpx, h264)
-    for module in modules:
-        module.MIN_BITRATE = least_bps
-        module.MAX_BITRATE = most_bps
-        module.DEFAULT_BITRATE = max(least_bps, min(most_bps, 1_000_000))
-
-
 class Publication:
     """A camera on its way to an endpoint; made by ``publish``."""
 
@@ -121,6 +103,7 @@ class Publication:
         self._connected = False
         self._connections = 0
         self._valve = VideoValve(self._settings.repairs_per_s)
+        self._bounds = BitrateBounds(LEAST_BITRATE_BPS, self._settings.most_bps)
         self._video: RTCRtpSender | None = None
         self._steered_bps: int | None = None
         self._steered_at = 0.0
@@ -152,18 +135,11 @@ class Publication:
         self._valve.steer(video_bps, pace_bps, scale)
         if video_bps and video_bps != self._steered_bps:
             self._steered_bps, self._steered_at = video_bps, time.monotonic()
-            limit_video_bitrate(video_bps, video_bps)
-            self._set_encoder(video_bps)
-
-    def _set_encoder(self, video_bps: int) -> None:
-        # The sender's own name for it; it has none before the first picture.
-        encoder = getattr(self._video, "_RTCRtpSender__encoder", None)
-        if encoder is not None:
-            encoder.target_bitrate = video_bps
+            self._bounds.least_bps = self._bounds.most_bps = video_bps
 
     def _hear_viewers(self, now: float) -> None:
         if self._steered_bps and now - self._steered_at > VIEWERS_HEARD_AFTER_S:
-            limit_video_bitrate(self._steered_bps)
+            self._bounds.least_bps = LEAST_BITRATE_BPS
 
     async def run(self) -> None:
         """Publish until cancelled; then tell the endpoint the end."""
@@ -192,6 +168,7 @@ class Publication:
                 if track.kind == "video":
                     _prefer(transceiver, self._settings.codec)
                     self._video = transceiver.sender
+                    give_encoder(self._video, self._settings.codec, self._bounds)
                 else:
                     _speak_thriftily(transceiver.sender)
             self._session_url = await connect_peer(peer, self._signalling)

@@ -25,7 +25,6 @@ function Picture({ unit, origin }) {
   useEffect(() => {
     const element = /** @type {HTMLVideoElement} */ (video.current);
     const view = subscribe(`/whep/${unit}/cabin`, "", element, { onchange: (now) => setPhase(now.phase) });
-    element.scrollIntoView({ block: "nearest" }); // asked for by a key, it may lie below what is in view
     return () => view.close();
   }, [unit]);
   const mark = band({ synthetic: origin === "synthetic" });

@@ -41,8 +41,8 @@ async def test_late_facts_stand_at_their_time_in_words_and_the_tile_stays_as_of_
     for step in range(5):
         await saturation(er, case, 71.0, LATE_NS - step * 5 * 10**9)
     in_line, under_trend = WORDS[language]
-    await until(page, f"document.querySelector('.timeline').innerText.includes('{in_line}')")
-    await until(page, f"document.querySelector('.trends').innerText.includes('{under_trend}')")
+    await until(page, f"document.querySelector('.timeline')?.innerText.includes('{in_line}')")
+    await until(page, f"document.querySelector('.trends')?.innerText.includes('{under_trend}')")
     points = f"forerun.state.cases.value.get('{case}').curves['1'].spo2_percent"
     # The trend is refreshed; the tile, drawn of the same state, stays as of now.
     await until(page, f"{points}.map((p) => p.value).join() === '71,71,71,71,71,97'")

@@ -20,7 +20,7 @@ from aiortc.mediastreams import MediaStreamError
 
 from onboard.camera import Camera, CameraSettings, fit_picture, stamp_picture
 from onboard.camera_sources import CameraError, find_source
-from onboard.whip import PublishSettings, limit_video_bitrate, publish
+from onboard.whip import PublishSettings, publish
 from streams.timecode import read_time_code
 from streams.webrtc import PeerSettings
 
@@ -315,21 +315,6 @@ async def test_camera_on_rtsp_comes_back_after_the_line_dropped(wait_for: Any) -
             assert len(await fetch(track, 10)) == 10
             assert camera.state.running
             assert server.plays == 2
-
-
-def test_video_bitrate_range_is_taken_by_new_encoders() -> None:
-    before = (vpx.MIN_BITRATE, vpx.MAX_BITRATE, vpx.DEFAULT_BITRATE)
-    try:
-        limit_video_bitrate(400_000)
-        encoder = vpx.Vp8Encoder()
-        assert encoder.target_bitrate == 400_000
-        encoder.target_bitrate = 2_000_000
-        assert encoder.target_bitrate == 400_000
-        encoder.target_bitrate = 1
-        assert encoder.target_bitrate == 100_000
-    finally:
-        limit_video_bitrate(before[1], before[0])
-        vpx.DEFAULT_BITRATE = before[2]
 
 
 @pytest.mark.parametrize("size", [(640, 272), (320, 240), (240, 320), (1921, 1081), (128, 16)])
