@@ -76,7 +76,7 @@ class Agent:
         drill: bool = False,
         live_ecg: LiveEcg,
         camera: Callable[[Callable[[Draft], None]], CabinCamera] | None = None,
-        opener: Callable[[SensorSettings], Sensor] = open_sensor,
+        opener: Callable[[SensorSettings, Clock], Sensor] = open_sensor,
     ) -> None:
         """Open the storage and put the parts together; nothing runs yet.
 
@@ -87,7 +87,7 @@ class Agent:
             drill: Whether all of it is an exercise.
             live_ecg: Sends live frames.
             camera: Makes the cabin camera around what makes its facts; None without one.
-            opener: Opens a sensor from its table.
+            opener: Opens a sensor from its table and the clock by which it stamps.
 
         Raises:
             StorageError: Outbox, logbook or recordings cannot be opened.

@@ -14,6 +14,7 @@ import math
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from types import TracebackType
@@ -120,13 +121,18 @@ class CameraState:
 class Camera:
     """One source, decoded in one thread; use it as an async context."""
 
-    def __init__(self, settings: CameraSettings) -> None:
+    def __init__(self, settings: CameraSettings, wall_ns: Callable[[], int] = time.time_ns) -> None:
         """Check the settings.
+
+        Args:
+            settings: What is shown and how.
+            wall_ns: The wall clock that the time code shows.
 
         Raises:
             CameraError: The source is of an unknown scheme, or there is no such file.
         """
         self.settings = settings
+        self._wall_ns = wall_ns
         self._source = find_source(settings.source)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -207,7 +213,7 @@ class Camera:
         there is sound is known once the first frames came; before that it is offered if the
         settings want it and the source may have it.
         """
-        picture = PictureTrack(self.settings.time_code)
+        picture = PictureTrack(self._wall_ns if self.settings.time_code else None)
         self._pictures = [t for t in self._pictures if t.readyState == "live"] + [picture]
         tracks: list[MediaStreamTrack] = [picture]
         may_have = not self._running or self._has_sound
@@ -301,10 +307,10 @@ class PictureTrack(MediaStreamTrack):
 
     kind = "video"
 
-    def __init__(self, time_code: bool) -> None:
-        """Make a live track."""
+    def __init__(self, wall_ns: Callable[[], int] | None) -> None:
+        """Make a live track; with a clock its time stands in each picture."""
         super().__init__()
-        self._time_code = time_code
+        self._wall_ns = wall_ns
         self._newest: av.VideoFrame | None = None
         self._arrived = asyncio.Event()
         self._started = time.monotonic()
@@ -328,8 +334,8 @@ class PictureTrack(MediaStreamTrack):
         picture, self._newest = self._newest, None
         if picture is None or self.readyState != "live":
             raise MediaStreamError
-        if self._time_code:
-            picture = stamp_picture(picture, time.time_ns() // 1_000_000)
+        if self._wall_ns is not None:
+            picture = stamp_picture(picture, self._wall_ns() // 1_000_000)
         elapsed = int((time.monotonic() - self._started) * VIDEO_CLOCK_HZ)
         picture.pts = self._last_pts = max(elapsed, self._last_pts + 1)
         picture.time_base = Fraction(1, VIDEO_CLOCK_HZ)

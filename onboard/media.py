@@ -162,7 +162,8 @@ class CabinCamera:
             camera = Camera(
                 CameraSettings(
                     table.source, table.width, table.height, table.fps, table.sound, table.time_code
-                )
+                ),
+                self._wall_ns,
             )
             async with camera, publish(camera, self._signalling, self._publish) as publication:
                 self._running = (camera, publication)

@@ -57,7 +57,7 @@ class SensorWatch:
         self,
         tables: Iterable[SensorSettings],
         *,
-        open_sensor: Callable[[SensorSettings], Sensor],
+        open_sensor: Callable[[SensorSettings, Clock], Sensor],
         take: Callable[[Sensor, SensorSettings, Reading], Awaitable[None]],
         stopped: Callable[[str], None],
         noted: Callable[[SensorStatus], None],
@@ -67,7 +67,7 @@ class SensorWatch:
 
         Args:
             tables: The settings of the sensors.
-            open_sensor: Opens one; called anew for each start.
+            open_sensor: Opens one, which stamps by the clock; called anew for each start.
             take: Takes each reading, in order per sensor.
             stopped: Called with the name of a sensor that stopped for whatever reason.
             noted: Called at each change of a sensor's state.
@@ -126,7 +126,7 @@ class SensorWatch:
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
     async def _run_once(self, table: SensorSettings) -> None:
-        sensor = self._open_sensor(table)
+        sensor = self._open_sensor(table, self._clock)
         self._note(table.name, "running", None, sensor.origin)
         reason = "stopped"
         try:

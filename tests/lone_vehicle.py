@@ -143,7 +143,7 @@ async def lone_vehicle(
     may_close, closing = asyncio.Event(), asyncio.Event()
     agent = Agent(
         settings, NoUplink(), SystemClock(), live_ecg=LiveEcg(None, PeerSettings()),
-        opener=lambda _table: sensor() if sensor else SlowMonitor(may_close, closing),
+        opener=lambda _table, _clock: sensor() if sensor else SlowMonitor(may_close, closing),
     )  # fmt: skip
     hub = Outbox(state / "hub.sqlite", "hub", SystemClock())
     agent.recover()

@@ -3,7 +3,7 @@
 A sensor is opened from its table in ``onboard.toml`` (``[[sensor]]``, a union by ``kind``, see
 ``settings``) and gives readings (see ``readings``) as its own pace has them ready::
 
-    sensor = open_sensor(settings.sensor[0])
+    sensor = open_sensor(settings.sensor[0], clock)
     async with contextlib.aclosing(sensor.readings()) as readings:
         async for reading in readings:
             ...

@@ -22,7 +22,7 @@ from onboard.sensors.settings import (
     WfdbReplaySettings,
     WfdbVitalsSettings,
 )
-from streams.clock import Clock, SystemClock
+from streams.clock import Clock
 
 # By name, so that a vehicle without WFDB replay does not load wfdb and what it needs.
 _SENSORS: dict[type[SensorTable], tuple[str, str]] = {
@@ -43,16 +43,14 @@ class _SensorClass(Protocol):
     def __call__(self, settings: SensorTable, clock: Clock, sleep: Sleep) -> Sensor: ...
 
 
-def open_sensor(
-    settings: SensorSettings, clock: Clock | None = None, sleep: Sleep = asyncio.sleep
-) -> Sensor:
+def open_sensor(settings: SensorSettings, clock: Clock, sleep: Sleep = asyncio.sleep) -> Sensor:
     """Return the sensor of these settings; nothing is read or connected yet.
 
     Args:
         settings: A ``[[sensor]]`` table.
-        clock: This machine's clocks.
+        clock: The clocks by which its readings are stamped.
         sleep: How it waits; tests bring their own.
     """
     module, name = _SENSORS[type(settings)]
     make: _SensorClass = getattr(importlib.import_module(f"onboard.sensors.{module}"), name)
-    return make(settings, clock or SystemClock(), sleep)
+    return make(settings, clock, sleep)

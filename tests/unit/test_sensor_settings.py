@@ -87,7 +87,7 @@ def test_opening_knows_every_kind_of_settings_and_touches_nothing() -> None:
     }
     for kind in get_args(SensorSettings):
         wanted = {name: values[name] for name in kind.__struct_fields__ if name in values}
-        sensor = open_sensor(kind(**wanted))
+        sensor = open_sensor(kind(**wanted), FakeTime())
         assert sensor.name == "any"
         assert sensor.origin in {"live", "replay", "synthetic"}
 

@@ -63,7 +63,7 @@ def beat_times_s(lead: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
 async def test_patient_gives_twelve_leads_and_vitals_in_real_time_marked_synthetic() -> None:
     time = FakeTime()
     readings = await play(settings(), time=time)
-    assert open_sensor(settings()).origin == "synthetic"
+    assert open_sensor(settings(), time).origin == "synthetic"
     (ecg,) = recordings(readings)
     assert ecg.began.start_ns == START_NS
     assert ecg.samples.shape == (10 * RATE_HZ, 12)
