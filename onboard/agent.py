@@ -22,6 +22,7 @@ import structlog
 
 from onboard.actions import Action, Camera, decide, is_repeated
 from onboard.clock_watch import ClockWatch
+from onboard.disk_watch import DiskWatch
 from onboard.ecg_path import EcgPath
 from onboard.errors import RefusedActionError
 from onboard.incoming import Incoming
@@ -32,26 +33,23 @@ from onboard.link_chronicle import LinkChronicle
 from onboard.live_frames import LiveShape
 from onboard.logbook import Logbook
 from onboard.media import CabinCamera, LiveEcg, cancel
-from onboard.outgoing import HUB, Outgoing
+from onboard.outgoing import Outgoing
 from onboard.positions import TRACK_S, Positions
 from onboard.quality import QualityControl
-from onboard.recorder import SYNC_S, Recorder, Segment
+from onboard.recorder import Recorder
 from onboard.run import Effect
 from onboard.sensor_watch import SensorStatus, SensorWatch, as_fact
 from onboard.sensors import Sensor, SensorSettings, open_sensor
 from onboard.settings import Settings
 from onboard.situation import Binding, Fact, Situation
+from onboard.upkeep import Upkeep
 from onboard.vital_signs import VitalSigns
 from streams.clock import Clock, OffsetEstimate
-from streams.errors import StorageError
-from streams.health import WAITING, Check
+from streams.health import Check
 from streams.messages import Arrival, Envelope, QualityStep, Refusal, Track
 from streams.outbox import Draft, Outbox
-from streams.topics import LANES
 
 DAY_NS = 24 * 3600 * 1_000_000_000
-TEND_S = 1.0
-CLEAN_S = 3600.0
 FAREWELL_S = 2.0
 """Longest time for the last facts of an agent that is told to end."""
 
@@ -104,9 +102,12 @@ class Agent:
         self.situation = Situation(settings.name)
         self.positions, self.vital_signs = Positions(), VitalSigns()
         self.live_ecg = live_ecg
-        self.camera = camera(self._make_quietly) if camera else None
+        self.camera = camera(self.outgoing.make_or_hold) if camera else None
         self.recorder = Recorder(folder / "ecg")
         self.ecg = EcgPath(self.recorder, self.outgoing, self._bound, live_ecg.send)
+        self.disk = DiskWatch(
+            folder, settings.storage.keep_free_mib, self.outgoing.held, self.ecg, clock
+        )
         self.intake = Intake(
             outgoing=self.outgoing, ecg=self.ecg, positions=self.positions,
             vital_signs=self.vital_signs, binding=self._bound, clock=clock,
@@ -126,7 +127,7 @@ class Agent:
             self.link,
             clock,
             self.clock_watch,
-            make=self._make_quietly,
+            make=self.outgoing.make_or_hold,
             binding=self._bound,
             made=lambda: self.outgoing.made,
         )
@@ -147,6 +148,7 @@ class Agent:
         if self.camera:
             self.camera.changed = lambda: self.changed("camera")
         self.quality.changed = lambda: self.changed("quality")
+        self.disk.changed = lambda: self.changed("disk")
 
     def _quality_control(self) -> QualityControl:
         camera = self.camera
@@ -162,6 +164,7 @@ class Agent:
 
     def close(self) -> None:
         """Close the storage."""
+        self.ecg.close()
         self.outbox.close()
         self.logbook.close()
 
@@ -186,14 +189,18 @@ class Agent:
     async def run(self, ready: asyncio.Event | None = None) -> None:
         """Run all parts until cancelled; call ``recover`` before."""
         name = f"onboard[{self.settings.name}]"
+        upkeep = Upkeep(
+            ecg=self.ecg, outgoing=self.outgoing, disk=self.disk, clock=self.clock,
+            looked=self._look,
+        )  # fmt: skip
         async with asyncio.TaskGroup() as group:
             self._group = group
             for part, work in (
                 ("link", self.link.run()),
                 ("position", self._send_positions()),
                 ("track", self._make_tracks()),
-                ("tending", self._tend()),
-                ("cleaning", self._clean()),
+                ("tending", upkeep.tend()),
+                ("cleaning", upkeep.clean(self.logbook, self.recorder, self._old)),
             ):
                 group.create_task(work, name=f"{name}.{part}")
             self._start_sensors(self._sensors_of_agent())
@@ -226,37 +233,18 @@ class Agent:
         track, origin = self.positions.take_track()
         if not track:
             return
-        binding = self._bound()
-        try:
-            body = Track(positions=track)
-            self.outgoing.make([Draft("track", body, origin, binding.case, binding.patient)])
-        except StorageError as error:
-            log.exception("track waits", error=str(error))
-            self.positions.give_back(track, origin)
+        run, body = self._bound(), Track(positions=track)
+        self.outgoing.make_or_hold(Draft("track", body, origin, run.case, run.patient))
 
-    async def _tend(self) -> None:
-        while True:
-            for segment in [recording.segment for recording in self.ecg.running]:
-                await asyncio.to_thread(_sync, segment)
-            try:
-                self.ecg.flush(self.clock.monotonic_ns())
-                waiting = self.outgoing.backlog().waiting
-                for lane in LANES:
-                    WAITING.labels(HUB, lane).set(waiting.get(lane, 0))
-            except StorageError as error:
-                log.exception("ECG waits", error=str(error))
-            self.chronicle.look()
-            self.changed("link")
-            await asyncio.sleep(min(TEND_S, SYNC_S))
+    def _look(self) -> None:
+        self.chronicle.look()
+        self.changed("link")
 
-    async def _clean(self) -> None:
-        while True:
-            before_ns = self.link.hub_ns() - self.settings.keep_days * DAY_NS
-            current = [self.situation.current] if self.situation.current else []
-            with contextlib.suppress(StorageError):  # a full disk is told by what it stops
-                self.logbook.forget(before_ns, [*current, *self.situation.queue])
-            await asyncio.to_thread(self.recorder.forget, before_ns / 1e9)
-            await asyncio.sleep(CLEAN_S)
+    def _old(self) -> tuple[int, list[str]]:
+        """Return the hub's time before which things are old, and the cases that stay."""
+        current = [self.situation.current] if self.situation.current else []
+        before_ns = self.link.hub_ns() - self.settings.keep_days * DAY_NS
+        return before_ns, [*current, *self.situation.queue]
 
     # --- what the crew does ------------------------------------------------------------------
 
@@ -392,7 +380,7 @@ class Agent:
         sender.hold([] if most else ["record"])
 
     def _quality_stepped(self, step: QualityStep) -> None:
-        self._make_quietly(Draft("quality_step", step, "live", self._bound().case))
+        self.outgoing.make_or_hold(Draft("quality_step", step, "live", self._bound().case))
 
     def _sensors_of_agent(self) -> list[str]:
         if self.settings.start == "agent":
@@ -445,19 +433,14 @@ class Agent:
         log.info("sensor", sensor=status.name, state=status.state, reason=status.reason)
         binding, origin = self._ending or self._bound(), status.origin or "live"
         fact = as_fact(status)
-        self._make_quietly(Draft("sensor_state", fact, origin, binding.case, binding.patient))
+        self.outgoing.make_or_hold(
+            Draft("sensor_state", fact, origin, binding.case, binding.patient)
+        )
         self.changed("sensors")
 
     def _sensor_stopped(self, name: str) -> None:
         self.ecg.stop(name)
         self.changed("ecg")
-
-    def _make_quietly(self, draft: Draft) -> None:
-        """Make a fact that nobody waits for; a full disk is logged, and is told elsewhere."""
-        with contextlib.suppress(StorageError):
-            self.outgoing.make([draft])
-            return
-        log.error("fact not made", kind=draft.kind)
 
     # --- how it is ---------------------------------------------------------------------------
 
@@ -475,6 +458,7 @@ class Agent:
                 ok=not failed, text=f"failed: {', '.join(failed)}" if failed else "no failure"
             ),
             "outbox": Check(ok=True, text=f"{self.outgoing.backlog().total} facts wait"),
+            "disk": self.disk.check(),
         }
 
 
@@ -486,11 +470,3 @@ async def _outcome(
         return await work(action)
     except Exception as error:
         return error
-
-
-def _sync(segment: Segment) -> None:
-    try:
-        segment.sync()
-    except StorageError:
-        # It ended meanwhile, which synced it; a disk that fails is told by the next frame.
-        log.debug("not synced", recording=segment.recording_id)

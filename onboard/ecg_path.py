@@ -1,9 +1,9 @@
 """The way of the ECG: chunk, frame, onboard recording, live message, facts. In this order.
 
-Each chunk is encoded once. The frame goes to the recorder before it is sent anywhere, then out
-live, then with others of about 2 s into one ``ecg_record`` fact. A mark in the outbox, written in
-the same transaction as the facts, says up to which sample they are made; what a crash left only
-in the recording becomes facts at the next start, so the record has no hole.
+Each chunk is encoded once. The frame goes to the recorder before it is sent anywhere, then with
+others of about 2 s into one ``ecg_record`` fact (``ecg_keeping``), and out live. While the disk is
+full the record waits in memory and only the live frames go on; once there is room everything
+follows in order. What a crash left only in the recording becomes facts at the next start.
 
 A recording belongs to one binding. When a run begins or ends, what a sensor gives goes on as a
 new recording with a new setup.
@@ -12,33 +12,31 @@ new recording with a new setup.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import msgspec
 import structlog
+from prometheus_client import Counter
 
+from onboard.ecg_keeping import KeptRecording, recover
 from onboard.live_frames import LiveFrames, LiveShape
 from onboard.outgoing import Outgoing
-from onboard.recorder import Found, Header, RecordedFrame, Recorder, Segment
+from onboard.recorder import Header, RecordedFrame, Recorder, UnreadableError
 from onboard.sensors import EcgBegan, EcgChunk
 from onboard.situation import Binding
 from streams.ecg_block import EcgSetup, FrameEncoder
-from streams.errors import ForerunError, StorageError
+from streams.errors import StorageError
 from streams.identity import new_id
-from streams.messages import EcgEnded, EcgLive, EcgRecord, EcgStarted, Origin
+from streams.messages import EcgLive, EcgStarted, Origin
 from streams.outbox import Draft
 
-RECORD_S = 2.0
-"""Length of signal in one ``ecg_record`` fact."""
+HELD_BYTES = 64 * 1024 * 1024
+"""Coded frames that may wait in memory for a disk that is full: about six hours of one ECG."""
 
-STALLED_NS = 2_000_000_000
-"""Frames wait no longer than this for the rest of their fact."""
-
-FRAMES_IN_FACT = 200
-"""The most that the message takes."""
-
-_SENT_START, _SENT_END = 1, -1
-"""Marks: 0 nothing is sent; n > 0 the start and n - 1 samples are; -1 everything is."""
+GIVEN_UP = Counter(
+    "forerun_ecg_samples_lost_total", "Samples per lead given up: the disk took none for too long"
+)
 
 log = structlog.get_logger(__name__)
 
@@ -55,12 +53,10 @@ class OpenRecording:
         origin: live, replay or synthetic.
         binding: To whom it belongs.
         base: Number of its first sample in the sensor's count.
-        segment: Its file.
+        kept: Its way to the disk and into facts.
         encoder: Makes its frames.
         live: Makes its live frames.
-        pending: Frames that are recorded and not yet in a fact.
-        pending_samples: Samples per lead in them.
-        pending_since_ns: Monotonic time of the oldest of them.
+        torn: Whether samples of it were given up: it goes on as a new one when there is room.
     """
 
     sensor: str
@@ -68,12 +64,10 @@ class OpenRecording:
     origin: Origin
     binding: Binding
     base: int
-    segment: Segment
+    kept: KeptRecording
     encoder: FrameEncoder
     live: LiveFrames
-    pending: list[bytes] = field(default_factory=list)
-    pending_samples: int = 0
-    pending_since_ns: int = 0
+    torn: bool = False
 
     @property
     def setup(self) -> EcgSetup:
@@ -108,6 +102,32 @@ class EcgPath:
         self._binding = binding
         self._send_live = send_live
         self._open: dict[tuple[str, str], OpenRecording] = {}
+        self._closing: list[KeptRecording] = []
+        self._left: list[Path] = []
+        self._told_left = False
+
+    @property
+    def error(self) -> str:
+        """What the disk said to what waits for it; empty while nothing waits."""
+        return next((kept.error for kept in self._kept() if kept.error), "")
+
+    @property
+    def held_bytes(self) -> int:
+        """Coded frames that are in no fact yet."""
+        return sum(kept.held_bytes for kept in self._kept())
+
+    @property
+    def unwritten_samples(self) -> int:
+        """Samples per lead that are in memory only."""
+        return sum(kept.unwritten_samples for kept in self._kept())
+
+    @property
+    def unwritten_s(self) -> float:
+        """Length of signal that is in memory only."""
+        return sum(
+            kept.unwritten_samples / kept.header.started.setup.sampling_frequency_hz
+            for kept in self._kept()
+        )
 
     @property
     def running(self) -> list[OpenRecording]:
@@ -117,32 +137,42 @@ class EcgPath:
     def recover(self) -> int:
         """Finish what a crash left: missing facts are made; return the number of recordings.
 
-        Raises:
-            StorageError: The disk fails.
+        What a full disk stops is tried again by ``flush``.
         """
+        self._left = self._recorder.unfinished()
+        return self._recover_left()
+
+    def _recover_left(self) -> int:
         recovered = 0
-        for path in self._recorder.unfinished():
+        left, self._left = self._left, []
+        for path in left:
             try:
-                segment, found = self._recorder.reopen(path)
-            except StorageError:
+                self._finish(path)
+                recovered += 1
+            except UnreadableError:
                 log.exception("recording is lost")
                 path.rename(path.with_suffix(".damaged"))
-                continue
-            self._complete(segment, found)
-            if found.ended:
-                segment.close()
-                path.rename(path.with_suffix(".ecg"))
-            else:
-                segment.end()
-            recovered += 1
-            log.warning("recording recovered", recording=path.stem, samples=found.samples)
+            except StorageError as error:
+                if not self._told_left:
+                    log.error("recording waits for room", recording=path.stem, error=str(error))  # noqa: TRY400 - no bug
+                self._left.append(path)
+        self._told_left = bool(self._left)
         return recovered
+
+    def _finish(self, path: Path) -> None:
+        segment, found = self._recorder.reopen(path)
+        try:
+            recover(self._outgoing, segment, found)
+            segment.end()
+        finally:
+            segment.close()
+        log.warning("recording recovered", recording=path.stem, samples=found.samples)
 
     def began(self, sensor: str, origin: Origin, began: EcgBegan) -> None:
         """Begin a recording.
 
         Raises:
-            StorageError: The disk is full or fails.
+            OversizedError: Its description is too large.
         """
         key = (sensor, began.setup.setup_id)
         if key in self._open:
@@ -164,80 +194,90 @@ class EcgPath:
                 only fills the record.
 
         Raises:
-            StorageError: The disk is full or fails, or a sample before it is missing.
+            StorageError: A sample before it is missing.
         """
-        key = (sensor, chunk.setup.setup_id)
-        recording = self._open.get(key)
-        if recording is None:
-            raise StorageError(f"sensor {sensor}: a chunk of {key[1]!r}, which did not begin")
-        if recording.binding != self._binding():
-            del self._open[key]  # where the next cannot begin, this one must not end twice
-            recording = self._open[key] = self._go_on(recording, chunk)
+        recording = self._recording(sensor, chunk)
         first, count = chunk.first_sample - recording.base, len(chunk.samples)
+        if first != recording.kept.samples and not recording.torn:
+            raise StorageError(
+                f"sensor {sensor}: sample {first} came, {recording.kept.samples} is next"
+            )
         frame = recording.encoder.encode(first, chunk.samples)
-        recording.segment.append(first, count, frame)
+        self._keep(recording, RecordedFrame(first, count, frame), now_ns)
         if live:
             body = recording.live.take(
                 first, chunk.samples, frame, chunk.newest_ns, self.live_shape
             )
             if body is not None:
                 self._send_live(self._outgoing.frame(_draft(recording, "ecg_live", body)))
-        if not recording.pending:
-            recording.pending_since_ns = now_ns
-        recording.pending.append(frame)
-        recording.pending_samples += count
-        enough = recording.setup.sampling_frequency_hz * RECORD_S
-        if recording.pending_samples >= enough or len(recording.pending) >= FRAMES_IN_FACT:
-            self._make_record(recording)
         return recording, frame
 
     def finished(self, sensor: str, setup_id: str) -> None:
-        """End a recording that its sensor ended.
-
-        Raises:
-            StorageError: The disk is full or fails.
-        """
+        """End a recording that its sensor ended."""
         recording = self._open.pop((sensor, setup_id), None)
         if recording is not None:
             self._end(recording)
 
     def stop(self, sensor: str) -> None:
-        """End whatever a sensor has open; what fails stays for the next start."""
+        """End whatever a sensor has open."""
         for key in [key for key in self._open if key[0] == sensor]:
-            recording = self._open.pop(key)
-            try:
-                self._end(recording)
-            except StorageError:
-                log.exception("recording left open", sensor=sensor)
+            self._end(self._open.pop(key))
 
     def flush(self, now_ns: int) -> None:
-        """Make facts of what waits for more samples that do not come.
+        """Write what a full disk did not take, and make facts of what waits for more samples.
 
-        Raises:
-            StorageError: The disk is full or fails.
+        To be called every second or so.
         """
-        for recording in self.running:
-            if recording.pending and now_ns - recording.pending_since_ns >= STALLED_NS:
-                self._make_record(recording)
+        if self._left:
+            self._recover_left()
+        for kept in self._kept():
+            kept.advance(now_ns)
+        self._closing = [kept for kept in self._closing if not kept.done]
+
+    def close(self) -> None:
+        """Close the files of an agent that ends; what is not in them is lost, and is told."""
+        lost = self.unwritten_samples
+        if lost:
+            log.error("ECG is lost: the disk did not take it", samples=lost, error=self.error)
+        for kept in self._kept():
+            kept.close()
+
+    def _kept(self) -> list[KeptRecording]:
+        return [*self._closing, *(recording.kept for recording in self._open.values())]
+
+    def _recording(self, sensor: str, chunk: EcgChunk) -> OpenRecording:
+        key = (sensor, chunk.setup.setup_id)
+        recording = self._open.get(key)
+        if recording is None:
+            raise StorageError(f"sensor {sensor}: a chunk of {key[1]!r}, which did not begin")
+        mended = recording.torn and not recording.kept.unwritten_samples
+        if mended or recording.binding != self._binding():
+            del self._open[key]  # where the next cannot begin, this one must not end twice
+            recording = self._open[key] = self._go_on(recording, chunk)
+        return recording
+
+    def _keep(self, recording: OpenRecording, frame: RecordedFrame, now_ns: int) -> None:
+        if recording.torn or self.held_bytes > HELD_BYTES:
+            if not recording.torn:
+                log.error("ECG is lost: too much waits for the disk", sensor=recording.sensor)
+            recording.torn = True
+            GIVEN_UP.inc(frame.samples)
+        else:
+            recording.kept.take(frame, now_ns)
+        recording.kept.advance(now_ns)
 
     def _begin(self, sensor: str, origin: Origin, began: EcgBegan, base: int) -> OpenRecording:
         binding = self._binding()
         started = EcgStarted(
             setup=began.setup, start_ns=began.start_ns, device=began.device, purpose=began.purpose
         )
-        segment = self._recorder.begin(
-            Header(started=started, origin=origin, case=binding.case, patient=binding.patient)
-        )
+        header = Header(started=started, origin=origin, case=binding.case, patient=binding.patient)
         recording = OpenRecording(
-            sensor, began, origin, binding, base, segment,
+            sensor, began, origin, binding, base,
+            KeptRecording(self._recorder, self._outgoing, header),
             FrameEncoder(began.setup), LiveFrames(began.setup),
         )  # fmt: skip
-        draft = _draft(recording, "ecg_started", started)
-        try:
-            self._outgoing.make([draft], (_mark(segment), _SENT_START))
-        except ForerunError:
-            segment.discard()
-            raise
+        recording.kept.advance(0)
         return recording
 
     def _go_on(self, recording: OpenRecording, chunk: EcgChunk) -> OpenRecording:
@@ -248,67 +288,14 @@ class EcgPath:
         began = replace(recording.began, setup=setup, start_ns=start_ns)
         return self._begin(recording.sensor, recording.origin, began, chunk.first_sample)
 
-    def _make_record(self, recording: OpenRecording) -> None:
-        if not recording.pending:
-            return
-        body = EcgRecord(setup_id=recording.setup.setup_id, frames=list(recording.pending))
-        reached = recording.segment.samples + _SENT_START
-        draft = _draft(recording, "ecg_record", body)
-        self._outgoing.make([draft], (_mark(recording.segment), reached))
-        recording.pending.clear()
-        recording.pending_samples = 0
-
     def _end(self, recording: OpenRecording) -> None:
-        try:
-            self._make_record(recording)
-            body = EcgEnded(setup_id=recording.setup.setup_id, samples=recording.segment.samples)
-            draft = _draft(recording, "ecg_ended", body)
-            self._outgoing.make([draft], (_mark(recording.segment), _SENT_END))
-        except StorageError:
-            recording.segment.close()
-            raise
-        recording.segment.end()
-
-    def _complete(self, segment: Segment, found: Found) -> None:
-        """Make the facts that a recording has and the outbox does not."""
-        mark = self._outgoing.mark(_mark(segment))
-        if mark == _SENT_END:
-            return
-        header = found.header
-        setup = header.started.setup
-
-        def draft(kind: str, body: EcgStarted | EcgRecord | EcgEnded) -> Draft:
-            return Draft(kind, body, header.origin, header.case, header.patient)
-
-        if mark == 0:
-            self._outgoing.make([draft("ecg_started", header.started)], (_mark(segment), 1))
-        unsent = [frame for frame in found.frames if frame.first_sample >= mark - _SENT_START]
-        for group in _groups(unsent, setup.sampling_frequency_hz * RECORD_S):
-            body = EcgRecord(setup_id=setup.setup_id, frames=[one.frame for one in group])
-            reached = group[-1].first_sample + group[-1].samples + _SENT_START
-            self._outgoing.make([draft("ecg_record", body)], (_mark(segment), reached))
-        ended = EcgEnded(setup_id=setup.setup_id, samples=found.samples)
-        self._outgoing.make([draft("ecg_ended", ended)], (_mark(segment), _SENT_END))
+        kept = recording.kept
+        kept.end()
+        kept.advance(0)
+        if not kept.done:
+            self._closing.append(kept)
 
 
-def _draft(
-    recording: OpenRecording, kind: str, body: EcgStarted | EcgRecord | EcgEnded | EcgLive
-) -> Draft:
+def _draft(recording: OpenRecording, kind: str, body: EcgLive) -> Draft:
     binding = recording.binding
     return Draft(kind, body, recording.origin, binding.case, binding.patient)
-
-
-def _mark(segment: Segment) -> str:
-    return f"ecg:{segment.recording_id}"
-
-
-def _groups(frames: list[RecordedFrame], enough: float) -> list[list[RecordedFrame]]:
-    groups: list[list[RecordedFrame]] = []
-    together = 0
-    for frame in frames:
-        if not groups or together >= enough or len(groups[-1]) >= FRAMES_IN_FACT:
-            groups.append([])
-            together = 0
-        groups[-1].append(frame)
-        together += frame.samples
-    return groups

@@ -58,10 +58,10 @@ class Intake:
         self._most_unsent = most_unsent
 
     async def take(self, sensor: Sensor, table: SensorSettings, reading: Reading) -> None:
-        """Take one reading.
+        """Take one reading; what a full disk does not take waits in memory.
 
         Raises:
-            StorageError: The disk is full or fails.
+            StorageError: A sample of the ECG is missing.
         """
         live = getattr(table, "speed", 1.0) != 0
         if not live:
@@ -91,16 +91,17 @@ class Intake:
     def _take_chunk(self, sensor: Sensor, chunk: EcgChunk, *, live: bool) -> None:
         now_ns = self._clock.monotonic_ns()
         recording, frame = self._ecg.chunk(sensor.name, chunk, now_ns, live=live)
-        if recording.segment.samples == len(chunk.samples):  # its first: it may be a new one
+        if recording.kept.samples == len(chunk.samples):  # its first: it may be a new one
             self.changed("ecg")
         if live:
             self.framed(recording, frame, chunk.newest_ns)
 
     def _make(self, kind: str, body: Body, sensor: Sensor) -> None:
         binding = self._binding()
-        self._outgoing.make([Draft(kind, body, sensor.origin, binding.case, binding.patient)])
+        draft = Draft(kind, body, sensor.origin, binding.case, binding.patient)
+        self._outgoing.make_or_hold(draft)
 
     async def _wait_for_room(self) -> None:
-        while self._outgoing.backlog().total > self._most_unsent:
+        while self._outgoing.unsent > self._most_unsent:
             self._outgoing.freed.clear()
             await self._outgoing.freed.wait()

@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from onboard.held_facts import HeldFacts
 from onboard.logbook import KINDS, Logbook
 from onboard.situation import Fact
 from streams.codec import decode, encode
 from streams.errors import StorageError
 from streams.messages import Envelope, Lane, Receipt
-from streams.outbox import Draft, Outbox
+from streams.outbox import Draft, Outbox, Stamp
 from streams.topics import LANES
 
 HUB = "hub"
@@ -50,6 +51,7 @@ class Outgoing:
     Attributes:
         drill: Whether everything made here belongs to an exercise.
         made: Facts made since the start.
+        held: Facts that the disk did not take yet.
         freed: Set at each receipt of the hub; who waits for room clears it.
     """
 
@@ -68,6 +70,7 @@ class Outgoing:
         self._unkept: list[Envelope] = []
         self._backlog = Backlog({}, None)
         self.made = 0
+        self.held = HeldFacts(self._make)
         self.freed = asyncio.Event()
 
     def listen(self, listener: Callable[[Envelope], None]) -> None:
@@ -99,6 +102,8 @@ class Outgoing:
     def make(self, drafts: Sequence[Draft], mark: tuple[str, int] | None = None) -> list[Envelope]:
         """Make facts, all or none; they are on the disk when this returns.
 
+        What was held goes before them: a source's facts keep their order.
+
         Args:
             drafts: What to make.
             mark: A number to keep with them (see ``Outbox.add_all``).
@@ -107,6 +112,26 @@ class Outgoing:
             StorageError: The disk is full or fails; none was made.
             OversizedError: A body is too large for its kind; none was made.
         """
+        self.held.release()
+        return self._make(drafts, mark)
+
+    def make_or_hold(self, draft: Draft) -> None:
+        """Make a fact that nobody waits for, now or as soon as the disk takes it.
+
+        Raises:
+            OversizedError: The body is too large for its kind.
+        """
+        stamped = replace(draft, made=draft.made or self.stamp())
+        try:
+            self.make([stamped])
+        except StorageError as error:
+            self.held.hold(stamped, error)
+
+    def stamp(self) -> Stamp:
+        """Return this moment on this vehicle's clocks."""
+        return self._outbox.stamp()
+
+    def _make(self, drafts: Sequence[Draft], mark: tuple[str, int] | None = None) -> list[Envelope]:
         marked = [(HUB, replace(draft, drill=self.drill)) for draft in drafts]
         made = self._outbox.add_all(marked, mark)
         self.made += len(made)
@@ -153,6 +178,11 @@ class Outgoing:
         self.freed.set()
         self._keep()
         return self._logbook.deliver(receipt.stored, at_hub_ns)
+
+    @property
+    def unsent(self) -> int:
+        """How many facts have no receipt, those included that are not on the disk yet."""
+        return self.backlog().total + len(self.held)
 
     def waiting(self, lane: Lane) -> int:
         """Return how many facts of a lane have no receipt."""

@@ -42,6 +42,12 @@ _FORGOTTEN = (".ecg", ".torn", ".damaged")
 log = structlog.get_logger(__name__)
 
 
+class UnreadableError(StorageError):
+    """A file of which not even the description is whole; trying again does not help."""
+
+    retry = False
+
+
 class Header(msgspec.Struct, frozen=True, kw_only=True):
     """First record of a segment: what is recorded, of whom.
 
@@ -98,11 +104,12 @@ class Found:
 class Segment:
     """One recording that runs."""
 
-    def __init__(self, path: Path, file: int, samples: int = 0) -> None:
+    def __init__(self, path: Path, file: int, samples: int = 0, *, ended: bool = False) -> None:
         self.path = path
         self.samples = samples
         self._file = file
         self._dirty = True
+        self._ended = ended
 
     @property
     def recording_id(self) -> str:
@@ -140,15 +147,20 @@ class Segment:
             raise StorageError(f"recording {self.path}: {error}") from error
 
     def end(self) -> None:
-        """Write the end, sync, and give the file its final name.
+        """Write the end, sync, and give the file its final name; may be called until it works.
 
         Raises:
             StorageError: The disk is full or fails.
         """
-        self._write(_record(_END, self.samples, 0, b""))
+        if not self._ended:
+            self._write(_record(_END, self.samples, 0, b""))
+            self._ended = True
         self.sync()
+        try:
+            self.path.rename(self.path.with_suffix(".ecg"))
+        except OSError as error:
+            raise StorageError(f"recording {self.path}: {error}") from error
         self.close()
-        self.path.rename(self.path.with_suffix(".ecg"))
 
     def close(self) -> None:
         """Close the file as it is; closing it again does nothing."""
@@ -227,7 +239,8 @@ class Recorder:
         What is cut off is kept beside it as ``<id>.torn``, for whoever looks into it.
 
         Raises:
-            StorageError: Not even its description is whole, or the disk fails.
+            UnreadableError: Not even its description is whole.
+            StorageError: The disk is full or fails; it is as it was.
         """
         found = read(path)
         try:
@@ -239,7 +252,7 @@ class Recorder:
             os.lseek(file, found.good_bytes, os.SEEK_SET)
         except OSError as error:
             raise StorageError(f"recording {path}: {error}") from error
-        return Segment(path, file, found.samples), found
+        return Segment(path, file, found.samples, ended=found.ended), found
 
     def forget(self, before_s: float) -> int:
         """Delete what was last written before a time; return how many files.
@@ -267,7 +280,8 @@ def read(path: Path) -> Found:
     """Read a segment file; what is torn or damaged at its end is left out.
 
     Raises:
-        StorageError: It cannot be read, or is no recording.
+        UnreadableError: It is no recording.
+        StorageError: It cannot be read.
     """
     try:
         data = path.read_bytes()
@@ -287,7 +301,7 @@ def read(path: Path) -> Found:
             break
         good_bytes = end
     if header is None:
-        raise StorageError(f"recording {path}: not even its description is whole")
+        raise UnreadableError(f"recording {path}: not even its description is whole")
     return Found(header, frames, ended, good_bytes)
 
 

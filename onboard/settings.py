@@ -78,6 +78,16 @@ class Media(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     addresses: tuple[str, ...] = ()
 
 
+class Storage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The disk of the state directory.
+
+    Attributes:
+        keep_free_mib: Room that is kept for facts and ECG, MiB: with less free the disk is low.
+    """
+
+    keep_free_mib: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 256
+
+
 class Place(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where a hospital is, for the map of a vehicle without a link."""
 
@@ -107,6 +117,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         always: Sensors that start with the agent whatever ``start`` says, such as the GPS.
         unsent_replay_facts: A replay at speed 0 waits while more facts than this wait.
         keep_days: Cases and recordings older than this are removed.
+        storage: The disk of the state directory.
         map_tiles: URL template of map tiles; empty shows a map without streets.
         camera: The cabin camera; None for a vehicle without.
         media: WebRTC's addresses.
@@ -118,7 +129,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     label: ShortText = ""
     region: Name
     state: str
-    hub: str | None = None
+    hub: Annotated[str, msgspec.Meta(pattern=r"^https?://[^/]")] | None = None
     credential: str
     authority: str
     roster: str
@@ -130,6 +141,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     always: tuple[Name, ...] = ()
     unsent_replay_facts: Annotated[int, msgspec.Meta(ge=10, le=100_000)] = 200
     keep_days: Annotated[int, msgspec.Meta(ge=1, le=3650)] = 30
+    storage: Storage = Storage()
     map_tiles: str = ""
     camera: CameraTable | None = None
     media: Media = Media()

@@ -45,6 +45,14 @@ CREATE INDEX IF NOT EXISTS facts_by_case ON facts (destination, lane, case_id, s
 
 
 @dataclass(frozen=True, slots=True)
+class Stamp:
+    """A moment on this source's two clocks, ns."""
+
+    wall_ns: int
+    monotonic_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
     """A fact to be made.
 
@@ -57,6 +65,7 @@ class Draft:
         drill: True for exercises.
         lane: Other lane than the table's; only ``case_fact`` has one.
         id: Its id, where whoever asks for it has chosen one; else it gets a new one.
+        made: When it was made, where the disk did not take it then; None is now.
     """
 
     kind: str
@@ -67,6 +76,7 @@ class Draft:
     drill: bool = False
     lane: Lane | None = None
     id: str | None = None
+    made: Stamp | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +173,14 @@ class Outbox:
         """Close the file."""
         self._db.close()
 
+    def stamp(self) -> Stamp:
+        """Return this moment, for a draft that may have to wait."""
+        return Stamp(self._clock.wall_ns(), self._clock.monotonic_ns())
+
     def envelope(self, draft: Draft, lane: Lane = "stream", sequence: int = 0) -> Envelope:
         """Put an envelope around a draft, with this source's clocks; used alone for streams."""
-        wall_ns, monotonic_ns = self._clock.wall_ns(), self._clock.monotonic_ns()
+        stamp = draft.made or self.stamp()
+        wall_ns, monotonic_ns = stamp.wall_ns, stamp.monotonic_ns
         estimate = self._offset.at(wall_ns, monotonic_ns) if self._offset else Offset(0, 0)
         return Envelope(
             version=VERSION,

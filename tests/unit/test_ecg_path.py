@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onboard.ecg_path import STALLED_NS, EcgPath
+from onboard.ecg_keeping import STALLED_NS
+from onboard.ecg_path import EcgPath
 from onboard.live_frames import LiveShape
 from onboard.logbook import Logbook
 from onboard.outgoing import HUB, Outgoing
-from onboard.recorder import Recorder
+from onboard.recorder import Recorder, Segment
 from onboard.sensors import EcgBegan, EcgChunk
 from onboard.situation import Binding
 from streams.clock import SystemClock
@@ -57,8 +58,7 @@ class Vehicle:
 
     def stop(self) -> None:
         """End as kill -9 ends: files are closed, nothing is finished."""
-        for recording in self.path.running:
-            recording.segment.close()
+        self.path.close()
         self.outbox.close()
         self.logbook.close()
 
@@ -233,7 +233,8 @@ def test_path_live_frame_leaves_after_it_is_recorded(vehicle: Vehicle) -> None:
     def note(message: bytes) -> None:
         keep(message)
         (running,) = vehicle.path.running
-        sizes.append(running.segment.samples)
+        assert running.kept.segment is not None
+        sizes.append(running.kept.segment.samples)
 
     vehicle.path = EcgPath(Recorder(vehicle.folder / "ecg"), vehicle.outgoing, lambda: BOUND, note)
     vehicle.begin()
@@ -246,29 +247,117 @@ def refuse(*_: object) -> None:
     raise StorageError("no space left on device")
 
 
-def test_path_full_disk_at_the_beginning_leaves_no_recording_behind(
-    vehicle: Vehicle, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("full", ["file", "facts"])
+def test_path_full_disk_at_the_beginning_holds_the_recording_until_there_is_room(
+    vehicle: Vehicle, monkeypatch: pytest.MonkeyPatch, full: str
 ) -> None:
-    monkeypatch.setattr(vehicle.outgoing, "make", refuse)
     before = len(list(Path("/proc/self/fd").iterdir()))
-    for _ in range(5):
-        with pytest.raises(StorageError):
-            vehicle.begin()
-    assert list((vehicle.folder / "ecg").iterdir()) == []
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            *((Recorder, "begin") if full == "file" else (vehicle.outgoing, "make")), refuse
+        )
+        vehicle.begin()
+        vehicle.play(chunks=30)
+        vehicle.path.flush(0)
+        assert vehicle.path.error
+        assert len(vehicle.live) == 30, "live frames go on"
+    vehicle.path.flush(0)
+    assert not vehicle.path.error
+    vehicle.path.stop("ecg")
+    assert np.array_equal(vehicle.recorded(), samples(0, 30 * 50))
+    assert vehicle.ends() == [EcgEnded(setup_id="one", samples=1500)]
+    assert [fact.kind for fact in vehicle.facts()].count("ecg_started") == 1
     assert len(list(Path("/proc/self/fd").iterdir())) == before
     vehicle.stop()
 
 
-def test_path_full_disk_at_a_new_binding_ends_the_old_recording_once(
+@pytest.mark.parametrize("fails", ["append", "end"])
+def test_path_end_on_a_full_disk_is_written_once_there_is_room_without_a_restart(
+    vehicle: Vehicle, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    vehicle.begin()
+    vehicle.play(chunks=3)
+    with monkeypatch.context() as patch:
+        patch.setattr(Segment, fails, refuse)
+        patch.setattr(vehicle.outbox, "add_all", refuse)
+        vehicle.play(chunks=44, first=150)
+        vehicle.path.stop("ecg")
+        vehicle.path.flush(0)
+        assert vehicle.ends() == []
+    made_ns = SystemClock().wall_ns()
+    vehicle.path.flush(0)
+    assert np.array_equal(vehicle.recorded(), samples(0, 47 * 50))
+    assert vehicle.ends() == [EcgEnded(setup_id="one", samples=47 * 50)]
+    (end,) = (fact for fact in vehicle.facts() if fact.kind == "ecg_ended")
+    assert end.source_ns < made_ns, "it says when the recording ended, not when there was room"
+    (file,) = (vehicle.folder / "ecg").iterdir()
+    assert file.suffix == ".ecg"
+    vehicle.path.flush(0)
+    vehicle.stop()
+    vehicle.start()
+    assert vehicle.recovered == 0
+    assert len(vehicle.ends()) == 1
+    vehicle.stop()
+
+
+def test_path_new_binding_on_a_full_disk_makes_two_recordings_in_order(
     vehicle: Vehicle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vehicle.begin()
     vehicle.play(chunks=3)
     vehicle.binding = Binding()
-    monkeypatch.setattr(Recorder, "begin", refuse)
-    with pytest.raises(StorageError):
-        vehicle.play(chunks=1, first=150)
-    vehicle.path.stop("ecg")  # as its watch does
-    assert vehicle.ends() == [EcgEnded(setup_id="one", samples=150)]
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(vehicle.outbox, "add_all", refuse)
+        patch.setattr(Recorder, "begin", refuse)
+        vehicle.play(chunks=4, first=150)
+        vehicle.path.stop("ecg")
+    vehicle.path.flush(0)
+    started = [fact for fact in vehicle.facts() if fact.kind == "ecg_started"]
+    second = open_body(started[1], EcgStarted).setup
+    assert [(fact.case, fact.patient) for fact in started] == [(BOUND.case, "1"), (None, None)]
+    assert np.array_equal(vehicle.recorded(), samples(0, 150))
+    assert np.array_equal(vehicle.recorded(second), samples(150, 200))
+    assert [end.samples for end in vehicle.ends()] == [150, 200]
+    vehicle.stop()
+
+
+def test_path_disk_full_for_too_long_gives_up_the_newest_and_goes_on_as_a_new_recording(
+    vehicle: Vehicle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vehicle.begin()
+    vehicle.play(chunks=1)
+    with monkeypatch.context() as patch:
+        patch.setattr("onboard.ecg_path.HELD_BYTES", 500)
+        patch.setattr(vehicle.outbox, "add_all", refuse)
+        patch.setattr(Segment, "append", refuse)
+        vehicle.play(chunks=60, first=50)
+        assert vehicle.path.held_bytes < 700
+        assert len(vehicle.live) == 61
+    vehicle.path.flush(0)
+    vehicle.play(chunks=4, first=3050)
+    vehicle.path.stop("ecg")
+    started = [fact for fact in vehicle.facts() if fact.kind == "ecg_started"]
+    second = open_body(started[1], EcgStarted).setup
+    kept = vehicle.recorded()
+    assert np.array_equal(kept, samples(0, len(kept)))
+    assert 0 < len(kept) < 3050
+    assert np.array_equal(vehicle.recorded(second), samples(3050, 200))
+    vehicle.stop()
+
+
+def test_path_start_on_a_full_disk_recovers_what_a_crash_left_once_there_is_room(
+    vehicle: Vehicle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vehicle.begin()
+    vehicle.play(chunks=47)
+    vehicle.stop()
+    (part,) = (vehicle.folder / "ecg").glob("*.part")
+    part.write_bytes(part.read_bytes() + b"torn")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
+        vehicle.start()
+        assert vehicle.recovered == 0
+    vehicle.path.flush(0)
+    assert np.array_equal(vehicle.recorded(), samples(0, 47 * 50))
+    assert vehicle.ends() == [EcgEnded(setup_id="one", samples=47 * 50)]
     vehicle.stop()

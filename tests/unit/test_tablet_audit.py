@@ -108,7 +108,7 @@ async def test_tablet_without_its_audit_log_shows_no_ecg_and_makes_up_for_it(
         await vehicle.act("start_run")
         recorded = vehicle.agent.ecg
         await wait_for(
-            lambda: [one for one in recorded.running if one.segment.samples > 500], "1 s of ECG"
+            lambda: [one for one in recorded.running if one.kept.samples > 500], "1 s of ECG"
         )
         assert page.frames == 0
         assert case not in json.dumps(page.said)
