@@ -17,9 +17,10 @@ from typing import Any
 import msgspec
 import structlog
 
+from dispatch.bay_arrivals import opening, reconciling
 from dispatch.case_actions import Action, OpenCase, check_id, decide
 from dispatch.cases import CLOSED_KEPT, UNREAD, Case, CaseBook
-from dispatch.errors import ConflictError
+from dispatch.errors import ConflictError, UnknownError
 from dispatch.repeats import is_repeat
 from dispatch.units import Fleet
 from streams.chain import Arrived, Refused, Stored
@@ -106,6 +107,7 @@ class CaseRecord:
                     _show(self.fleet.take, self.clocks.place(fact))
                 count += len(tracks) + len(states)
             await self._read_again()
+            await self._reconcile(case.id for case in self.book.recent())
         return count
 
     async def case(self, name: str) -> Case | None:
@@ -125,7 +127,8 @@ class CaseRecord:
 
         Nothing is stored of what was there before or is refused. A unit's fact of a case to
         which it never was assigned, and a hospital's of a case that is not its own now, are
-        refused here with reason ``case``.
+        refused here with reason ``case``. One of a case of which nobody heard opens it: its crew
+        began it without a link (``dispatch.bay_arrivals``).
 
         Raises:
             StorageError: Not stored; the sources will send again.
@@ -135,11 +138,13 @@ class CaseRecord:
             for item in items:
                 if isinstance(item, Examined):
                     await self._know(item.envelope.case)
+                    await self._open_for_crew(item)
             checked = [self._judge(one) if isinstance(one, Examined) else one for one in items]
             for one in checked:
                 if isinstance(one, Refused):
                     REFUSED.labels("hub", one.reason).inc()
             stored = await self._store(checked)
+            await self._reconcile({fact.envelope.case for fact in stored if fact is not None})
         outcome = list(zip(checked, stored, strict=True))
         DUPLICATES.inc(sum(isinstance(item, Arrived) and fact is None for item, fact in outcome))
         return outcome
@@ -165,6 +170,32 @@ class CaseRecord:
             stored = await self._store(items)
             assert stored[-1] is not None, "an id was looked up and is there all the same"
         return decision.answer()
+
+    async def _open_for_crew(self, item: Examined) -> None:
+        """Open the case of a unit's fact, where the journal has none of that name."""
+        envelope = item.envelope
+        if item.address.scope != "unit" or envelope.case is None or self.book.get(envelope.case):
+            return
+        try:
+            drafts = opening(envelope, self.fleet)
+        except UnknownError as error:  # refused below, as every unit's that has no part in it
+            log.warning("case not opened", case=envelope.case, error=str(error))
+            return
+        log.info("case opened for its crew", case=envelope.case, unit=envelope.source)
+        await self._store([self._arrived(draft) for draft in drafts])
+
+    async def _reconcile(self, names: Iterable[str | None]) -> None:
+        """Choose the hospital at whose bay a patient was handed over past the hub."""
+        for case in filter(None, map(self.book.get, names)):
+            try:
+                drafts = reconciling(case, self.fleet)
+            except UnknownError as error:
+                REFUSED.labels("bay", "unknown_hospital").inc()
+                log.error("handed over at a bay that is not known", case=case.id, error=str(error))  # noqa: TRY400
+                continue
+            if drafts:
+                log.warning("handed over at the bay", case=case.id, hospital=case.bay)
+                await self._store([self._arrived(draft) for draft in drafts])
 
     def _judge(self, item: Examined) -> Arrived | Refused:
         """Return the fact if its maker has a right to the case, else its refusal."""

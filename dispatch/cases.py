@@ -17,6 +17,7 @@ from typing import Literal
 
 from dispatch.timeline import Entry, entry_of
 from dispatch.vital_signs import VitalSigns, measure, offset_ns
+from streams.bay_messages import BayHandover
 from streams.chain import Stored
 from streams.codec import any_body
 from streams.messages import (
@@ -79,6 +80,10 @@ class Case:
         stages: When each stage was reached, corrections applied, by the hub's clock.
         vitals: Per patient (None is *unassigned*) and sign; a second patient is a second row.
         facts: How many facts the case has: its last case_sequence.
+        decided_sequence: Place of the last decision on the hospital.
+        bay: The hospital at whose bay it was handed over, as its unit last said.
+        bay_unit: That unit.
+        bay_sequence: Place of its word.
         synthetic: Whether anything in it comes from a model.
         replayed: Whether anything in it comes from a recording.
     """
@@ -104,6 +109,10 @@ class Case:
     hospital: str | None = None
     hospital_name: str = ""
     hospital_sequence: int = 0
+    decided_sequence: int = 0
+    bay: str | None = None
+    bay_unit: str = ""
+    bay_sequence: int = 0
     pre_alert: PreAlert | None = None
     pre_alert_ns: int = 0
     run_started: tuple[str, int] | None = None
@@ -122,6 +131,7 @@ class Case:
     _stamps: dict[str, tuple[Stage, int]] = field(default_factory=dict)
     _corrected: set[str] = field(default_factory=set)
     _media_orders: dict[str, Order] = field(default_factory=dict)
+    _bay_order: Order | None = None
 
     @property
     def is_open(self) -> bool:
@@ -148,7 +158,7 @@ class CaseBook:
     def __init__(self) -> None:
         self._cases: dict[str, Case] = {}
         self._old: dict[str, Case] = {}
-        self._of_unit: dict[str, tuple[int, str]] = {}
+        self._of_unit: dict[tuple[str, bool], tuple[int, str]] = {}
         self._closed: deque[str] = deque()
 
     def begin(self, case: str, *, recent: bool) -> Case:
@@ -217,8 +227,11 @@ class CaseBook:
 
     def of_unit(self, unit: str) -> Case | None:
         """Return the case that binds a unit now: assigned, open, and the run not ended."""
-        case = self.get(self._of_unit.get(unit, (0, None))[1])
-        return case if case is not None and case.has_crew_under_way and case.unit == unit else None
+        for own in (False, True):  # one that its crew began comes late: it takes no other's place
+            case = self.get(self._of_unit.get((unit, own), (0, None))[1])
+            if case is not None and case.has_crew_under_way and case.unit == unit:
+                return case
+        return None
 
     def hospital_of_unit(self, unit: str) -> str | None:
         """Return the hospital that may see a unit's live streams now."""
@@ -237,9 +250,10 @@ class CaseBook:
                 case.unit = None
             case HospitalChosen():
                 case.hospital, case.hospital_name = body.hospital, body.name
-                case.hospital_sequence = fact.case_sequence or 0
+                case.hospital_sequence = case.decided_sequence = fact.case_sequence or 0
             case HospitalStoodDown() if case.hospital == body.hospital:
                 case.hospital, case.hospital_name = None, ""
+                case.decided_sequence = fact.case_sequence or 0
             case CaseClosed():
                 case.closed_ns, case.outcome = fact.corrected_ns, body.outcome
                 if case.id in self._cases:
@@ -255,8 +269,9 @@ class CaseBook:
         case.units.add(body.unit)
         case.run_started = case.run_ended_ns = None
         # Cases are read one after the other: the last assignment is that of the journal's order.
-        if self._of_unit.get(body.unit, (0, ""))[0] < fact.position:
-            self._of_unit[body.unit] = (fact.position, case.id)
+        key = (body.unit, body.own)
+        if self._of_unit.get(key, (0, ""))[0] < fact.position:
+            self._of_unit[key] = (fact.position, case.id)
 
     def _keep_last_closed(self, closed: str) -> None:
         if closed in self._closed:
@@ -299,6 +314,11 @@ def _fold_unit_fact(case: Case, fact: Stored, body: Body) -> None:
             case.crew_sequence = fact.case_sequence or 0
         case PreAlert():
             _alert(case, fact, body)
+        case BayHandover():
+            order = order_of(fact)
+            if case._bay_order is None or order > case._bay_order:
+                case.bay, case.bay_unit = body.hospital, fact.envelope.source
+                case.bay_sequence, case._bay_order = fact.case_sequence or 0, order
         case Vitals():
             measure(case.vitals, fact, body)
         case MediaState():

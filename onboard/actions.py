@@ -14,13 +14,15 @@ import msgspec
 from onboard.errors import RefusedActionError
 from onboard.run import Event, step
 from onboard.situation import Case, Fact, Situation
-from streams.identity import is_id
+from streams.bay_messages import BayHandover
+from streams.identity import is_id, new_id
 from streams.messages import (
     Age,
     Body,
     CaseNote,
     Identifier,
     Milestone,
+    Name,
     Pathway,
     PreAlert,
     RunEnded,
@@ -67,9 +69,16 @@ class _Action(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class StartRun(_Action, frozen=True, kw_only=True, tag="start_run"):
-    """The crew begins the run; from now on the sensors belong to the unknown patient."""
+    """The crew begins the run; from now on the sensors belong to the unknown patient.
+
+    Attributes:
+        crew: Who they are.
+        own: Begin a run that nobody called for: a case of its own, of which dispatch hears when
+            there is a link.
+    """
 
     crew: ShortText | None = None
+    own: bool = False
 
 
 class EndRun(_Action, frozen=True, kw_only=True, tag="end_run"):
@@ -116,7 +125,14 @@ class Camera(_Action, frozen=True, kw_only=True, tag="camera"):
     on: bool
 
 
-Action: TypeAlias = StartRun | EndRun | Stamp | SendPreAlert | Note | Camera
+class AtBay(_Action, frozen=True, kw_only=True, tag="bay_handover"):
+    """The ER has read the QR code to its end: the patient is handed over at its bay."""
+
+    hospital: Name
+    facts: Annotated[int, msgspec.Meta(ge=1, le=2**31)]
+
+
+Action: TypeAlias = StartRun | EndRun | Stamp | SendPreAlert | Note | Camera | AtBay
 
 _KINDS: dict[type[_Action], str] = {
     StartRun: "run_started",
@@ -124,6 +140,7 @@ _KINDS: dict[type[_Action], str] = {
     Stamp: "milestone",
     SendPreAlert: "pre_alert",
     Note: "case_note",
+    AtBay: "bay_handover",
 }
 """The fact that an action makes."""
 
@@ -134,6 +151,7 @@ _EVENTS: dict[type[_Action], Event] = {
     SendPreAlert: "alert",
     Note: "note",
     Camera: "camera",
+    AtBay: "bay",
 }
 
 
@@ -169,24 +187,35 @@ def decide(
         ImpossibleEventError: The run's state does not take it; the text names both.
         RefusedActionError: It makes no sense; the text says why.
     """
-    step(situation.state, _EVENTS[type(action)])
+    own = isinstance(action, StartRun) and action.own
+    step(situation.state, "begin" if own else _EVENTS[type(action)])
     case = situation.case
-    if case is None:
-        raise RefusedActionError("there is no case; wait for the assignment")
+    body: Body
     match action:
-        case StartRun():
-            return [("run_started", RunStarted(crew=action.crew))]
-        case EndRun():
-            return [("run_ended", RunEnded(reason=action.reason))]
-        case Stamp():
-            return [("milestone", _milestone(action, case, now_ns, offset_ns))]
-        case SendPreAlert():
-            return [("pre_alert", _pre_alert(action))]
-        case Note():
-            at_ns = _true_time(action.at_ms, now_ns, offset_ns)
-            return [("case_note", CaseNote(text=action.text, at_ns=at_ns))]
+        case StartRun() if own or case is not None:
+            body = RunStarted(crew=action.crew)
+        case _ if case is None:
+            raise RefusedActionError("there is no case; wait for the assignment")
         case Camera():
             return []
+        case EndRun():
+            body = RunEnded(reason=action.reason)
+        case Stamp():
+            body = _milestone(action, case, now_ns, offset_ns)
+        case SendPreAlert():
+            body = _pre_alert(action)
+        case Note():
+            body = CaseNote(text=action.text, at_ns=_true_time(action.at_ms, now_ns, offset_ns))
+        case AtBay():
+            body = BayHandover(hospital=action.hospital, at_ns=now_ns, way="qr", facts=action.facts)
+    return [(_KINDS[type(action)], body)]
+
+
+def case_of(action: Action, situation: Situation) -> str | None:
+    """Return the case that an action's facts belong to: a new one for a run of the crew's own."""
+    if isinstance(action, StartRun) and action.own:
+        return new_id()
+    return situation.current
 
 
 def _milestone(action: Stamp, case: Case, now_ns: int, offset_ns: int) -> Milestone:

@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from onboard.actions import Action, Camera, decide, is_repeated
+from onboard.actions import Action, Camera, case_of, decide, is_repeated
 from onboard.clock_watch import ClockWatch
 from onboard.disk_watch import DiskWatch
 from onboard.ecg_path import EcgPath
@@ -31,7 +31,7 @@ from onboard.ladder import Rung, rungs_for
 from onboard.link import Link, Uplink
 from onboard.link_chronicle import LinkChronicle
 from onboard.live_frames import LiveShape
-from onboard.logbook import Logbook
+from onboard.logbook import KINDS, Logbook
 from onboard.media import CabinCamera, LiveEcg, cancel
 from onboard.outgoing import Outgoing
 from onboard.positions import TRACK_S, Positions
@@ -283,7 +283,7 @@ class Agent:
             kinds = {kind for kind, _ in facts}
             if kinds & {"run_started", "run_ended"}:
                 self._make_track()
-            run = Binding(self.situation.current, self._bound().patient)
+            run = Binding(case_of(action, self.situation), self._bound().patient)
             made = self.outgoing.make(
                 [
                     Draft(kind, body, "live", run.case, run.patient, id=action.id)
@@ -399,7 +399,7 @@ class Agent:
         return self.situation.binding
 
     def _made(self, envelope: Envelope) -> None:
-        if envelope.kind in ("run_started", "run_ended", "milestone", "pre_alert", "case_note"):
+        if envelope.kind in KINDS:
             at_hub_ns = envelope.source_ns + (envelope.offset_ns or 0)
             self._take(Fact(envelope, own=True, at_hub_ns=at_hub_ns))
 

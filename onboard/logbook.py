@@ -20,7 +20,9 @@ from streams.errors import MessageError, StorageError
 from streams.inbox import Inbox, Line
 from streams.messages import CaseFact, Envelope, Lane
 
-KINDS = frozenset({"run_started", "run_ended", "milestone", "pre_alert", "case_note"})
+KINDS = frozenset(
+    {"run_started", "run_ended", "milestone", "pre_alert", "case_note", "bay_handover"}
+)
 """Own facts that are kept; all are rare and small."""
 
 _SCHEMA = """

@@ -4,6 +4,8 @@
       ▲                   │                   ▲                │
       └─released, closed──┘                   └─────start──────┘   (the end was a mistake)
 
+    idle or ended ──begin──▶ running   a run of the crew's own: no link, or waved down in the street
+
 What the crew does is refused where the table has no pair. What the hub says is never refused:
 every state has a row for it. While a run is on, the hub's word never ends it: only the crew
 does, because only the crew knows whether there is a patient in the vehicle.
@@ -19,7 +21,17 @@ State = Literal["idle", "assigned", "running", "ended"]
 """``idle``: no case. ``assigned``: a case, not begun. ``running``. ``ended``: late notes."""
 
 Event = Literal[
-    "assigned", "released", "closed", "start", "end", "stamp", "alert", "note", "camera"
+    "assigned",
+    "released",
+    "closed",
+    "start",
+    "begin",
+    "end",
+    "stamp",
+    "alert",
+    "note",
+    "camera",
+    "bay",
 ]
 """The first three come from the hub, the others from the crew."""
 
@@ -34,6 +46,7 @@ TABLE: dict[tuple[State, Event], tuple[State, tuple[Effect, ...]]] = {
     ("idle", "assigned"): ("assigned", ("take_case",)),
     ("idle", "released"): ("idle", ()),
     ("idle", "closed"): ("idle", ()),
+    ("idle", "begin"): ("running", ("take_case", "begin")),
     ("assigned", "assigned"): ("assigned", ("queue_case",)),
     ("assigned", "released"): ("idle", ("drop_case",)),
     ("assigned", "closed"): ("idle", ("drop_case",)),
@@ -47,12 +60,15 @@ TABLE: dict[tuple[State, Event], tuple[State, tuple[Effect, ...]]] = {
     ("running", "alert"): ("running", ()),
     ("running", "note"): ("running", ()),
     ("running", "camera"): ("running", ()),
+    ("running", "bay"): ("running", ()),
     ("ended", "assigned"): ("assigned", ("take_case",)),
     ("ended", "released"): ("ended", ()),
     ("ended", "closed"): ("ended", ()),
     ("ended", "start"): ("running", ("begin",)),
+    ("ended", "begin"): ("running", ("take_case", "begin")),
     ("ended", "stamp"): ("ended", ()),
     ("ended", "note"): ("ended", ()),
+    ("ended", "bay"): ("ended", ()),
 }
 """Every pair that can be; a pair that is not here is impossible."""
 

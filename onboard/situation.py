@@ -211,7 +211,7 @@ class Situation:
         return case
 
     def _follow(self, case: Case, body: Body, sequence: int, *, own: bool) -> tuple[Effect, ...]:
-        event = self._event(body, own=own)
+        event = self._event(case, body, own=own)
         if event is None:
             return ()
         if not own:
@@ -252,16 +252,17 @@ class Situation:
             case UnitAssigned(released=unit) | UnitReleased(unit=unit) if unit == self.unit:
                 case.ours = False
 
-    def _event(self, body: Body, *, own: bool) -> Event | None:
+    def _event(self, case: Case, body: Body, *, own: bool) -> Event | None:
         match body:
-            case UnitAssigned() if body.unit == self.unit:
+            case UnitAssigned(own=False) if body.unit == self.unit:
                 return "assigned"
             case UnitAssigned(released=unit) | UnitReleased(unit=unit) if unit == self.unit:
                 return "released"
             case CaseClosed():
                 return "closed"
             case RunStarted() if own:
-                return "start"
+                case.ours = case.ours or case.id != self.current
+                return "start" if case.id == self.current else "begin"
             case RunEnded() if own:
                 return "end"
         return None

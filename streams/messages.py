@@ -328,12 +328,16 @@ class CaseClosed(Body, frozen=True, kw_only=True):
 
 
 class UnitAssigned(Body, frozen=True, kw_only=True):
-    """A unit is sent to the case; ``released`` is the unit it replaces, ``name`` is for people."""
+    """A unit is sent to the case; ``released`` is the unit it replaces, ``name`` is for people.
+
+    ``own``: nobody sent it, its crew began the case by itself.
+    """
 
     unit: Name
     reason: Text | None = None
     released: Name | None = None
     name: ShortText = ""
+    own: bool = False
 
 
 class UnitReleased(Body, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from streams import link_messages, messages
+from streams import bay_messages, link_messages, messages
 from streams.errors import TopicError, UnknownKindError
 from streams.identity import check_name
 from streams.messages import Body, Lane
@@ -106,6 +106,7 @@ _ROWS = (
     _row("run_ended", messages.RunEnded, "unit", "urgent", case_only=True),
     _row("milestone", messages.Milestone, "unit", "urgent", case_only=True),
     _row("pre_alert", messages.PreAlert, "unit", "urgent", case_only=True),
+    _row("bay_handover", bay_messages.BayHandover, "unit", "urgent", case_only=True),
     _row("vitals", messages.Vitals, "unit", "vitals", rate_hz=0.2),
     _row("device_event", messages.DeviceEvent, "unit", "facts"),
     _row("sensor_state", messages.SensorState, "unit", "facts"),

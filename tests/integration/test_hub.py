@@ -178,7 +178,7 @@ async def test_garbage_on_a_fact_topic_is_refused_counted_and_stops_nothing(
 ) -> None:
     unit = Vehicle("unit-1", tmp_path)
     async with town.open_hub() as hub, town.join(unit):
-        case = await town.open_case()
+        case, foreign = await town.open_case(), await town.open_case()
         await town.act("assign_unit", case=case, unit="unit-1")
         before = {r: refused(r) for r in ("malformed", "version", "oversized", "case")}
         good = encode(unit.outbox.envelope(vitals(case, 70), "vitals", 1))
@@ -190,7 +190,7 @@ async def test_garbage_on_a_fact_topic_is_refused_counted_and_stops_nothing(
         strange = [msgspec.msgpack.encode(envelope) for envelope in (newer, large)]
         for data in (b"", b"\xc1", good[:-3], *strange):
             await unit.transport.publish(topic, data)
-        unit.make(vitals(new_id(), 70))
+        unit.make(vitals(foreign, 70))
         unit.make(vitals(case, 71))
         await wait_for(lambda: unit.waiting() == 0, "answers to all facts")
 
