@@ -53,7 +53,7 @@ def command(arguments: list[str]) -> int:
     if data is None and options.record is None:
         console.print("No recordings at hand: the patients are synthetic, and marked so.")
     try:
-        with _held_folder(options.state) as folder:
+        with _held_folder(options.state, console) as folder:
             return asyncio.run(_run(Stage(folder, city, options.headless), options, console))
     except (KeyboardInterrupt, asyncio.CancelledError):
         return 130
@@ -67,14 +67,22 @@ def command(arguments: list[str]) -> int:
 
 
 async def _run(stage: Stage, options: argparse.Namespace, console: Console) -> int:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
+    stop, serves = asyncio.Event(), asyncio.Event()
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+
+    def end() -> None:
+        stop.set()
+        if not serves.is_set():
+            task.cancel()  # nothing is worth waiting for yet
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, end)
     started = time.monotonic()
     console.print(f"Starting {_words(stage.city)} …")
     report: dict[str, Any] = {}
     async with running(stage) as city:
+        serves.set()
         console.print(f"Everything serves after {time.monotonic() - started:.1f} s.")
         if not options.headless:
             _print_pages(city, console)
@@ -194,8 +202,10 @@ def _words(city: City) -> str:
 
 
 @contextlib.contextmanager
-def _held_folder(folder: Path) -> Iterator[Path]:
+def _held_folder(folder: Path, console: Console) -> Iterator[Path]:
     """Give an empty folder for this demonstration alone; clears only one that another made.
+
+    Says so when it does: cases of the one before go with it.
 
     Raises:
         ConfigError: It has something else in it, cannot be made, or a demonstration runs in it.
@@ -210,9 +220,14 @@ def _held_folder(folder: Path) -> Iterator[Path]:
             folder.mkdir(parents=True, exist_ok=True)
             mark = stack.enter_context((folder / MARK).open("a"))
             fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for old in folder.iterdir():
-                if old.name != MARK:
-                    shutil.rmtree(old) if old.is_dir() else old.unlink()
+            left = [one for one in folder.iterdir() if one.name != MARK]
+            if left:
+                console.print(
+                    f"Removing the demonstration before this one from {folder}; "
+                    "--state DIR keeps one elsewhere."
+                )
+            for old in left:
+                shutil.rmtree(old) if old.is_dir() else old.unlink()
         except BlockingIOError:
             raise ConfigError(
                 f"a demonstration runs in {folder}: end it, or name another folder by --state"

@@ -41,7 +41,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     label: ShortText
     region: Name
     state: str
-    hub: str
+    hub: Annotated[str, msgspec.Meta(pattern=r"^https?://[^/]")]
     credential: str
     roster: str
     authority: str

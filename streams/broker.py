@@ -36,7 +36,7 @@ from streams.broker_endpoints import (
 )
 from streams.broker_log import ServerLog
 from streams.child_process import tied
-from streams.config import load
+from streams.config import example, load
 from streams.credentials import Roster, credential_path, issue, revoke
 from streams.errors import ConfigError, ForerunError, TransportError
 from streams.identity import check_name
@@ -339,6 +339,9 @@ def command(arguments: list[str]) -> int:
     """Run ``forerun broker``; return the exit status."""
     parser = _parser()
     options = parser.parse_args(arguments)
+    if options.example:
+        print(example("streams", "broker.toml"), end="")  # noqa: T201 - the answer to the command
+        return 0
     settings = load(Path(options.config), BrokerSettings) if options.config else BrokerSettings()
     state = Path(options.state or settings.state)
     directory = credentials_directory(state)
@@ -376,7 +379,10 @@ def _certify(state: Path, name: str, addresses: list[str]) -> Pair:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="forerun broker", description="Run the broker.")
-    parser.add_argument("--config", help="TOML file; the packaged broker.toml explains it")
+    parser.add_argument("--config", metavar="FILE", help="settings (default: as in the example)")
+    parser.add_argument(
+        "--example", action="store_true", help="print a commented settings file and end"
+    )
     parser.add_argument("--state", help="directory of everything that lasts")
     parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning"])
     actions = parser.add_subparsers(dest="what", metavar="issue | revoke | certify")

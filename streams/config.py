@@ -25,13 +25,14 @@ def load(path: Path, settings: type[Settings]) -> Settings:
     try:
         text = path.read_bytes()
     except OSError as error:
-        raise ConfigError(
-            f"{path}: cannot be read ({error.strerror}); write one from the packaged example"
-        ) from error
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
     try:
         return msgspec.toml.decode(text, type=settings)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {error}") from error
+        # msgspec: "Expected `int`, got `str` - at `$.listen.port`"
+        what, _, where = str(error).partition(" - at `$.")
+        key = f"{where.rstrip('`')}: " if where else ""
+        raise ConfigError(f"{path}: {key}{what}") from error
     except msgspec.DecodeError as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from error
 

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import socket
 import ssl
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -23,15 +24,31 @@ INSIST_S = 6.0
 """How long a service may take to close before what is left is cancelled again."""
 
 
-class Named(Protocol):
-    """The settings of a service: they say its name, which stands in each line of its log."""
+class Place(Protocol):
+    """Where a service listens."""
+
+    @property
+    def host(self) -> str:
+        """An address or name of this machine."""
+
+    @property
+    def port(self) -> int:
+        """0 takes a free one."""
+
+
+class Served(Protocol):
+    """The settings of a service: its name, which stands in each line of its log, and its socket."""
 
     @property
     def name(self) -> str:
         """As in topics and credentials."""
 
+    @property
+    def listen(self) -> Place:
+        """Where its pages are served."""
 
-Settings = TypeVar("Settings", bound=Named)
+
+Settings = TypeVar("Settings", bound=Served)
 
 
 def command(
@@ -68,22 +85,31 @@ def command(
     if options.example:
         sys.stdout.write(example(package, file))
         return 0
+    if not options.config.exists():
+        raise ConfigError(
+            f"{options.config}: there is no such file; `{parser.prog} --example > {file}` "
+            "writes one to start from"
+        )
     settings = read(options.config)
+    check_free(settings.listen.host, settings.listen.port)
     set_up_logs(settings.name, level=options.log_level)
     return run(lambda: serve(settings))
 
 
 def set_up_logs(service: str, *, level: str = "info") -> None:
     """Send structured logs to standard error: JSON lines, or readable ones on a terminal."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
     terminal = sys.stderr.isatty()
     renderer: Any = (
         structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer()
     )
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *shared,
             structlog.processors.format_exc_info,
             renderer,
         ],
@@ -93,7 +119,19 @@ def set_up_logs(service: str, *, level: str = "info") -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     structlog.contextvars.bind_contextvars(service=service)
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
+    # What libraries log goes the same way, so that every line is of one form.
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                renderer,
+            ],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
 
 
 def run(service: Callable[[], Coroutine[Any, Any, None]]) -> int:
@@ -151,6 +189,30 @@ def reachable_host(host: str, addresses: Sequence[str]) -> str:
     return addresses[0] if addresses else "localhost"
 
 
+def check_free(host: str, port: int) -> None:
+    """Refuse a port before the service connects anywhere; free ones are taken by ``listening``.
+
+    Raises:
+        ConfigError: The port is taken or the address is not this machine's.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, kind, protocol, _, address in found:
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:
+                    probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                probe.bind(address)
+    except OSError as error:
+        raise _cannot_listen(host, port, error) from error
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"cannot listen on {host}:{port} ({error.strerror}); choose another [listen] host or port"
+    )
+
+
 @contextlib.asynccontextmanager
 async def listening(
     app: web.Application, host: str, port: int, tls: ssl.SSLContext | None
@@ -167,9 +229,7 @@ async def listening(
         try:
             await site.start()
         except OSError as error:
-            raise ConfigError(
-                f"cannot listen on {host}:{port} ({error.strerror}); choose another port"
-            ) from error
+            raise _cannot_listen(host, port, error) from error
         yield int(runner.addresses[0][1])
     finally:
         await runner.cleanup()

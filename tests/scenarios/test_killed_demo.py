@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -62,3 +63,20 @@ async def test_demo_that_is_killed_leaves_no_process(tmp_path: Path, wait_for: W
         for process in family:
             if not has_ended(process):
                 process.kill()
+
+
+async def test_demo_told_to_end_while_it_starts_ends_its_services_and_itself(
+    tmp_path: Path, wait_for: WaitFor
+) -> None:
+    output = tmp_path / "output"
+    with start_demo(tmp_path / "demo", output) as demo:
+        try:
+            await wait_for(lambda: any(family_of(demo)), "the first service is started", 60)
+            family = family_of(demo)
+            demo.send_signal(signal.SIGINT)
+            await wait_for(lambda: demo.poll() is not None, "it ends", 60)
+        finally:
+            demo.kill()
+    assert demo.returncode == 130
+    assert "Everything serves" not in output.read_text()
+    assert all(has_ended(process) for process in family)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -69,6 +72,47 @@ def test_service_command_prints_its_example_and_looks_for_it_here(
     assert cli.main([name, "--example"]) == 0
     assert capsys.readouterr().out == example(package, f"{name}.toml")
     assert cli.main([name]) == 1
-    assert capsys.readouterr().err.startswith(f"forerun {name}: {name}.toml: cannot be read")
+    assert capsys.readouterr().err.startswith(f"forerun {name}: {name}.toml: there is no such file")
     assert cli.main([name, "--config", "other.toml"]) == 1
     assert "other.toml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "package"),
+    [("onboard", "onboard"), ("dispatch", "dispatch"), ("hospital", "hospital_gateway")],
+)
+def test_service_whose_port_is_taken_says_so_before_it_does_anything_else(
+    name: str,
+    package: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        text, count = re.subn(
+            r"(?m)^port = \d+$", f"port = {port}", example(package, f"{name}.toml")
+        )
+        assert count
+        host = re.sub(r'(?m)^host = ".*"$', 'host = "127.0.0.1"', text)
+        (tmp_path / f"{name}.toml").write_text(host)
+        assert cli.main([name]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"forerun {name}: cannot listen on 127.0.0.1:{port} (")
+    assert "choose another [listen] host or port" in said
+    assert [path.name for path in tmp_path.iterdir()] == [f"{name}.toml"], "nothing was made"
+
+
+def test_lines_that_libraries_log_are_json_like_our_own() -> None:
+    program = (
+        "import logging; from streams import service; service.set_up_logs('unit-1');"
+        "logging.getLogger('asyncio').warning('it took %d s', 3)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    (line,) = run.stderr.splitlines()
+    told = json.loads(line)
+    assert told["event"] == "it took 3 s"
+    assert (told["service"], told["logger"], told["level"]) == ("unit-1", "asyncio", "warning")
