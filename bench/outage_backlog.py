@@ -27,7 +27,7 @@ from bench.network_conditions import Conditions, Cut, CutChange, Link, LinkChang
 from bench.outage_ledger import Tally, tally
 from bench.outage_trial import Trial, end_trial, wall_minus_monotonic_s, watch_board
 from bench.stage import sensors
-from onboard.ecg_path import RECORD_S as BLOCK_S
+from onboard.ecg_keeping import RECORD_S as BLOCK_S
 
 LONG_S = 1.5 * 3600.0
 """Length of the record: an hour still waits after the repeats."""

@@ -209,7 +209,12 @@ class Tablet:
             return head | {"ok": True} | await self._act(message, who)
         except ForerunError as error:
             REFUSED.labels("tablet", error.reason).inc()
-            return head | {"ok": False, "error": str(error), "retry": error.retry}
+            return head | {
+                "ok": False,
+                "error": str(error),
+                "reason": error.reason,
+                "retry": error.retry,
+            }
 
     async def _act(self, message: dict[str, Any], who: str) -> dict[str, Any]:
         """Write into the audit log who asks for an action, and have it done."""

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from onboard.agent import Agent
+from onboard.disk_watch import MIB
 from onboard.run import possible
 from onboard.situation import STAGES, Case, Entry
 from streams.messages import (
@@ -75,6 +76,7 @@ class TabletView:
             "link": self._link(),
             "camera": self._camera(),
             "quality": self._quality(),
+            "disk": self._disk(),
             "arrival": self._arrival(),
             "position": self._position(),
         }
@@ -231,6 +233,17 @@ class TabletView:
         return {
             "since_ms": self.to_page_ms(view.since_ns),
             "said": msgspec.to_builtins(view.step),
+        }
+
+    def _disk(self) -> dict[str, Any]:
+        now = self._agent.disk.state
+        return {
+            "state": now.state,
+            "since_ms": self.to_page_ms(now.since_ns),
+            "free_mib": now.free_bytes // MIB if now.state == "low" else 0,
+            "held_facts": now.held_facts,
+            "held_ecg_s": now.held_ecg_s,
+            "lost_facts": now.lost_facts,
         }
 
     def _arrival(self) -> dict[str, Any] | None:

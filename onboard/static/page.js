@@ -7,6 +7,7 @@ import { loadMessages, t } from "/static/shared/i18n.js";
 import { LinkBar } from "/static/shared/status_bar.js";
 import { AlertView } from "./alert.js";
 import { CallView } from "./call.js";
+import { DiskNote } from "./disk.js";
 import { NavigateView } from "./navigate.js";
 import { PatientView } from "./patient.js";
 import { QualityNote } from "./quality.js";
@@ -48,6 +49,7 @@ function Page({ state }) {
   return html`
     <${LinkBar} socket=${state.socket} />
     <${Strip} state=${state} />
+    <${DiskNote} state=${state} />
     <${QualityNote} state=${state} />
     <main class="view ${name}" aria-label=${t(`tablet.${name}`)}><${View} state=${state} /></main>
     <${Problem} state=${state} />

@@ -74,6 +74,7 @@ export class TabletState {
     this.link = signal(/** @type {Link | null} */ (null));
     this.camera = signal(/** @type {Camera | null} */ (null));
     this.quality = signal(/** @type {import("/static/shared/quality_words.js").Quality | null} */ (null));
+    this.disk = signal(/** @type {import("./disk.js").Disk | null} */ (null));
     this.arrival = signal(/** @type {Arrival | null} */ (null));
     this.position = signal(/** @type {Position | null} */ (null));
     /** What became of the last action, in words; "" when it was done. */
@@ -111,10 +112,11 @@ export class TabletState {
     return asked.done;
   }
 
-  /** @param {{request: string, ok: boolean, error?: string}} answer */
-  #answered({ request, ok, error }) {
+  /** @param {{request: string, ok: boolean, error?: string, reason?: string}} answer */
+  #answered({ request, ok, error, reason }) {
     if (!this.#asking.settle(request, ok) && ok) return; // its fact came before its answer
-    this.problem.value = ok ? "" : t("tablet.not_done", { why: error ?? "" });
+    const why = reason === "storage" ? t("disk.not_done") : error ?? "";
+    this.problem.value = ok ? "" : t("tablet.not_done", { why });
   }
 
   /** @param {any} message */
@@ -138,7 +140,7 @@ export class TabletState {
   #takeParts(parts) {
     const known = new Set(this.case.value?.timeline.map((line) => line.id));
     for (const name of /** @type {const} */ (["unit", "run", "case", "vitals", "sensors", "link",
-      "camera", "quality", "arrival", "position"])) {
+      "camera", "quality", "disk", "arrival", "position"])) {
       if (name in parts) /** @type {any} */ (this[name]).value = parts[name];
     }
     for (const line of this.case.value?.timeline ?? []) {
