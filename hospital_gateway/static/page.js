@@ -31,11 +31,16 @@ function Page({ state }) {
     const label = state.hospital.value?.label ?? "";
     document.title = `${t("board.title")} · ${label}`;
   });
-  return html`<${LinkBar} socket=${state.socket} /><${UpstreamBar} state=${state} />
+  return html`<${LinkBar} socket=${state.socket} lostBefore=${isCutOff(state) ? state.upstream.value.since_ms : null} /><${UpstreamBar} state=${state} />
     <${MissingLine} missing=${state.missing.value} nameOf=${() => t("who.hub")} />
     <${AnswerLine} state=${state} />
     ${at ? html`<${PatientPage} state=${state} caseId=${at.case} label=${at.label} />`
       : html`<${Board} state=${state} />`}`;
+}
+
+/** Whether the gateway was cut off from the hub when the page last heard of it. @param {ArrivalState} state */
+function isCutOff(state) {
+  return ["no_broker", "hub_silent"].includes(state.upstream.value.state);
 }
 
 /**
@@ -44,7 +49,7 @@ function Page({ state }) {
  */
 function UpstreamBar({ state }) {
   const { state: name, since_ms: since } = state.upstream.value;
-  const lost = state.socket.link.value.state === "live" && (name === "no_broker" || name === "hub_silent");
+  const lost = state.socket.link.value.state === "live" && isCutOff(state);
   useEffect(() => {
     document.documentElement.dataset.upstream = lost ? "lost" : "live";
   }, [lost]);

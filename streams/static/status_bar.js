@@ -41,25 +41,29 @@ export function LinkWord({ socket }) {
     </svg>${t(`link.${state}`)}</span>`;
 }
 
-/** The full-width bar: nothing while all is well. @param {{socket: PageSocket}} props */
-export function LinkBar({ socket }) {
+/**
+ * The full-width bar: nothing while all is well. What the page shows may have been old already when
+ * its own link went: `lostBefore` says since when (server's ms), and the older of the two is told.
+ * @param {{socket: PageSocket, lostBefore?: number | null}} props
+ */
+export function LinkBar({ socket, lostBefore = null }) {
   const { state, sinceMs, backAtMs, lostAtMs, reason } = socket.link.value;
   useEffect(() => {
     document.documentElement.dataset.link = state;
   }, [state]);
   const skew = serverNow() - Date.now(); // link times are the browser's, the page shows the hub's
   const age = now.value - skew - sinceMs;
-  const time = timeOfDay(sinceMs + skew);
+  const since = Math.min(sinceMs + skew, lostBefore ?? Infinity);
   const why = reason && reason !== "silent" && reason !== "offline"
     ? html`<div class="small">${t("link.refused", { reason })}</div>` : null;
   if (state === "lost") {
     return html`<div class="not-live" role="alert">
-      ${t("link.not_live", { time, duration: durationInWords(age) })}${why}</div>`;
+      ${t("link.not_live", { time: timeOfDay(since), duration: durationInWords(now.value - since) })}${why}</div>`;
   }
   if (state === "connecting" && age > PATIENCE_MS) {
-    return html`<div class="not-live" role="alert">${t("link.never_live", { time })}${why}</div>`;
+    return html`<div class="not-live" role="alert">${t("link.never_live", { time: timeOfDay(since) })}${why}</div>`;
   }
-  if (backAtMs && lostAtMs && age < NOTICE_MS) {
+  if (backAtMs && lostAtMs && age < NOTICE_MS && lostBefore === null) {
     return html`<div class="live-again" role="status">${t("link.live_again", {
       from: timeOfDay(lostAtMs + skew), to: timeOfDay(backAtMs + skew),
     })}</div>`;

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import math
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -412,6 +413,11 @@ async def test_board_lost_link_and_silent_hub_are_shouted(
     assert not await page.locator(".link").is_visible(), "nothing may say that the link is well"
     since_ms = await page.evaluate("forerun.state.upstream.value.since_ms")
     assert since_ms < silent_from_ms + 2500, "since the last answer, not since it was noticed"
+    said = re.search(r"since (\S+), ", await page.inner_text(".not-live"))
+    await page.context.set_offline(True)
+    await until(page, "document.documentElement.dataset.link === 'lost'")
+    assert said is not None
+    assert f"since {said[1]}, " in await page.inner_text(".not-live"), "no jump to the later loss"
 
 
 async def test_board_of_a_hospital_that_never_reached_its_hub_does_not_say_that_nobody_comes(
