@@ -25,8 +25,10 @@ HEARD: Final[tuple[tuple[Scope, str], ...]] = (
     ("unit", "position"),
     ("unit", "receipt_up"),
     ("unit", "time_request"),
+    ("unit", "outbox_up"),
     ("hospital", "receipt_up"),
     ("hospital", "time_request"),
+    ("hospital", "outbox_up"),
 )
 """Stream topics that the hub listens to."""
 
@@ -76,6 +78,13 @@ class BrokerLink:
         self._ingest = ingest
         self._live = live
         self._forwarder = forwarder
+        self._made_at = 0
+
+    @property
+    def streams_stand(self) -> bool:
+        """Whether the streams were made since the broker was last lost: else it keeps nothing."""
+        transport = self._transport
+        return transport.connected and transport.connections == self._made_at
 
     def start(self, group: asyncio.TaskGroup) -> None:
         """Start its tasks."""
@@ -87,24 +96,25 @@ class BrokerLink:
 
     async def _keep_streams(self) -> None:
         """Make the region's streams at each new connection, and watch how full they are."""
-        made_at, watch = 0, StreamWatch()
+        watch = StreamWatch()
         names: tuple[str, ...] = ()
         while True:
             heed_cancellation()  # nats-py swallows one that meets an answer
             try:
                 await self._transport.wait_connected()
-                if self._transport.connections != made_at:
+                if self._transport.connections != self._made_at:
                     made_at = self._transport.connections
                     names = await self._make_streams()
+                    self._made_at = made_at
                     self.ready.set()
                     self._forwarder.path_is_new()
                 await watch.look(self._transport.jetstream(), names)
             except (TransportError, StorageError) as error:
-                made_at = 0
+                self._made_at = 0
                 log.warning("streams not ready", error=str(error))
                 await asyncio.sleep(RETRY_S)
                 continue
-            if self._transport.connections == made_at:  # else it was lost and is back already
+            if self._transport.connections == self._made_at:  # else it was lost and is back already
                 with contextlib.suppress(TransportError):
                     await self._transport.wait_disconnected(WATCH_S)
 

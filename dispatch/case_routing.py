@@ -123,6 +123,11 @@ class Router:
         route = self._routes.get(case)
         return route.sent.get(destination, 0) if route else 0
 
+    def gets(self, destination: str, case: str) -> bool:
+        """Whether a case's facts go to a destination now."""
+        route = self._routes.get(case)
+        return route is not None and destination in route.parties()
+
     def _keep(self, case: str, route: _Route) -> None:
         self._routes.pop(case, None)
         self._routes[case] = route  # the newest stands last

@@ -15,15 +15,17 @@ from typing import Final
 
 import structlog
 
+from dispatch import refilling
 from dispatch.case_routing import DECIDING, Forward, Router, draft_of, wants
 from streams import topics
 from streams.chain import Stored
 from streams.clock import Clock
-from streams.codec import decode, open_body
+from streams.codec import decode, encode, open_body
 from streams.delivery import Sender
 from streams.errors import StorageError
 from streams.health import WAITING
 from streams.journal import Journal
+from streams.link_messages import OutboxState
 from streams.messages import CaseFact, Envelope, Lane, Receipt
 from streams.outbox import Draft, Outbox
 from streams.topics import LANES, Scope
@@ -180,6 +182,8 @@ class Forwarder:
         drafts: list[tuple[str, Draft]] = []
         for fact in facts:
             case = fact.envelope.case
+            if fact.envelope.kind == "copy_lost":
+                await self._refill(fact, group)
             if case is not None and not self._router.knows(case):
                 await self._learn(case, fact.position - 1)
             for order in self._router.take(fact):
@@ -187,8 +191,26 @@ class Forwarder:
                 party = order.destination
                 drafts += [(party, draft_of(one)) for one in found if wants(party, one.envelope)]
         position = facts[-1].position
-        made = self._outbox.add_all(drafts, mark=(MARK, position))
+        self._add(drafts, (MARK, position), group)
         self._position = position
+
+    async def _refill(self, lost: Stored, group: asyncio.TaskGroup) -> None:
+        """Send a party that lost its copy all facts of its open cases once more."""
+        party = await refilling.party_of(lost, self._journal)
+        if party is None:
+            return
+        log.error("copy lost at a destination, sent again", destination=party)
+        async for facts in refilling.pages_for(party, lost.position, self._journal):
+            self._add([(party, draft_of(one)) for one in facts], None, group)
+
+    def _add(
+        self,
+        drafts: list[tuple[str, Draft]],
+        mark: tuple[str, int] | None,
+        group: asyncio.TaskGroup,
+    ) -> None:
+        """Write drafts into the outbox and have them sent."""
+        made = self._outbox.add_all(drafts, mark)
         cases = set()
         for (party, _), envelope in zip(drafts, made, strict=True):
             self._note_on_way(party, envelope)
@@ -240,7 +262,10 @@ class Forwarder:
         async def publish(kind: str, data: bytes) -> None:
             await self._publish(topics.path(checked, self._region, name, kind), data)
 
-        sender = Sender(self._outbox, party, publish, self._clock)
+        async def say(state: OutboxState) -> None:
+            await publish("outbox_down", encode(self._outbox.envelope(Draft("outbox_down", state))))
+
+        sender = Sender(self._outbox, party, publish, self._clock, say=say)
         self.senders[party] = sender
         group.create_task(sender.run(), name=f"hub.sender[{party}]")
 

@@ -33,6 +33,7 @@ from streams import health
 from streams import web as pages
 from streams.chain import Stored
 from streams.clock import Clock
+from streams.errors import TransportError
 from streams.journal import Journal
 from streams.outbox import Outbox
 from streams.page_server import page_url
@@ -83,7 +84,7 @@ class Hub:
             parts.journal,
             parts.outbox,
             region=settings.region,
-            publish=parts.transport.publish,
+            publish=self._publish_kept,
             clock=clock,
             changed=self._case_changed,
         )
@@ -93,7 +94,7 @@ class Hub:
             parts.journal,
             parts.outbox,
             region=settings.region,
-            publish=parts.transport.publish,
+            publish=self._publish_kept,
             clock=clock,
         )
         self.gaps = GapAsking(parts.journal, self.record.fleet, self.ingest.send_receipt, clock)
@@ -118,6 +119,7 @@ class Hub:
             clock=clock,
             travel=settings.travel_times(),
             take_receipt=self.forwarder.take_receipt,
+            take_held=self.ingest.take_held,
             heard_again=self.forwarder.heard_again,
             unit_changed=self.console.unit_changed,
         )
@@ -197,6 +199,16 @@ class Hub:
             "clock": check_clock(self._parts.clock),
             "gaps": self.gaps.check(),
         }
+
+    async def _publish_kept(self, topic: str, data: bytes) -> None:
+        """Send facts and receipts, but not before the broker's streams stand.
+
+        A broker whose store was wiped takes facts and loses them until then; and a vehicle takes
+        a receipt as the word that it may send.
+        """
+        if not self.link.streams_stand:
+            raise TransportError("the broker's streams are not made yet")
+        await self._parts.transport.publish(topic, data)
 
     def _take_message(self, resource: str, label: str, data: bytes) -> None:
         unit, _, stream = resource.partition("/")

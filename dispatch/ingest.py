@@ -17,13 +17,15 @@ import structlog
 
 from dispatch.case_record import CaseRecord
 from streams import topics
-from streams.chain import Arrived, Refused
+from streams.chain import Arrived, Gone, Refused
 from streams.clock import Clock
 from streams.codec import encode
 from streams.delivery import Examined, examine
 from streams.errors import ForerunError, StorageError, TransportError
 from streams.health import LATENCY
+from streams.inbox import Line
 from streams.journal import Journal
+from streams.link_messages import OutboxState
 from streams.messages import Receipt, Refusal
 from streams.outbox import Draft, Outbox
 from streams.topics import Scope
@@ -125,13 +127,36 @@ class Ingest:
                 name = fact_id or f"{item.line.lane} {item.sequence}"
                 told.append(Refusal(id=name, reason=item.reason, text=item.text))
         for (source, epoch), refusals in refused.items():
-            receipt = Receipt(
-                epoch=epoch,
-                stored=self._journal.inbox.lines(source, epoch),
-                refused=refusals[:MOST_REFUSALS],
-                ahead=self._journal.inbox.lines_ahead(source, epoch),
-            )
-            await self.send_receipt(scope, source, receipt)
+            await self._send_state(scope, source, epoch, refusals[:MOST_REFUSALS])
+
+    async def take_held(self, scope: Scope, name: str, state: OutboxState) -> None:
+        """Take a source's word of what it still holds, and answer with what is stored here.
+
+        What it does not hold any more and is not here was acknowledged by an earlier copy of
+        this journal: it is given up, loudly, and delivery goes on behind it.
+        """
+        now_ns = self._clock.wall_ns()
+        lines = {lane: Line(name, state.epoch, lane) for lane in state.held}
+        known = [Gone(lines[lane], low, now_ns) for lane, low in state.held.items()]
+        try:
+            await self._journal.give_up(known)
+        except StorageError as error:
+            log.error("not given up", source=name, error=str(error))  # noqa: TRY400
+            return
+        await self._send_state(scope, name, state.epoch, [])
+
+    async def _send_state(
+        self, scope: Scope, source: str, epoch: str, refused: list[Refusal]
+    ) -> None:
+        """Tell a source what is stored of one of its outboxes."""
+        inbox = self._journal.inbox
+        receipt = Receipt(
+            epoch=epoch,
+            stored=inbox.lines(source, epoch),
+            refused=refused,
+            ahead=inbox.lines_ahead(source, epoch),
+        )
+        await self.send_receipt(scope, source, receipt)
 
     async def send_receipt(self, scope: Scope, name: str, receipt: Receipt) -> None:
         """Publish a receipt; when that fails the source repeats and gets another."""

@@ -22,6 +22,7 @@ from streams.codec import decode, encode, open_body
 from streams.delivery import Examined, examine
 from streams.errors import ForerunError, MalformedError, TransportError
 from streams.health import DROPPED, REFUSED
+from streams.link_messages import OutboxState
 from streams.messages import (
     Arrival,
     Envelope,
@@ -61,6 +62,7 @@ class LiveStreams:
         clock: Clock,
         travel: Travel,
         take_receipt: Callable[[str, Receipt], None],
+        take_held: Callable[[Scope, str, OutboxState], Awaitable[None]],
         heard_again: Callable[[str], None],
         unit_changed: Callable[[str], None],
     ) -> None:
@@ -74,6 +76,7 @@ class LiveStreams:
             clock: The hub's clocks.
             travel: How fast units get through the town.
             take_receipt: Takes receipts with who sent them (``unit/<name>``).
+            take_held: Takes what units and hospitals say that they still hold.
             heard_again: Told who is heard after a silence.
             unit_changed: Told a unit whose position or estimate changed.
         """
@@ -84,6 +87,7 @@ class LiveStreams:
         self._clock = clock
         self._travel = travel
         self._take_receipt = take_receipt
+        self._take_held = take_held
         self._heard_again = heard_again
         self._unit_changed = unit_changed
         self._heard_ns: dict[str, int] = {}
@@ -107,6 +111,10 @@ class LiveStreams:
             case "receipt_up":
                 party = f"{examined.address.scope}/{examined.address.name}"
                 self._take_receipt(party, open_body(examined.envelope, Receipt))
+            case "outbox_up":
+                address = examined.address
+                state = open_body(examined.envelope, OutboxState)
+                await self._take_held(address.scope, address.name, state)
             case "time_request":
                 await self._answer_time(examined)
             case "position":

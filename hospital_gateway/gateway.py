@@ -38,6 +38,7 @@ from streams.delivery import Sender
 from streams.errors import CredentialError, ForerunError, StorageError, TransportError
 from streams.health import REFUSED, WAITING, Check
 from streams.journal import Journal
+from streams.link_messages import OutboxState
 from streams.messages import Receipt, TimeReply, TimeRequest
 from streams.outbox import Draft, Outbox
 from streams.page_server import admission, own_state, page_certificate, said_ready
@@ -95,7 +96,7 @@ class Gateway:
             board=self.board, journal=journal, hub_now_ns=self.hub_now_ns,
             heading=_heading(settings), ended=self.media.end_case,
         )  # fmt: skip
-        self.sender = Sender(self.outbox, "hub", self._publish_fact, clock)
+        self.sender = Sender(self.outbox, "hub", self._publish_fact, clock, say=self._say_held)
         self.actions = Actions(
             hospital=settings.name, roles=settings.roles, board=self.board, outbox=self.outbox,
             clock=clock, offset_ns=self.offset_ns, made=self._made,
@@ -132,7 +133,14 @@ class Gateway:
         log.info("board restored", facts=facts, cases=len(self.board.cases()), waiting=waiting)
         name = f"hospital[{self.settings.name}]"
         async with asyncio.TaskGroup() as group:
-            for kind in ("position", "ecg_live", "arrival", "receipt_down", "time_reply"):
+            for kind in (
+                "position",
+                "ecg_live",
+                "arrival",
+                "receipt_down",
+                "time_reply",
+                "outbox_down",
+            ):
                 group.create_task(self._read(kind), name=f"{name}.{kind}")
             for part, work in (
                 ("inbound", self._pull()),
@@ -163,7 +171,10 @@ class Gateway:
             try:
                 async with self.transport.subscribe(self._topic(kind)) as deliveries:
                     async for delivery in deliveries:
-                        self._take(kind, delivery)
+                        if kind == "outbox_down":
+                            await self._take_held(delivery)
+                        else:
+                            self._take(kind, delivery)
             except CredentialError as error:
                 log.error("no right to read", kind=kind, error=str(error))  # noqa: TRY400
             await asyncio.sleep(CREDENTIAL_RETRY_S)
@@ -177,6 +188,13 @@ class Gateway:
             state = self.pages.live.take(delivery.topic, delivery.data)
             if state is not None:
                 self.pages.tell(state.message, state.case)
+
+    async def _take_held(self, delivery: Delivery) -> None:
+        try:
+            if await self.inbound.take_held(delivery.topic, delivery.data):
+                self.sender.wake()
+        except ForerunError as error:
+            log.error("word of the hub not taken", error=str(error))  # noqa: TRY400
 
     def _take_receipt(self, delivery: Delivery) -> None:
         try:
@@ -241,6 +259,10 @@ class Gateway:
 
     async def _publish(self, kind: str, data: bytes) -> None:
         await self.transport.publish(self._topic(kind), data)
+
+    async def _say_held(self, state: OutboxState) -> None:
+        draft = Draft("outbox_up", state, drill=self.credential.drill)
+        await self._publish("outbox_up", encode(self.outbox.envelope(draft)))
 
     async def _publish_fact(self, kind: str, data: bytes) -> None:
         try:

@@ -25,12 +25,14 @@ from hospital_gateway.errors import CarriedFactError
 from hospital_gateway.latency import Latencies
 from hospital_gateway.replica_chain import Link
 from streams.cancellation import heed_cancellation
-from streams.chain import Arrived, Refused, Stored
+from streams.chain import Arrived, Gone, Refused, Stored
 from streams.codec import any_body, decode, encode, open_body
 from streams.delivery import Examined, examine
 from streams.errors import ForerunError, StorageError, TransportError
 from streams.health import DUPLICATES, LATENCY, REFUSED, STORED
+from streams.inbox import MOST_RANGES, Line
 from streams.journal import Journal
+from streams.link_messages import CopyLost, OutboxState
 from streams.messages import CaseFact, Envelope, Lane, Receipt, Refusal
 from streams.outbox import Draft, Outbox
 from streams.topics import TOPICS, find
@@ -341,6 +343,32 @@ class Inbound:
         late_ms = (self._hub_now_ns() - fact.corrected_ns) / 1e6
         for sample in self._latencies.add(kind, [late_ms]):
             LATENCY.labels(kind, "gateway").observe(sample / 1000)
+
+    async def take_held(self, topic: str, data: bytes) -> bool:
+        """Take the hub's word of what it still holds; return whether a copy here is lost.
+
+        What it freed and is not here was stored by an earlier copy of this journal: it is given
+        up, loudly, and the hub is asked, by a fact, for the cases in progress from their first
+        fact on.
+        """
+        found = examine(topic, data, self._hub_now_ns(), "hub")
+        if isinstance(found, Refused):
+            REFUSED.labels("inbound", found.reason).inc()
+            return False
+        state = open_body(found.envelope, OutboxState)
+        source, now_ns = found.envelope.source, self._hub_now_ns()
+        lines = {lane: Line(source, state.epoch, lane) for lane in state.held}
+        inbox = self._journal.inbox.copy()
+        missing = {lane: inbox.give_up(lines[lane], low) for lane, low in state.held.items()}
+        gone = {lane: ranges[:MOST_RANGES] for lane, ranges in missing.items() if ranges}
+        if gone:  # the fact first: a crash in between asks once more, and that does no harm
+            lost = CopyLost(epoch=state.epoch, gone=gone)
+            self._outbox.add("hub", Draft("copy_lost", lost, drill=found.envelope.drill))
+            await self._journal.give_up(
+                [Gone(lines[lane], low, now_ns) for lane, low in state.held.items()]
+            )
+        await self._send_receipt(source, state.epoch, [])
+        return bool(gone)
 
     async def ask(self, source: str, epoch: str, asked: dict[Lane, list[tuple[int, int]]]) -> None:
         """Ask a source again for what is missing, by a receipt."""

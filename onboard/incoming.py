@@ -12,8 +12,10 @@ from streams.codec import any_body, decode, open_body
 from streams.delivery import Examined
 from streams.errors import MalformedError, MessageError, StorageError
 from streams.health import DUPLICATES, REFUSED, STORED
-from streams.inbox import Line
-from streams.messages import CaseFact, Envelope, Receipt, Refusal
+from streams.inbox import MOST_RANGES, Line
+from streams.link_messages import OutboxState
+from streams.losses import Lost, tell
+from streams.messages import CaseFact, Envelope, Lane, Receipt, Refusal
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +52,25 @@ class Incoming:
             log.exception("fact not stored", id=outer.id)
         stored = self._logbook.inbox.lines(outer.source, outer.epoch)
         return Receipt(epoch=outer.epoch, stored=stored, refused=refused)
+
+    def missing_of(self, source: str, state: OutboxState) -> dict[Lane, list[tuple[int, int]]]:
+        """Return what a source does not hold any more and is not here."""
+        inbox = self._logbook.inbox.copy()
+        lines = {lane: Line(source, state.epoch, lane) for lane in state.held}
+        found = {lane: inbox.give_up(lines[lane], low) for lane, low in state.held.items()}
+        return {lane: ranges[:MOST_RANGES] for lane, ranges in found.items() if ranges}
+
+    def give_up(self, source: str, state: OutboxState, at_ns: int) -> Receipt:
+        """Take that as gone, loudly; return what is to be told to the source.
+
+        Raises:
+            StorageError: The disk fails.
+        """
+        for lane, low in state.held.items():
+            line = Line(source, state.epoch, lane)
+            ranges = self._logbook.give_up(line, low, at_ns)
+            tell([Lost(line, first, last, at_ns) for first, last in ranges])
+        return Receipt(epoch=state.epoch, stored=self._logbook.inbox.lines(source, state.epoch))
 
     def _store(self, outer: Envelope, line: Line) -> None:
         carried = open_body(outer, CaseFact)

@@ -23,13 +23,14 @@ from streams.codec import open_body
 from streams.delivery import Examined, Sender, examine
 from streams.errors import CredentialError, TransportError
 from streams.health import DROPPED, REFUSED
-from streams.messages import Arrival, Body, Receipt, Refusal, TimeReply, TimeRequest
+from streams.link_messages import CopyLost, OutboxState
+from streams.messages import Arrival, Body, Envelope, Receipt, Refusal, TimeReply, TimeRequest
 from streams.outbox import Draft, Outbox
 from streams.transport import Delivery
 
 TIME_EVERY_S = 10.0
 TIME_AT_START = 3
-_DOWN = ("case_fact", "receipt_down", "time_reply", "arrival")
+_DOWN = ("case_fact", "receipt_down", "time_reply", "arrival", "outbox_down")
 
 log = structlog.get_logger(__name__)
 
@@ -120,6 +121,7 @@ class Link:
         self.sender = Sender(
             outbox, HUB, self._post, clock,
             has_room=lambda: uplink.has_room, newest_case_first=True,
+            say=self._say_held, waits_for_answer=True,
         )  # fmt: skip
         self.changed: Callable[[], None] = lambda: None
         self.noted: Callable[[bool, str], None] = lambda _connected, _uplink: None
@@ -138,6 +140,7 @@ class Link:
         self._answered_ns: int | None = None
         self._asked: dict[int, int] = {}
         self._connected = False
+        self._path = 0
         outgoing.listen(lambda _: self.sender.wake())
 
     @property
@@ -169,7 +172,12 @@ class Link:
 
     async def _post(self, kind: str, data: bytes) -> None:
         """Hand a fact over: its receipt comes from the hub, not from the broker."""
+        if self._uplink.connections != self._path:
+            raise TransportError("the sender does not know of the new path yet")
         await self._uplink.post(self._topic(kind), data)
+
+    async def _say_held(self, state: OutboxState) -> None:
+        await self.publish("outbox_up", self._outgoing.frame(Draft("outbox_up", state)))
 
     def _topic(self, kind: str) -> str:
         return topics.path("unit", self._region, self._unit, kind, drill=self._outgoing.drill)
@@ -193,7 +201,6 @@ class Link:
                 group.create_task(self._read(kind), name=f"{name}.{kind}")
 
     async def _watch(self) -> None:
-        known = 0
         while True:
             try:
                 await self._uplink.wait_connected(5)
@@ -203,13 +210,13 @@ class Link:
                 self.changed()
                 await asyncio.sleep(1)
                 continue
-            if self._uplink.connections != known:
-                known = self._uplink.connections
+            if self._uplink.connections != self._path:
+                self._path = self._uplink.connections
                 self._note(connected=True)
                 self.sender.path_is_new()
             async with asyncio.TaskGroup() as group:
                 asking = group.create_task(self._ask_time(), name="onboard.time")
-                await self._until_lost(known)
+                await self._until_lost(self._path)
                 asking.cancel()
             if not self._uplink.connected:
                 self._note(connected=False)
@@ -268,6 +275,8 @@ class Link:
                 await self._take_fact(examined)
             case "receipt_down":
                 self._take_receipt(open_body(examined.envelope, Receipt))
+            case "outbox_down":
+                await self._take_held(examined.envelope)
             case "time_reply":
                 self._take_time(open_body(examined.envelope, TimeReply))
             case "arrival":
@@ -276,6 +285,15 @@ class Link:
 
     async def _take_fact(self, examined: Examined) -> None:
         receipt: Body = self._incoming.take(examined)
+        await self.send_freshest(Draft("receipt_up", receipt))
+
+    async def _take_held(self, envelope: Envelope) -> None:
+        """Take the hub's word of what it still holds: what this vehicle lost is asked for."""
+        source, state = envelope.source, open_body(envelope, OutboxState)
+        if gone := self._incoming.missing_of(source, state):
+            lost = CopyLost(epoch=state.epoch, gone=gone)
+            self._outgoing.make([Draft("copy_lost", lost)])
+        receipt: Body = self._incoming.give_up(source, state, self.hub_ns())
         await self.send_freshest(Draft("receipt_up", receipt))
 
     def _take_receipt(self, receipt: Receipt) -> None:

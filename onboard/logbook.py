@@ -35,6 +35,9 @@ CREATE INDEX IF NOT EXISTS waiting ON facts (lane, sequence)
 CREATE TABLE IF NOT EXISTS progress (
     source TEXT NOT NULL, epoch TEXT NOT NULL, lane TEXT NOT NULL, stored INTEGER NOT NULL,
     ahead TEXT NOT NULL, PRIMARY KEY (source, epoch, lane)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS gone (
+    position INTEGER PRIMARY KEY, at_ns INTEGER NOT NULL, source TEXT NOT NULL,
+    epoch TEXT NOT NULL, lane TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS reads (
     position INTEGER PRIMARY KEY, at_ns INTEGER NOT NULL, who TEXT NOT NULL, case_id TEXT NOT NULL,
     what TEXT NOT NULL DEFAULT 'shown');
@@ -91,8 +94,8 @@ class Logbook:
         Raises:
             StorageError: The disk is full or fails; nothing was kept, the hub will repeat.
         """
-        if self.inbox.has(line, sequence):
-            return False
+        if self.inbox.has(line, sequence) and self.find(fact.id) is not None:
+            return False  # under an answered number may come what was given up, or a new fact
         ahead = self.inbox.copy()
         ahead.take(line, sequence)
         with _Writing(self._db, self._path):
@@ -115,6 +118,27 @@ class Logbook:
         with _Writing(self._db, self._path):
             self._note_progress(ahead, line)
         self.inbox = ahead
+
+    def give_up(self, line: Line, below: int, at_ns: int) -> list[tuple[int, int]]:
+        """Take what is missing of a line below a number as gone; return it as ranges.
+
+        Raises:
+            StorageError: The disk is full or fails; nothing was given up.
+        """
+        ahead = self.inbox.copy()
+        gone = ahead.give_up(line, below)
+        if not gone:
+            return []
+        with _Writing(self._db, self._path):
+            for first, last in gone:
+                self._db.execute(
+                    "INSERT INTO gone (at_ns, source, epoch, lane, first, last) "
+                    "VALUES (?, ?, ?, ?, ?, ?)",
+                    (at_ns, line.source, line.epoch, line.lane, first, last),
+                )
+            self._note_progress(ahead, line)
+        self.inbox = ahead
+        return gone
 
     def deliver(self, stored: dict[Lane, int], at_hub_ns: int) -> set[str]:
         """Note own facts as delivered: all up to a number in each lane; return their ids.
@@ -171,6 +195,23 @@ class Logbook:
             except MessageError as error:
                 raise StorageError(f"logbook {self._path}: {error}; move it away") from error
             yield Fact(envelope, bool(own), at_hub_ns, delivered_hub_ns, case_sequence)
+
+    def of_case(self, case: str) -> list[tuple[int, int, bytes]]:
+        """Return the facts of a case as (place in its journal, time at the hub in ns, bytes).
+
+        Those of the hub in their order, then the vehicle's own, whose place and time are 0.
+
+        Raises:
+            StorageError: The disk fails.
+        """
+        try:
+            return self._db.execute(
+                "SELECT coalesce(case_sequence, 0) AS place, iif(own, 0, at_hub_ns), data "
+                "FROM facts WHERE case_id = ? ORDER BY own, place, position",
+                (case,),
+            ).fetchall()
+        except sqlite3.Error as error:
+            raise StorageError(f"logbook {self._path}: {error}") from error
 
     def find(self, name: str) -> Fact | None:
         """Return the fact that has this id, own or the hub's.

@@ -87,6 +87,18 @@ class Refused:
     sequence: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A source's word that it holds nothing of a line below a number any more.
+
+    What is not here of that was acknowledged once and cannot come again: it is taken as gone.
+    """
+
+    line: Line
+    below: int
+    at_ns: int
+
+
 def link(
     previous: bytes, case_sequence: int, corrected_ns: int, received_ns: int, data: bytes
 ) -> bytes:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from streams.announcing import Announcing
 from streams.cancellation import heed_cancellation
 from streams.chain import Arrived, Refused
 from streams.clock import Clock
@@ -20,6 +21,7 @@ from streams.codec import any_body, decode
 from streams.ecg_block import EcgBlockError, frame_span
 from streams.errors import ForerunError, MalformedError, StorageError, TransportError
 from streams.inbox import Line
+from streams.link_messages import OutboxState
 from streams.messages import Body, EcgEnded, EcgRecord, Envelope, Lane, Receipt
 from streams.outbox import Entry, Outbox
 from streams.send_plan import SECOND_NS, SendPlan
@@ -55,6 +57,8 @@ class Sender:
         *,
         has_room: Callable[[], bool] = lambda: True,
         newest_case_first: bool = False,
+        say: Callable[[OutboxState], Awaitable[None]] | None = None,
+        waits_for_answer: bool = False,
     ) -> None:
         """Prepare a sender.
 
@@ -65,7 +69,14 @@ class Sender:
             clock: Only its monotonic clock is used.
             has_room: Whether what can wait may be handed over now; urgent facts always are.
             newest_case_first: See ``SendPlan``.
+            say: Sends the word of what is still held; raises ``TransportError`` when there is
+                no path. None: it is not told.
+            waits_for_answer: Whether facts wait on a new path until there is a receipt, see
+                ``streams.announcing``; only together with ``say``.
         """
+        self._say = say
+        self._announcing = Announcing(waits=waits_for_answer)
+        self._highest: dict[Lane, int] = {}
         self.plan = SendPlan(newest_case_first=newest_case_first)
         self._has_room = has_room
         self._outbox = outbox
@@ -89,6 +100,7 @@ class Sender:
     def path_is_new(self) -> None:
         """Say that the path was lost and is back."""
         self.plan.restart()
+        self._announcing.path_is_new(self._clock.monotonic_ns())
         self._wake.set()
 
     def take_receipt(self, receipt: Receipt) -> None:
@@ -99,7 +111,8 @@ class Sender:
         if receipt.epoch != self._outbox.epoch:
             return
         try:
-            self._outbox.take_receipt(self._destination, receipt)
+            self._outbox.take_receipt(self._destination, receipt, self._highest)
+            self._announcing.take_receipt(receipt, self._outbox.held(self._destination))
         except StorageError as error:
             log.error("receipt not taken", destination=self._destination, error=str(error))  # noqa: TRY400 -- the text says all
             return
@@ -115,8 +128,13 @@ class Sender:
             self._wake.clear()
             now_ns = self._clock.monotonic_ns()
             full = not self._has_room()
-            held = _CAN_WAIT if full else self._held
+            held: Collection[Lane] = _CAN_WAIT if full else self._held
             try:
+                if not await self._announce(now_ns):
+                    await self._wait(SECOND_NS // 2)
+                    continue
+                if self._announcing.holds_back(now_ns):
+                    held = LANES
                 entries = self.plan.next(self._outbox, self._destination, now_ns, held=held)
             except StorageError as error:
                 log.error("outbox not read", destination=self._destination, error=str(error))  # noqa: TRY400 -- the text says all
@@ -128,13 +146,30 @@ class Sender:
                 await self._wait(self._pause_ns(full=full))
 
     def _pause_ns(self, *, full: bool) -> int:
-        pause_ns = self.plan.wake_after_ns(self._clock.monotonic_ns())
+        now_ns = self._clock.monotonic_ns()
+        pause_ns = self.plan.wake_after_ns(now_ns)
+        if self._say is not None and (due_ns := self._announcing.wake_after_ns(now_ns)) is not None:
+            pause_ns = min(pause_ns, due_ns)
         return min(pause_ns, round(ROOM_EVERY_S * SECOND_NS)) if full else pause_ns
+
+    async def _announce(self, now_ns: int) -> bool:
+        """Say what is still held, if it is time to; return False where there is no path."""
+        if self._say is None or not self._announcing.is_due(now_ns):
+            return True
+        held = self._outbox.held(self._destination)
+        try:
+            await self._say(OutboxState(epoch=self._outbox.epoch, held=held))
+        except TransportError as error:
+            log.debug("no path", destination=self._destination, error=str(error))
+            return False
+        self._announcing.said(now_ns)
+        return True
 
     async def _send(self, entries: list[Entry]) -> bool:
         for entry in entries:
             if entry.lane in _CAN_WAIT and not self._has_room():
                 break  # the others are found again
+            self._highest[entry.lane] = max(entry.sequence, self._highest.get(entry.lane, 0))
             try:
                 await self._publish(entry.kind, entry.data)
             except TransportError as error:

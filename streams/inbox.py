@@ -63,14 +63,43 @@ class Inbox:
 
     def take(self, line: Line, sequence: int) -> int:
         """Note that a sequence is stored; return the new highest contiguous one."""
-        progress = self._lines.setdefault(line, _Progress())
-        if line in self._shared:  # copied only where it changes
-            progress = self._lines[line] = _Progress(progress.stored, set(progress.ahead))
-            self._shared.discard(line)
+        progress = self._own(line)
         if sequence > progress.stored:
             progress.ahead.add(sequence)
             self._advance(progress)
         return progress.stored
+
+    def give_up(self, line: Line, below: int) -> list[tuple[int, int]]:
+        """Take what is missing below a number as gone: its source holds nothing of it any more.
+
+        A line of which nothing ever came is known from then on.
+
+        Args:
+            line: The line.
+            below: The lowest number that may still come.
+
+        Returns:
+            What was missing, as inclusive ranges in order; empty when nothing was.
+        """
+        gone, expected = [], self.stored(line) + 1
+        for first, last in [*self.ahead(line), (below, below)]:
+            if expected < min(first, below):
+                gone.append((expected, min(first, below) - 1))
+            expected = max(expected, last + 1)
+        progress = self._own(line)
+        if below - 1 > progress.stored:
+            progress.stored = below - 1
+            progress.ahead = {number for number in progress.ahead if number >= below}
+            self._advance(progress)
+        return gone
+
+    def _own(self, line: Line) -> _Progress:
+        """Return what may be changed of a line: copied only where it changes."""
+        progress = self._lines.setdefault(line, _Progress())
+        if line in self._shared:
+            progress = self._lines[line] = _Progress(progress.stored, set(progress.ahead))
+            self._shared.discard(line)
+        return progress
 
     def stored(self, line: Line) -> int:
         """Return the highest sequence up to which everything is stored."""

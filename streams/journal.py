@@ -19,13 +19,23 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
-from streams import refusals
-from streams.chain import GENESIS, Arrived, Refused, Stored, link
+from streams import journal_losses, refusals
+from streams.chain import Arrived, Gone, Refused, Stored, link
 from streams.codec import decode
-from streams.errors import ConfigError, ForerunError, StorageError
+from streams.errors import ConfigError, StorageError
 from streams.health import REFUSED as REFUSED_MESSAGES
 from streams.inbox import Inbox, Line
+from streams.journal_rows import (
+    begun_cases,
+    head_of,
+    is_unstorable,
+    last_cases,
+    note_progress,
+    stored_fact,
+    tune_sqlite,
+)
 from streams.journal_tables import FACTS, PROGRESS, READS, REFUSED, open_tables
+from streams.losses import Lost, tell
 
 GROUP = 500
 """Facts in one commit at the most."""
@@ -40,6 +50,9 @@ ATTEMPTS = 5
 """Tries of a commit that another writer's came before."""
 
 log = structlog.get_logger(__name__)
+
+_Item = Arrived | Refused | Gone
+_Outcome = Stored | tuple[Lost, ...] | None
 
 
 class Journal:
@@ -59,7 +72,7 @@ class Journal:
         self._url = sa.engine.make_url(url)
         self._engine: sa.Engine
         self._chains: dict[str, tuple[int, bytes]] = {}
-        self._queue: asyncio.Queue[tuple[Arrived | Refused, asyncio.Future[Stored | None]]]
+        self._queue: asyncio.Queue[tuple[_Item, asyncio.Future[Any]]]
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self._writer: asyncio.Task[None]
 
@@ -84,7 +97,8 @@ class Journal:
         Raises:
             StorageError: The database refuses; the fact is not stored, the source will repeat.
         """
-        return await self._enqueue(arrived)
+        stored: Stored | None = await self._enqueue(arrived)
+        return stored
 
     async def append_all(self, arrived: Sequence[Arrived | Refused]) -> list[Stored | None]:
         """Store several facts in order; like ``append`` for each, sharing commits.
@@ -115,6 +129,33 @@ class Journal:
             StorageError: The database refuses.
         """
         await self._enqueue(refused)
+
+    async def give_up(self, known: Sequence[Gone]) -> dict[Line, list[tuple[int, int]]]:
+        """Take what sources do not hold any more, and is not here, as gone: loudly, and for good.
+
+        Args:
+            known: What sources said of their lines.
+
+        Returns:
+            What was given up, as inclusive ranges by line; empty where nothing is missing.
+
+        Raises:
+            StorageError: The database refuses; nothing was given up.
+        """
+        ahead = self.inbox.copy()
+        if not any(ahead.give_up(one.line, one.below) for one in known):
+            return {}
+        found = [await self._enqueue(one) for one in known]
+        return {
+            one.line: [(each.first, each.last) for each in lost]
+            for one, lost in zip(known, found, strict=True)
+            if lost
+        }
+
+    async def gone(self) -> list[Lost]:
+        """Return what was freed by acknowledgements that this journal does not remember."""
+        lost: list[Lost] = await self._in_thread(self._gone)
+        return lost
 
     async def note_read(self, who: str, what: str, case: str | None, at_ns: int) -> None:
         """Write into the audit log that somebody read patient data.
@@ -160,7 +201,7 @@ class Journal:
             query = query.where(FACTS.c.position <= until)
         query = query.order_by(FACTS.c.position).limit(limit)
         rows = await self._in_thread(self._fetch, query)
-        return [_stored(row) for row in rows]
+        return [stored_fact(row) for row in rows]
 
     async def newest(self, kind: str, source: str, limit: int) -> list[Stored]:
         """Return the last facts of a kind that a source made, in the order of the journal."""
@@ -171,12 +212,12 @@ class Journal:
             .limit(limit)
         )
         rows = await self._in_thread(self._fetch, query)
-        return [_stored(row) for row in reversed(rows)]
+        return [stored_fact(row) for row in reversed(rows)]
 
     async def find(self, fact_id: str) -> Stored | None:
         """Return the fact with an id, or None."""
         rows = await self._in_thread(self._fetch, sa.select(FACTS).where(FACTS.c.id == fact_id))
-        return _stored(rows[0]) if rows else None
+        return stored_fact(rows[0]) if rows else None
 
     async def last_position(self) -> int:
         """Return the position of the newest fact; 0 when there is none."""
@@ -202,28 +243,12 @@ class Journal:
 
     async def begun_cases(self, begin: str, end: str) -> list[str]:
         """Return the cases that have a fact of kind ``begin`` and none of ``end``, by their id."""
-        ended = FACTS.alias()
-        query = (
-            sa.select(FACTS.c.case_id)
-            .where(
-                FACTS.c.kind == begin,
-                ~sa.exists().where(ended.c.case_id == FACTS.c.case_id, ended.c.kind == end),
-            )
-            .distinct()
-            .order_by(FACTS.c.case_id)
-        )
+        query = begun_cases(begin, end)
         return [row.case_id for row in await self._in_thread(self._fetch, query)]
 
     async def last_cases(self, kind: str, limit: int) -> list[str]:
         """Return the cases that last got a fact of a kind, the newest first."""
-        last = sa.func.max(FACTS.c.position)
-        query = (
-            sa.select(FACTS.c.case_id)
-            .where(FACTS.c.kind == kind, FACTS.c.case_id.is_not(None))
-            .group_by(FACTS.c.case_id)
-            .order_by(last.desc())
-            .limit(limit)
-        )
+        query = last_cases(kind, limit)
         return [row.case_id for row in await self._in_thread(self._fetch, query)]
 
     async def cases(self) -> list[str]:
@@ -244,11 +269,11 @@ class Journal:
             for name, table in tables.items()
         }
 
-    async def _enqueue(self, item: Arrived | Refused) -> Stored | None:
+    async def _enqueue(self, item: _Item) -> Any:
         return await (await self._put(item))
 
-    async def _put(self, item: Arrived | Refused) -> asyncio.Future[Stored | None]:
-        future: asyncio.Future[Stored | None] = asyncio.get_running_loop().create_future()
+    async def _put(self, item: _Item) -> asyncio.Future[Any]:
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         await self._queue.put((item, future))
         return future
 
@@ -279,7 +304,7 @@ class Journal:
                 Path(self._url.database).parent.mkdir(parents=True, exist_ok=True)
             self._engine = sa.create_engine(self._url)
             if self._url.get_backend_name() == "sqlite":
-                sa.event.listen(self._engine, "connect", _tune_sqlite)
+                sa.event.listen(self._engine, "connect", tune_sqlite)
             open_tables(self._engine)
             with self._engine.connect() as connection:
                 self._restore(connection)
@@ -295,7 +320,7 @@ class Journal:
         for source, epoch, lane, stored, ahead in connection.execute(sa.select(PROGRESS)):
             self.inbox.restore(Line(source, epoch, lane), stored, ahead)
 
-    def _commit_apart(self, group: list[Arrived | Refused]) -> list[Stored | StorageError | None]:
+    def _commit_apart(self, group: list[_Item]) -> list[_Outcome | StorageError]:
         """Store a group; where it fails as a whole, each alone, so that one cannot block others.
 
         What the database cannot hold at any time (a number too large) is kept as refused and
@@ -305,12 +330,12 @@ class Journal:
         try:
             return list(self._commit_again(group))
         except StorageError as error:
-            if not _is_unstorable(error.__cause__):
+            if not is_unstorable(error.__cause__):
                 return [error] * len(group)
             if len(group) > 1:
                 return [outcome for item in group for outcome in self._commit_apart([item])]
             (item,) = group
-            if isinstance(item, Refused):
+            if not isinstance(item, Arrived):
                 return [error]
             text = f"cannot be stored: {error.__cause__}"
             refused = Refused(
@@ -323,7 +348,7 @@ class Journal:
             except StorageError as again:
                 return [again]
 
-    def _commit_again(self, group: list[Arrived | Refused]) -> list[Stored | None]:
+    def _commit_again(self, group: list[_Item]) -> list[_Outcome]:
         """Store a group, several times where another writer took its numbers meanwhile."""
         for _ in range(ATTEMPTS - 1):
             try:
@@ -334,27 +359,32 @@ class Journal:
                 self._chains.clear()  # they are not the heads any more
         return self._commit(group)
 
-    def _commit(self, group: list[Arrived | Refused]) -> list[Stored | None]:
+    def _commit(self, group: list[_Item]) -> list[_Outcome]:
         """Store a group in one transaction; memory changes only after the commit."""
         heads: dict[str, tuple[int, bytes]] = {}
         inbox = self.inbox.copy()
         lines: set[Line] = set()
-        results: list[Stored | None] = []
+        results: list[_Outcome] = []
         try:
             with self._engine.begin() as connection:
                 for item in group:
+                    if isinstance(item, Gone):
+                        lines.add(item.line)
+                        results.append(self._give_up(connection, item, inbox))
+                        continue
                     if item.line is not None:
                         if inbox.has(item.line, item.sequence):
-                            results.append(None)
+                            results.append(self._store_late(connection, item, heads))
                             continue
                         inbox.take(item.line, item.sequence)
                         lines.add(item.line)
                     results.append(self._store(connection, item, heads))
                 refusals.trim(connection, [one for one in group if isinstance(one, Refused)])
-                _note_progress(connection, inbox, lines)
+                note_progress(connection, inbox, lines)
         except Exception as error:  # whatever it is, nothing of the group was stored
             raise StorageError(f"journal {self._url!r}: {error}") from error
         self.inbox = inbox
+        tell([one for found in results if isinstance(found, tuple) for one in found])
         self._chains.update(heads)
         if len(self._chains) > HEADS:
             self._chains = heads
@@ -363,6 +393,28 @@ class Journal:
             for item, result in zip(group, results, strict=True)
         )
         return results
+
+    @staticmethod
+    def _give_up(connection: sa.Connection, item: Gone, inbox: Inbox) -> tuple[Lost, ...]:
+        ranges = inbox.give_up(item.line, item.below)
+        lost = tuple(Lost(item.line, *one, item.at_ns) for one in ranges)
+        journal_losses.keep(connection, lost)
+        return lost
+
+    def _store_late(
+        self,
+        connection: sa.Connection,
+        item: Arrived | Refused,
+        heads: dict[str, tuple[int, bytes]],
+    ) -> Stored | None:
+        """Look at a fact whose number was answered before: mostly it is a repeat."""
+        if isinstance(item, Refused) or item.line is None:
+            return None
+        if not journal_losses.is_unknown(connection, item, decode(item.data).id):
+            return None
+        journal_losses.came_after_all(connection, item.line, item.sequence)
+        log.warning("fact under an answered number stored", line=item.line, number=item.sequence)
+        return self._store(connection, item, heads)
 
     def _store(
         self,
@@ -412,10 +464,17 @@ class Journal:
             return None, None
         if item.case_sequence is not None:
             return item.case_sequence, item.hash
-        last, previous = heads.get(case) or self._chains.get(case) or _head(connection, case)
+        last, previous = heads.get(case) or self._chains.get(case) or head_of(connection, case)
         chained = link(previous, last + 1, item.corrected_ns, item.received_ns, item.data)
         heads[case] = (last + 1, chained)
         return last + 1, chained
+
+    def _gone(self) -> list[Lost]:
+        try:
+            with self._engine.connect() as connection:
+                return journal_losses.read(connection)
+        except sa.exc.SQLAlchemyError as error:
+            raise StorageError(f"journal {self._url!r}: {error}") from error
 
     def _execute(self, statement: sa.Executable) -> None:
         try:
@@ -430,43 +489,3 @@ class Journal:
                 return list(connection.execute(query))
         except sa.exc.SQLAlchemyError as error:
             raise StorageError(f"journal {self._url!r}: {error}") from error
-
-
-def _tune_sqlite(connection: Any, _record: Any) -> None:
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _note_progress(connection: sa.Connection, inbox: Inbox, lines: set[Line]) -> None:
-    for line in lines:
-        key = {"source": line.source, "epoch": line.epoch, "lane": line.lane}
-        row = sa.and_(*(PROGRESS.c[name] == value for name, value in key.items()))
-        connection.execute(sa.delete(PROGRESS).where(row))
-        stored, ahead = inbox.stored(line), inbox.ahead(line)
-        connection.execute(sa.insert(PROGRESS).values(**key, stored=stored, ahead=ahead))
-
-
-def _is_unstorable(cause: BaseException | None) -> bool:
-    """Whether the same fact would fail again on the best of disks."""
-    if isinstance(cause, sa.exc.DBAPIError):
-        return isinstance(cause, sa.exc.DataError)
-    return isinstance(cause, ForerunError | ValueError | TypeError | ArithmeticError)
-
-
-def _head(connection: sa.Connection, case: str) -> tuple[int, bytes]:
-    row = connection.execute(
-        sa.select(FACTS.c.case_sequence, FACTS.c.hash)
-        .where(FACTS.c.case_id == case)
-        .order_by(FACTS.c.case_sequence.desc())
-        .limit(1)
-    ).first()
-    return (row[0], row[1]) if row else (0, GENESIS)
-
-
-def _stored(row: sa.Row[Any]) -> Stored:
-    return Stored(
-        row.position, decode(row.data), row.data, row.case_sequence,
-        row.corrected_ns, row.received_ns, row.hash, row.stored_ns,
-    )  # fmt: skip

@@ -59,6 +59,19 @@ REFUSED = sa.Table(
     sa.Index("refused_by_source", "source", "answered", "position"),
 )
 
+GONE = sa.Table(
+    "gone",
+    METADATA,
+    _position(),
+    sa.Column("at_ns", sa.BigInteger, nullable=False),
+    sa.Column("source", sa.String(40), nullable=False),
+    sa.Column("epoch", sa.String(26), nullable=False),
+    sa.Column("lane", sa.String(10), nullable=False),
+    sa.Column("first", sa.BigInteger, nullable=False),
+    sa.Column("last", sa.BigInteger, nullable=False),
+    sa.Index("gone_by_line", "source", "epoch", "lane"),
+)
+
 READS = sa.Table(
     "reads",
     METADATA,

@@ -1,8 +1,12 @@
-"""Bodies of the facts in which a vehicle tells how its link, its sending and its clock were."""
+"""Bodies in which a party tells of its link, its sending, its clock and its own storage."""
 
 from __future__ import annotations
 
-from streams.messages import Body, Count, Offset, ShortText, Time
+from typing import Annotated
+
+import msgspec
+
+from streams.messages import Body, Count, Identifier, Lane, Offset, Ranges, ShortText, Time
 
 
 class LinkOutage(Body, frozen=True, kw_only=True):
@@ -50,3 +54,30 @@ class ClockState(Body, frozen=True, kw_only=True):
     offset_ns: Offset | None = None
     uncertainty_ns: Count | None = None
     set_ns: Offset = 0
+
+
+class OutboxState(Body, frozen=True, kw_only=True):
+    """What a source still holds for a receiver; sent on a new path and when a receipt knows less.
+
+    It is true for ever once it is true: what an outbox has freed never comes back to it.
+
+    Attributes:
+        epoch: The outbox.
+        held: Per lane that ever had a fact for this receiver the lowest number that may still
+            come: everything below was acknowledged and freed.
+    """
+
+    epoch: Identifier
+    held: dict[Lane, Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]]
+
+
+class CopyLost(Body, frozen=True, kw_only=True):
+    """A hospital or a vehicle lost what it had stored of the hub's facts, and asks for it again.
+
+    Attributes:
+        epoch: The hub's outbox from which they came.
+        gone: Per lane the numbers that it once acknowledged and does not know any more.
+    """
+
+    epoch: Identifier
+    gone: dict[Lane, Ranges]

@@ -11,17 +11,25 @@ is missing. A new file has a new epoch and starts again at 1.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import structlog
+
 from streams.clock import Clock, Offset, OffsetEstimate, boot_name
-from streams.codec import encode, encode_body
+from streams.codec import decode, encode, encode_body
 from streams.errors import StorageError
 from streams.identity import new_id
 from streams.messages import VERSION, Body, Envelope, Lane, Origin, Receipt
 from streams.topics import LANES, find
+
+_NO_NUMBER = 2**62
+"""No receipt tells of so many facts."""
+
+log = structlog.get_logger(__name__)
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS epoch (id TEXT NOT NULL, source TEXT NOT NULL);
@@ -168,6 +176,8 @@ class Outbox:
             self._db.close()
             raise StorageError(f"outbox {path} belongs to {row[1]!r}, not to {source!r}")
         self.epoch: str = row[0]
+        rows = self._read("SELECT destination, lane, last FROM numbering")
+        self._opened = {(name, LANES[rank]): last for name, rank, last in rows}
 
     def close(self) -> None:
         """Close the file."""
@@ -320,11 +330,37 @@ class Outbox:
         )
         return int(number)
 
-    def take_receipt(self, destination: str, receipt: Receipt) -> int:
+    def held(self, destination: str) -> dict[Lane, int]:
+        """Return per lane the lowest number that may still come: all below has its receipt.
+
+        Only lanes that ever had a fact for ``destination``.
+
+        Raises:
+            StorageError: The disk fails.
+        """
+        rows = self._read(
+            "SELECT lane, coalesce((SELECT min(sequence) FROM facts WHERE "
+            "facts.destination = numbering.destination AND facts.lane = numbering.lane), last + 1) "
+            "FROM numbering WHERE destination = ? ORDER BY lane",
+            (destination,),
+        )
+        return {LANES[rank]: lowest for rank, lowest in rows}
+
+    def take_receipt(
+        self, destination: str, receipt: Receipt, sent: Mapping[Lane, int] | None = None
+    ) -> int:
         """Free what the receipt says is stored; return how many facts that were.
 
         A receipt for another epoch, or for more than was made, frees nothing beyond what is
-        there: it cannot do harm.
+        there. One for more than was sent since this file was opened, and was in it then, tells
+        that the file is an older copy of what it was: numbers were given away that it does not
+        know of. What was made since then gets other numbers, above those.
+
+        Args:
+            destination: Whose receipt it is.
+            receipt: The receipt.
+            sent: The highest number that was sent since the file was opened, per lane; None
+                where that is not known.
 
         Raises:
             StorageError: The disk fails; nothing was freed, the next receipt frees it.
@@ -337,6 +373,8 @@ class Outbox:
                 for lane, stored in receipt.stored.items():
                     if lane not in LANES:
                         continue
+                    if sent is not None:
+                        self._number_anew(destination, lane, receipt, sent.get(lane, 0))
                     key = (destination, LANES.index(lane), stored)
                     freed += self._db.execute(
                         "DELETE FROM facts WHERE destination = ? AND lane = ? AND sequence <= ?",
@@ -351,6 +389,37 @@ class Outbox:
         except sqlite3.Error as error:
             raise StorageError(f"outbox {self.path}: {error}; free space on the disk") from error
         return freed
+
+    def _number_anew(self, destination: str, lane: Lane, receipt: Receipt, sent: int) -> None:
+        """Give other numbers to facts whose numbers the receiver knows from an earlier life."""
+        answered = [last for _, last in (receipt.ahead or {}).get(lane, ())]
+        highest = max([receipt.stored[lane], *answered])
+        opened = self._opened.get((destination, lane), 0)
+        if not max(opened, sent) < highest < _NO_NUMBER:
+            return
+        key = (destination, LANES.index(lane))
+        rows = self._db.execute(
+            "DELETE FROM facts WHERE destination = ? AND lane = ? AND sequence > ? "
+            "RETURNING sequence, id, kind, made_ns, data, case_id",
+            (*key, opened),
+        ).fetchall()
+        self._db.execute(
+            "INSERT INTO numbering VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET last = excluded.last",
+            (*key, highest + len(rows)),
+        )
+        for number, (_, name, kind, made_ns, data, case) in enumerate(sorted(rows), highest + 1):
+            again = encode(msgspec.structs.replace(decode(data), sequence=number))
+            self._db.execute(
+                "INSERT INTO facts (destination, lane, sequence, id, kind, made_ns, data, case_id) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (*key, number, name, kind, made_ns, again, case),
+            )
+        self._opened[destination, lane] = highest
+        log.error(
+            "this outbox is an older copy of itself",
+            destination=destination, lane=lane, known_there=highest, known_here=opened,
+            numbered_anew=len(rows),
+        )  # fmt: skip
 
     def destinations(self) -> list[str]:
         """Return every destination that ever had a fact.

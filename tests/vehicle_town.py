@@ -153,7 +153,7 @@ class StandInHub:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._sender.run())
             group.create_task(self._pull(stream))
-            for kind in ("receipt_up", "time_request", "position"):
+            for kind in ("receipt_up", "time_request", "position", "outbox_up"):
                 group.create_task(self._listen(kind))
 
     def close(self) -> None:
@@ -200,6 +200,9 @@ class StandInHub:
         self.heard[kind].append(envelope)
         if kind == "receipt_up":
             self._sender.take_receipt(open_body(envelope, Receipt))
+        if kind == "outbox_up" and self.answering:
+            stored = self._inbox.lines(envelope.source, envelope.epoch)
+            await self.stream("receipt_down", Receipt(epoch=envelope.epoch, stored=stored))
         if kind == "time_request":
             t1_ns = open_body(envelope, TimeRequest).t1_ns
             reply = TimeReply(t1_ns=t1_ns, t2_ns=received_ns, t3_ns=self.now_ns())

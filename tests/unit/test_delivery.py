@@ -172,11 +172,16 @@ async def test_sender_whose_disk_fails_at_a_receipt_goes_on_and_frees_at_the_nex
     outbox: Outbox,
 ) -> None:
     outbox.add("hub", NOTE)
+    left = asyncio.Event()
 
     async def publish(kind: str, data: bytes) -> None:
         del kind, data
+        left.set()
 
     sender = Sender(outbox, "hub", publish, SystemClock())
+    task = asyncio.create_task(sender.run())
+    await asyncio.wait_for(left.wait(), 5)
+    task.cancel()
     receipt = Receipt(epoch=outbox.epoch, stored={"facts": 1})
     outbox._db.execute("PRAGMA query_only = ON")
     sender.take_receipt(receipt)
