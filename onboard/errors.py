@@ -4,6 +4,8 @@ ForerunError
 └── OnboardError                 anything the agent or a sensor says on purpose
     ├── ImpossibleEventError     the run cannot take this now; names state and event
     ├── RefusedActionError       an action of the crew that makes no sense; says why
+    ├── BayError                 a hand-over at the bay that cannot be done; says why
+    │   └── BayUnreachableError  the gateway does not answer now (``retry`` is true)
     └── SensorError              a source cannot be read; names the sensor
         └── SensorUnreachableError   its other side does not answer now (``retry`` is true)
 """
@@ -39,6 +41,18 @@ class RefusedActionError(OnboardError):
     """An action of the crew that makes no sense now; the text says why and what to do."""
 
     reason = "action"
+
+
+class BayError(OnboardError):
+    """A hand-over at the bay that cannot be done; the text says why."""
+
+    reason = "bay"
+
+
+class BayUnreachableError(BayError):
+    """The gateway at the bay does not answer now, or cannot store now."""
+
+    retry = True
 
 
 class SensorError(OnboardError):

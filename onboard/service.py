@@ -89,11 +89,12 @@ def _uplinks(settings: Settings, credential: Credential, trust: ssl.SSLContext) 
 
 async def _run(agent: Agent, settings: Settings, tls: ssl.SSLContext) -> None:
     """Run agent and tablet, and say in ``ready.json`` that they serve."""
-    tablet = Tablet(agent)
+    tablet = Tablet(agent, lambda: client_context(Path(settings.authority)))
     name = f"onboard[{settings.name}]"
     async with asyncio.TaskGroup() as group:
         group.create_task(agent.run(), name=f"{name}.agent")
         group.create_task(tablet.run(), name=f"{name}.pages")
+        group.create_task(tablet.bay.run(), name=f"{name}.bay")
         app: web.Application = tablet.app(_verifier(settings))
         listen = settings.listen
         async with listening(app, listen.host, listen.port, tls) as port:

@@ -97,6 +97,20 @@ class Place(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     longitude_deg: Longitude
 
 
+class BayTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A hospital's gateway as it is reached from its bay, for a hand-over past the hub.
+
+    Attributes:
+        hospital: Its name, as in topics.
+        label: Its name for people.
+        url: Its address in the bay's own network, ``https://…``; empty where there is none.
+    """
+
+    hospital: Name
+    label: ShortText
+    url: Annotated[str, msgspec.Meta(pattern=r"^(https://\S{1,200})?$")] = ""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings; see ``onboard.toml`` for what each is for.
 
@@ -122,6 +136,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         camera: The cabin camera; None for a vehicle without.
         media: WebRTC's addresses.
         places: Where the hospitals are.
+        bay: Hospitals at whose bay a case can be handed over without the hub.
         sensor: The sensors.
     """
 
@@ -146,6 +161,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     camera: CameraTable | None = None
     media: Media = Media()
     places: tuple[Place, ...] = ()
+    bay: tuple[BayTable, ...] = ()
     sensor: tuple[SensorSettings, ...] = ()
 
     def __post_init__(self) -> None:

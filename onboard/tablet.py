@@ -7,6 +7,7 @@
     POST /api/action  {"action": "start_run" | "end_run" | "milestone" | "pre_alert" | "note" |
                       "camera", …}: see ``actions.py``; the page sends the same with
                       {"type": "action", "request": …} around it
+    /api/bay          the hand-over at the bay: see ``bay_page.py``
     GET  /healthz, /metrics
 
 A frame of the ECG has the layout of the arrival board's: u8 version, u8 flags, 26 bytes case
@@ -17,7 +18,9 @@ id, the coded frame; little-endian.
 from __future__ import annotations
 
 import asyncio
+import ssl
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +30,8 @@ from aiohttp import web
 
 from onboard.actions import Action
 from onboard.agent import Agent
+from onboard.bay_handover import BayHandoverDesk
+from onboard.bay_page import BayPage
 from onboard.ecg_path import OpenRecording
 from onboard.tablet_view import MS, TabletView
 from streams.errors import ForerunError, StorageError
@@ -75,15 +80,27 @@ class Viewer:
 class Tablet:
     """The open pages of one vehicle, and the handlers."""
 
-    def __init__(self, agent: Agent) -> None:
-        """Serve this agent; it tells this server from now on what changes."""
+    def __init__(
+        self, agent: Agent, trust: Callable[[], ssl.SSLContext] = ssl.create_default_context
+    ) -> None:
+        """Serve this agent; it tells this server from now on what changes.
+
+        Args:
+            agent: The vehicle's.
+            trust: Gives the check of a hospital's certificate, for the hand-over at its bay.
+        """
         self._agent = agent
-        self._view = TabletView(agent)
+        self.bay = BayHandoverDesk(
+            agent.settings, logbook=agent.logbook, outbox=agent.outbox, outgoing=agent.outgoing,
+            situation=agent.situation, clock=agent.clock, trust=trust,
+        )  # fmt: skip
+        self._view = TabletView(agent, self.bay)
         self._pages: dict[PageSocket, Viewer] = {}
         self._retry_ns = 0
         self._noted: set[tuple[str, str]] = set()
         self._sent: dict[str, Any] = {}
         self._changed = asyncio.Event()
+        self.bay.changed = self._changed.set
         agent.changed = lambda _part: self._changed.set()
         agent.intake.framed = self._framed
 
@@ -98,6 +115,7 @@ class Tablet:
         app.router.add_get("/ws", self._socket)
         app.router.add_get("/api/state", self._get_state)
         app.router.add_post("/api/action", self._post_action)
+        BayPage(self._agent, self.bay).add_routes(app)
         return app
 
     async def run(self) -> None:

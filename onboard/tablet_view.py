@@ -10,9 +10,12 @@ from typing import Any
 import msgspec
 
 from onboard.agent import Agent
+from onboard.bay_handover import BayHandoverDesk
 from onboard.disk_watch import MIB
 from onboard.run import possible
 from onboard.situation import STAGES, Case, Entry
+from streams.bay_messages import BayHandover
+from streams.identity import alias
 from streams.messages import (
     Acknowledged,
     CaseNote,
@@ -40,6 +43,7 @@ _SHOWN: dict[type[Any], str] = {
     RunEnded: "run_ended",
     Milestone: "milestone",
     PreAlert: "pre_alert",
+    BayHandover: "bay_handover",
 }
 """Facts that stand on the crew's timeline."""
 
@@ -47,9 +51,9 @@ _SHOWN: dict[type[Any], str] = {
 class TabletView:
     """Reads the agent and words it for the page."""
 
-    def __init__(self, agent: Agent) -> None:
-        """Read from this agent."""
-        self._agent = agent
+    def __init__(self, agent: Agent, bay: BayHandoverDesk) -> None:
+        """Read from this agent and what hands its case over."""
+        self._agent, self._bay = agent, bay
         settings = agent.settings
         self._unit = {
             "name": settings.name,
@@ -61,6 +65,7 @@ class TabletView:
             "stale_s": {
                 kind: find(kind).stale_after_s for kind in ("vitals", "position", "arrival")
             },
+            "bays": [msgspec.to_builtins(bay) for bay in settings.bay],
             "places": [msgspec.to_builtins(place) for place in settings.places],
         }
 
@@ -79,6 +84,7 @@ class TabletView:
             "disk": self._disk(),
             "arrival": self._arrival(),
             "position": self._position(),
+            "bay": msgspec.to_builtins(self._bay.view),
         }
 
     @property
@@ -109,6 +115,7 @@ class TabletView:
             return None
         view: dict[str, Any] = {
             "id": case.id,
+            "alias": alias(case.id),
             "ours": case.ours,
             "closed": case.closed.outcome if case.closed else None,
             "synthetic": case.synthetic,

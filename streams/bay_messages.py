@@ -12,6 +12,7 @@ All but the first carry ``Authorization: Bearer SESSION``. The session outlives 
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated, Literal
 
 import msgspec
@@ -39,8 +40,8 @@ class BayHandover(Body, frozen=True, kw_only=True):
         at_ns: When, by the source's wall clock.
         way: ``network``: the gateway said that it stores all of it. ``qr``: the crew was told so.
         facts: How many.
-        digest: SHA-256 over the SHA-256 of each in their order, hex; empty for ``qr``.
-        session: The session's public name, as the board shows it; empty for ``qr``.
+        digest: ``digest_after`` all of them, hex; empty for ``qr``.
+        session: The session's name, as the board shows it; empty for ``qr``.
     """
 
     hospital: Name
@@ -66,15 +67,23 @@ class CarriedFact(msgspec.Struct, frozen=True, array_like=True):
     data: bytes
 
 
+def digest_after(before: str, data: bytes) -> str:
+    """Return the digest of a hand-over after one more fact: a chain of SHA-256, hex; "" begins."""
+    return hashlib.sha256(bytes.fromhex(before) + hashlib.sha256(data).digest()).hexdigest()
+
+
 class Opening(msgspec.Struct, frozen=True, kw_only=True):
     """The vehicle presents the code that stands on the board.
 
     Attributes:
+        session: A secret that the vehicle made for this hand-over: whoever has it may go on with
+            it. Made here, so that an answer that was lost can be asked for again.
         wall_ns: The vehicle's wall clock now: for facts that know no better time.
     """
 
     version: int
     code: ShortText
+    session: Annotated[str, msgspec.Meta(min_length=32, max_length=100)]
     unit: Name
     label: ShortText
     region: Name
@@ -85,18 +94,21 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Opened(msgspec.Struct, frozen=True, kw_only=True):
-    """The session, and who this hospital is."""
+    """Who this hospital is; ``name`` is that of the session, for people."""
 
-    session: ShortText
     name: ShortText
     hospital: Name
     label: ShortText
 
 
 class Portion(msgspec.Struct, frozen=True, kw_only=True):
-    """A piece of the hand-over: facts from number ``first`` on, counted from 0."""
+    """A piece of the hand-over: facts from number ``first`` on, counted from 0.
+
+    ``expected`` is how many there are by now: a run that goes on makes more meanwhile.
+    """
 
     first: Count
+    expected: Annotated[int, msgspec.Meta(ge=1, le=MOST_FACTS)]
     facts: Annotated[list[CarriedFact], msgspec.Meta(max_length=PORTION_FACTS)]
 
 
