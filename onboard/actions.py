@@ -32,6 +32,7 @@ from streams.messages import (
     ShortText,
     Stage,
 )
+from streams.video_messages import VideoRecording
 
 MS = 1_000_000
 AHEAD_NS = 60_000_000_000
@@ -125,6 +126,12 @@ class Camera(_Action, frozen=True, kw_only=True, tag="camera"):
     on: bool
 
 
+class Record(_Action, frozen=True, kw_only=True, tag="record"):
+    """The crew has the camera's video of this case kept on board, or no longer."""
+
+    on: bool
+
+
 class AtBay(_Action, frozen=True, kw_only=True, tag="bay_handover"):
     """The ER has read the QR code to its end: the patient is handed over at its bay."""
 
@@ -132,7 +139,7 @@ class AtBay(_Action, frozen=True, kw_only=True, tag="bay_handover"):
     facts: Annotated[int, msgspec.Meta(ge=1, le=2**31)]
 
 
-Action: TypeAlias = StartRun | EndRun | Stamp | SendPreAlert | Note | Camera | AtBay
+Action: TypeAlias = StartRun | EndRun | Stamp | SendPreAlert | Note | Camera | Record | AtBay
 
 _KINDS: dict[type[_Action], str] = {
     StartRun: "run_started",
@@ -140,6 +147,7 @@ _KINDS: dict[type[_Action], str] = {
     Stamp: "milestone",
     SendPreAlert: "pre_alert",
     Note: "case_note",
+    Record: "video_recording",
     AtBay: "bay_handover",
 }
 """The fact that an action makes."""
@@ -151,6 +159,7 @@ _EVENTS: dict[type[_Action], Event] = {
     SendPreAlert: "alert",
     Note: "note",
     Camera: "camera",
+    Record: "record",
     AtBay: "bay",
 }
 
@@ -206,6 +215,8 @@ def decide(
             body = _pre_alert(action)
         case Note():
             body = CaseNote(text=action.text, at_ns=_true_time(action.at_ms, now_ns, offset_ns))
+        case Record():
+            body = VideoRecording(state="started" if action.on else "stopped")
         case AtBay():
             body = BayHandover(hospital=action.hospital, at_ns=now_ns, way="qr", facts=action.facts)
     return [(_KINDS[type(action)], body)]

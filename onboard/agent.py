@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from onboard.actions import Action, Camera, case_of, decide, is_repeated
+from onboard.actions import Action, Camera, Record, case_of, decide, is_repeated
 from onboard.clock_watch import ClockWatch
 from onboard.disk_watch import DiskWatch
 from onboard.ecg_path import EcgPath
@@ -43,6 +43,7 @@ from onboard.sensors import Sensor, SensorSettings, open_sensor
 from onboard.settings import Settings
 from onboard.situation import Binding, Fact, Situation
 from onboard.upkeep import Upkeep
+from onboard.video_keeping import VideoKeeping
 from onboard.vital_signs import VitalSigns
 from streams.clock import Clock, OffsetEstimate
 from streams.health import Check
@@ -108,6 +109,11 @@ class Agent:
         self.disk = DiskWatch(
             folder, settings.storage.keep_free_mib, self.outgoing.held, self.ecg, clock
         )
+        self.video = VideoKeeping(
+            folder / "video", settings.camera, settings.storage, situation=self.situation,
+            camera_wanted=lambda: self.camera is not None and self.camera.view.wanted,
+            free_bytes=self.disk.free_bytes, make=self.outgoing.make_or_hold, wall_ns=clock.wall_ns,
+        )  # fmt: skip
         self.intake = Intake(
             outgoing=self.outgoing, ecg=self.ecg, positions=self.positions,
             vital_signs=self.vital_signs, binding=self._bound, clock=clock,
@@ -147,6 +153,8 @@ class Agent:
         self.link.arrival = self._arrival
         if self.camera:
             self.camera.changed = lambda: self.changed("camera")
+            self.camera.tap = self.video.recorder.offer
+        self.video.changed = lambda: self.changed("camera")
         self.quality.changed = lambda: self.changed("quality")
         self.disk.changed = lambda: self.changed("disk")
 
@@ -200,6 +208,7 @@ class Agent:
                 ("position", self._send_positions()),
                 ("track", self._make_tracks()),
                 ("tending", upkeep.tend()),
+                ("video", self.video.run()),
                 ("cleaning", upkeep.clean(self.logbook, self.recorder, self._old)),
             ):
                 group.create_task(work, name=f"{name}.{part}")
@@ -278,6 +287,8 @@ class Agent:
                 return self._done(action, [known.envelope] if known else [], already=True)
             wall_ns = self.clock.wall_ns()
             facts = decide(action, self.situation, wall_ns, self.link.offset_ns)
+            if isinstance(action, Record):
+                self.video.check_allowed()
             if isinstance(action, Camera):
                 await self._let_camera(wanted=action.on)
             kinds = {kind for kind, _ in facts}
@@ -295,6 +306,7 @@ class Agent:
                 await self._finish(run)
             if "run_started" in kinds:
                 self._begin()
+            self.video.follow()
         for part in ("case", "run"):
             self.changed(part)
         return self._done(action, made, already=False)
@@ -459,6 +471,7 @@ class Agent:
             ),
             "outbox": Check(ok=True, text=f"{self.outgoing.backlog().total} facts wait"),
             "disk": self.disk.check(),
+            "video": self.video.check(),
         }
 
 

@@ -128,10 +128,14 @@ class Camera:
             settings: What is shown and how.
             wall_ns: The wall clock that the time code shows.
 
+        Attributes:
+            tap: Called with each picture as the source gave it, in the thread that decodes.
+
         Raises:
             CameraError: The source is of an unknown scheme, or there is no such file.
         """
         self.settings = settings
+        self.tap: Callable[[av.VideoFrame], None] | None = None
         self._wall_ns = wall_ns
         self._source = find_source(settings.source)
         self._stop = threading.Event()
@@ -265,6 +269,8 @@ class Camera:
         now, shape = time.monotonic(), self._shape
         self._seen += 1
         self._running = True
+        if self.tap is not None:
+            self.tap(frame)
         period = 1 / shape.fps if shape.fps else math.inf
         if not shape.fps or now < self._next_due - min(_EARLY * period, _MOST_EARLY_S):
             self._skipped += 1

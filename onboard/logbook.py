@@ -21,7 +21,15 @@ from streams.inbox import Inbox, Line
 from streams.messages import CaseFact, Envelope, Lane
 
 KINDS = frozenset(
-    {"run_started", "run_ended", "milestone", "pre_alert", "case_note", "bay_handover"}
+    {
+        "run_started",
+        "run_ended",
+        "milestone",
+        "pre_alert",
+        "case_note",
+        "bay_handover",
+        "video_recording",
+    }
 )
 """Own facts that are kept; all are rare and small."""
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
+from av import VideoFrame
 
 from onboard.camera import Camera, CameraSettings
 from onboard.camera_sources import CameraError
@@ -139,8 +140,13 @@ class CabinCamera:
             peer: WebRTC's addresses.
             make: Makes a fact; does not raise.
             wall_ns: This machine's wall clock.
+
+        Attributes:
+            changed: Called when what the crew sees of it changed.
+            tap: Called with each picture as the source gave it, in the thread that decodes.
         """
         self.changed: Callable[[], None] = lambda: None
+        self.tap: Callable[[VideoFrame], None] | None = None
         self._table = table
         self._signalling = signalling
         self._publish = PublishSettings(peer=peer, codec=table.codec, most_bps=table.most_bps)
@@ -165,6 +171,7 @@ class CabinCamera:
                 ),
                 self._wall_ns,
             )
+            camera.tap = self.tap
             async with camera, publish(camera, self._signalling, self._publish) as publication:
                 self._running = (camera, publication)
                 if self._rung is not None:

@@ -31,6 +31,7 @@ Event = Literal[
     "alert",
     "note",
     "camera",
+    "record",
     "bay",
 ]
 """The first three come from the hub, the others from the crew."""
@@ -60,6 +61,7 @@ TABLE: dict[tuple[State, Event], tuple[State, tuple[Effect, ...]]] = {
     ("running", "alert"): ("running", ()),
     ("running", "note"): ("running", ()),
     ("running", "camera"): ("running", ()),
+    ("running", "record"): ("running", ()),
     ("running", "bay"): ("running", ()),
     ("ended", "assigned"): ("assigned", ("take_case",)),
     ("ended", "released"): ("ended", ()),

@@ -58,6 +58,9 @@ class CameraTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         time_code: Whether the time is drawn into the picture, to measure the delay.
         codec: VP8, or H264 at more CPU.
         most_bps: The most that video may take of the link, bits per second.
+        record: Whether video may be kept on board; the crew decides for each case.
+        record_fps: Of what is kept, pictures a second.
+        record_bps: Of what is kept, bits per second.
     """
 
     name: Name = "cabin"
@@ -70,6 +73,9 @@ class CameraTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     time_code: bool = False
     codec: Literal["VP8", "H264"] = "VP8"
     most_bps: Annotated[int, msgspec.Meta(ge=100_000, le=20_000_000)] = 1_500_000
+    record: bool = False
+    record_fps: Annotated[float, msgspec.Meta(ge=1, le=30)] = 10.0
+    record_bps: Annotated[int, msgspec.Meta(ge=50_000, le=20_000_000)] = 400_000
 
 
 class Media(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -82,10 +88,15 @@ class Storage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The disk of the state directory.
 
     Attributes:
-        keep_free_mib: Room that is kept for facts and ECG, MiB: with less free the disk is low.
+        keep_free_mib: Room that is kept for facts and ECG, MiB: with less free the disk is low,
+            and kept video goes.
+        video_most_mib: The most that kept video may take, MiB.
+        video_keep_hours: Kept video older than this goes.
     """
 
     keep_free_mib: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 256
+    video_most_mib: Annotated[int, msgspec.Meta(ge=1, le=100_000_000)] = 4096
+    video_keep_hours: Annotated[int, msgspec.Meta(ge=1, le=87_600)] = 72
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -5,6 +5,7 @@ All times are milliseconds since 1970 by the hub's clock, as far as it is known 
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import msgspec
@@ -28,6 +29,7 @@ from streams.messages import (
     UnitAssigned,
 )
 from streams.topics import find
+from streams.video_messages import VideoRecording
 
 MS = 1_000_000
 VOLTS = {"v": 1000.0, "mv": 1.0, "uv": 0.001, "µv": 0.001, "nv": 1e-6}
@@ -43,6 +45,7 @@ _SHOWN: dict[type[Any], str] = {
     RunEnded: "run_ended",
     Milestone: "milestone",
     PreAlert: "pre_alert",
+    VideoRecording: "video_recording",
     BayHandover: "bay_handover",
 }
 """Facts that stand on the crew's timeline."""
@@ -231,6 +234,7 @@ class TabletView:
             "reason": view.reason,
             "since_ms": self.to_page_ms(view.since_ns),
             "origin": view.origin,
+            "record": asdict(self._agent.video.view),
         }
 
     def _quality(self) -> dict[str, Any] | None:

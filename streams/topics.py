@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from streams import bay_messages, link_messages, messages
+from streams import bay_messages, link_messages, messages, video_messages
 from streams.errors import TopicError, UnknownKindError
 from streams.identity import check_name
 from streams.messages import Body, Lane
@@ -111,6 +111,8 @@ _ROWS = (
     _row("device_event", messages.DeviceEvent, "unit", "facts"),
     _row("sensor_state", messages.SensorState, "unit", "facts"),
     _row("media_state", messages.MediaState, "unit", "facts"),
+    _row("video_recording", video_messages.VideoRecording, "unit", "facts", case_only=True),
+    _row("video_deleted", video_messages.VideoDeleted, "unit", "facts", case_only=True),
     _row("quality_step", messages.QualityStep, "unit", "facts"),
     _row("link_outage", link_messages.LinkOutage, "unit", "facts"),
     _row("run_report", link_messages.RunReport, "unit", "facts", case_only=True),

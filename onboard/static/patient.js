@@ -61,7 +61,20 @@ function CameraCard({ state }) {
     ${camera.origin === "replay" && html`<p class="small muted">${t("origin.replay")}</p>`}
     ${can && html`<button aria-pressed=${camera.wanted}
       onClick=${() => state.act({ action: "camera", on: !camera.wanted })}>
-      ${t(camera.wanted ? "camera.switch_off" : "camera.switch_on")}</button>`}</section>`;
+      ${t(camera.wanted ? "camera.switch_off" : "camera.switch_on")}</button>`}
+    ${can && camera.record.allowed && html`<${Keeping} state=${state} record=${camera.record} />`}</section>`;
+}
+
+/**
+ * Whether the case's video is kept on board: the crew decides, and sees what stands in its way.
+ * @param {{state: TabletState, record: import("./state.js").Keeping}} props
+ */
+function Keeping({ state, record }) {
+  const words = record.on ? t("record.on") : record.wanted ? t(`record.${record.why.replace(" ", "_") || "disk"}`)
+    : t("record.off");
+  return html`<p class="small" role="status">${words}</p>
+    <button aria-pressed=${record.wanted} onClick=${() => state.act({ action: "record", on: !record.wanted })}>
+      ${t(record.wanted ? "record.stop" : "record.start")}</button>`;
 }
 
 /** @param {{state: TabletState}} props */

@@ -44,8 +44,9 @@ import { LiveEcg } from "./live_ecg.js";
 /** @typedef {{connected: boolean, since_ms: number, answered_ms: number | null, refused: string | null,
  *   uplink: string, waiting: number, waiting_urgent: number, oldest_ms: number | null,
  *   live_ecg: boolean}} Link */
+/** @typedef {{allowed: boolean, wanted: boolean, on: boolean, why: string}} Keeping */
 /** @typedef {{stream: string, wanted: boolean, on: boolean, reason: string | null, since_ms: number,
- *   origin: string}} Camera */
+ *   origin: string, record: Keeping}} Camera */
 /** @typedef {{name: string, kind: string, state: "waiting" | "running" | "ended" | "failed",
  *   origin: string | null, reason: string | null, since_ms: number}} Sensor */
 /** @typedef {{value: number | null, at_ms: number, validity: import("/static/shared/value_tile.js").Validity,

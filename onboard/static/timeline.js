@@ -1,6 +1,7 @@
 /** The case's facts as a timeline in the crew's words. */
 import { html } from "/static/shared/view.js";
 import { t } from "/static/shared/i18n.js";
+import { linkWords } from "/static/shared/link_words.js";
 import { Timeline } from "/static/shared/timeline.js";
 import { word } from "/static/shared/words.js";
 import { aboutAge } from "./words.js";
@@ -40,6 +41,7 @@ function words({ kind, body, delivery }) {
       who: aboutAge(body.sex, body.age_years, body.age_is_estimate ?? true) }) + refused;
     case "hospital_chosen": return t("line.hospital", { name: body.name });
     case "acknowledged": return t("line.seen", { role: body.role });
+    case "video_recording": return linkWords(kind, body) ?? kind;
     case "run_ended": return t("line.run_ended", { how: word("ending", body.reason) });
     default: return t(`line.${kind}`);
   }

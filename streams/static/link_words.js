@@ -1,5 +1,6 @@
 /**
- * What a vehicle tells of its link, its sending and its clock, in words (streams/link_messages.py).
+ * What a vehicle tells of its link, its sending, its clock and the video it keeps, in words
+ * (streams/link_messages.py, streams/video_messages.py).
  */
 import { durationInWords } from "./clock.js";
 import { t } from "./i18n.js";
@@ -27,6 +28,8 @@ export function linkWords(kind, said) {
       const dropped = Object.values(said.dropped ?? {}).reduce((sum, count) => sum + count, 0);
       return t("link.report", { made: said.made, resent: said.resent, dropped });
     }
+    case "video_recording": return t(`video.${said.state}`) + (said.reason === "disk" ? ` (${t("video.why_disk")})` : "");
+    case "video_deleted": return t("video.deleted", { count: said.segments, why: t(`video.why_${said.reason}`) });
     default: return null;
   }
 }
