@@ -27,6 +27,7 @@ import structlog
 
 from streams.errors import TransportError
 from streams.transport.source import ANY_SOURCE, AddressWatch, Source
+from streams.transport.tcp_sight import look
 
 NEXT_AFTER_S = 0.4
 """A new attempt starts beside those that have had no answer for so long. RFC 8305 recommends
@@ -35,6 +36,9 @@ NEXT_AFTER_S = 0.4
 TLS_AFTER_S = 1.0
 """The same while TLS is agreed on: a path that answered is given more, since a second handshake
 costs both sides kilobytes and an operator's proxy may answer for a far away hub."""
+
+SYN_REPEAT_S = 1.0
+"""After so long without an answer the system sends the opening packet again (RFC 6298, 2.1)."""
 
 LIFETIME_S = 15.0
 """A single attempt ends after this: longer than five round trips of 3 s, or the system's third
@@ -65,7 +69,8 @@ class Path:
     Attributes:
         connection: The socket, non-blocking, with TLS done where it was wanted.
         round_trip_s: From the opening packet to its answer.
-        at_once: Whether the first attempt was answered: the link was there all the time.
+        at_once: Whether the first attempt's first packet was answered: the link was there all
+            the time.
         local: This side's address.
         peer: The other side's address.
         source: Where a new connection would start.
@@ -260,6 +265,7 @@ class _Call:
                 began_s = loop.time()
                 await loop.sock_connect(connection, where)
                 round_trip_s = loop.time() - began_s
+                at_once = first and not _was_repeated(connection, round_trip_s)
                 self._answered(attempt, round_trip_s)
                 if self._dialer.tls is not None:
                     connection = self._dialer.tls.wrap_socket(
@@ -270,7 +276,7 @@ class _Call:
         except BaseException:
             connection.close()
             raise
-        return Path(connection, round_trip_s, first, local, address, self._dialer.source)
+        return Path(connection, round_trip_s, at_once, local, address, self._dialer.source)
 
     def _answered(self, attempt: _Attempt, round_trip_s: float) -> None:
         now_s = asyncio.get_running_loop().time()
@@ -279,6 +285,16 @@ class _Call:
         for other in self._attempts:
             if not other.answered and other.task is not None:
                 other.task.cancel()
+
+
+def _was_repeated(connection: socket.socket, took_s: float) -> bool:
+    """Whether a connection stood only after the system had sent its first packet again.
+
+    The system measures a round trip by time stamps in the packets, so from the one that was
+    answered (RFC 7323, section 4); a lost one makes the difference.
+    """
+    sight = look(connection)
+    return took_s > (SYN_REPEAT_S if sight is None else sight.round_trip_s + SYN_REPEAT_S / 2)
 
 
 async def _shake_hands(connection: ssl.SSLSocket) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from streams.authority import Authority, client_context, server_context
 from streams.errors import TransportError
+from streams.transport import dialing
 from streams.transport.dialing import Dialer
 from streams.transport.source import Source
 
@@ -49,6 +50,28 @@ def empty(listener: socket.socket, callers: list[socket.socket]) -> None:
             listener.accept()[0].close()
     for caller in callers:
         caller.close()
+
+
+async def test_first_attempt_answered_only_when_its_packet_was_repeated_is_not_at_once(
+    deaf: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dialing, "NEXT_AFTER_S", BOUND_S)  # the first attempt stays the only one
+    callers = fill(deaf)
+    try:
+        async with asyncio.timeout(BOUND_S):
+            first = asyncio.create_task(Dialer(*deaf.getsockname()).dial(BOUND_S))
+            done, _ = await asyncio.wait({first}, timeout=0.3)
+            assert not done, "its first packet was lost"
+            empty(deaf, callers)
+            late = await first
+            late.abort()
+            empty(deaf, callers)  # room for one more
+            soon = await Dialer(*deaf.getsockname()).dial(BOUND_S)
+    finally:
+        empty(deaf, callers)
+        deaf.close()
+    soon.abort()
+    assert (late.at_once, soon.at_once) == (False, True)
 
 
 async def test_dial_while_the_link_is_away_finds_it_when_it_is_back(deaf: socket.socket) -> None:
