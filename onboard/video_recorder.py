@@ -82,14 +82,21 @@ class VideoRecorder:
             self._thread.start()
 
     def offer(self, frame: av.VideoFrame) -> None:
-        """Take a picture if one is due; never waits. Called in the camera's thread."""
-        now = time.monotonic()
-        period = 1 / self._shape.fps
+        """Take a picture if one is due; never waits.
+
+        Called in the camera's thread, and scaled there: a frame must not be scaled in two threads
+        at once (it holds its scaler), nor may two encoders set its times.
+        """
+        now, shape = time.monotonic(), self._shape
+        period = 1 / shape.fps
         if self._case is None or now < self._next_due - period / 4:
             return
         self._next_due = max(self._next_due + period, now)
+        fitted = fit_picture(frame, shape.width, shape.height)
+        if fitted is frame:
+            fitted = av.VideoFrame.from_ndarray(frame.to_ndarray(), format="yuv420p")
         try:
-            self._pictures.put_nowait(_Picture(frame, now))
+            self._pictures.put_nowait(_Picture(fitted, now))
         except queue.Full:
             DROPPED.labels("video_record").inc()
 
@@ -125,11 +132,7 @@ class VideoRecorder:
         if self._writer is None:
             self._begin(case, picture.at_s, now)
         assert self._writer is not None
-        shape = self._shape
-        fitted = fit_picture(picture.frame, shape.width, shape.height)
-        if fitted is picture.frame:  # it is on its way to the hospital, too, with times of its own
-            fitted = av.VideoFrame.from_ndarray(fitted.to_ndarray(), format="yuv420p")
-        self._writer.add(fitted, round((picture.at_s - self._began_s) * 1000))
+        self._writer.add(picture.frame, round((picture.at_s - self._began_s) * 1000))
 
     def _begin(self, case: str, at_s: float, now: float) -> None:
         start_ns = self._wall_ns() - round((now - at_s) * 1e9)
