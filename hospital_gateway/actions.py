@@ -6,11 +6,13 @@ as *delivered* when the hub has it in the case's journal.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
+from hospital_gateway.bay_merge import destinations
 from hospital_gateway.board import Board
 from streams.clock import Clock
 from streams.codec import decode, open_body
@@ -86,6 +88,7 @@ class Actions:
         clock: Clock,
         offset_ns: Callable[[], int],
         made: Callable[[], None],
+        destination: Callable[[str], str] = lambda _case: "hub",
     ) -> None:
         """Prepare.
 
@@ -97,10 +100,12 @@ class Actions:
             clock: This machine's clocks.
             offset_ns: What to add to this machine's wall clock to get the hub's.
             made: Called when a fact waits or the board has changed.
+            destination: Where in the outbox what is done with a case goes.
         """
         self._hospital, self._board, self._outbox = hospital, board, outbox
         self._roles = [role.strip() for role in roles]
         self._clock, self._offset_ns, self._made = clock, offset_ns, made
+        self._destination = destination
 
     def perform(self, action: Action) -> dict[str, Any]:
         """Do one action; return what happened.
@@ -123,7 +128,10 @@ class Actions:
     def restore(self) -> int:
         """Show again what was acknowledged before a restart and is still on its way."""
         count = 0
-        for entry in self._outbox.waiting("hub", "urgent", 0, 10_000):
+        waiting = [
+            self._outbox.waiting(one, "urgent", 0, 10_000) for one in destinations(self._outbox)
+        ]
+        for entry in itertools.chain.from_iterable(waiting):
             envelope = decode(entry.data)
             if envelope.kind == "acknowledged" and envelope.case and is_id(envelope.case):
                 at_ns = envelope.source_ns + (envelope.offset_ns or 0)
@@ -144,7 +152,7 @@ class Actions:
             return {"text": f"{role} has acknowledged before", "already": True}
         body = Acknowledged(hospital=self._hospital, role=role, person=action.person)
         draft = Draft("acknowledged", body, case=action.case, drill=arrival.drill)
-        envelope = self._outbox.add("hub", draft)
+        envelope = self._outbox.add(self._destination(action.case), draft)
         at_ns = envelope.source_ns + (envelope.offset_ns or 0)
         self._board.made(action.case, envelope.id, body, at_ns)
         return {"text": f"acknowledged as {role}", "id": envelope.id}
@@ -158,9 +166,8 @@ class Actions:
         if said_ns < wall_ns - _DAY_NS:
             raise RequestError("action: at_ms lies more than a day back; check the time")
         body = CaseNote(text=action.text.strip(), at_ns=said_ns)
-        envelope = self._outbox.add(
-            "hub", Draft("case_note", body, case=action.case, drill=arrival.drill)
-        )
+        draft = Draft("case_note", body, case=action.case, drill=arrival.drill)
+        envelope = self._outbox.add(self._destination(action.case), draft)
         return {"text": "noted", "id": envelope.id}
 
     def _dismiss(self, action: Dismiss) -> dict[str, Any]:

@@ -20,6 +20,7 @@ import msgspec
 from hospital_gateway.patients import Alert, Latest, Patient, Recording, Stamped
 from hospital_gateway.timeline import Entry, Timeline, entry_of
 from hospital_gateway.vital_trends import Point, Trend, points_of
+from streams.bay_messages import BayHandover
 from streams.chain import Stored
 from streams.codec import any_body
 from streams.lateness import came_late_ns
@@ -70,12 +71,46 @@ class Seen:
     at_ns: int
 
 
+@dataclass(frozen=True, slots=True)
+class Bay:
+    """A case was handed over at this hospital's bay, past the hub.
+
+    Attributes:
+        session: Its name, as the tablet shows it too.
+        way: ``network`` or ``qr``.
+        unit: The vehicle, as it says.
+        label: Its name for people, as it says.
+        at_ns: When, by the hub's clock as it was known here.
+        stored: Facts that are here.
+        expected: Of how many.
+        closed: Whether the vehicle said that this was all.
+        refused: How many of them are no facts of this case.
+        waiting: How many the hub has not confirmed.
+        differing: How many differ from what the hub has under their id.
+    """
+
+    session: str
+    way: str
+    unit: str
+    label: str
+    at_ns: int
+    stored: int
+    expected: int
+    closed: bool
+    refused: int
+    waiting: int
+    differing: int
+
+
 @dataclass(slots=True)
 class Arrival:
     """Everything known of one case.
 
     Attributes:
         case: The case's id.
+        bay: How it was handed over at the bay, if it was.
+        confirmed: Whether this hospital receives it, as the hub itself last decided.
+        bay_sequence: Place of the word of the hand-over in the hub's chain; 0 while not there.
         facts: Places in the case of which the fact is here.
         drill: Whether it is an exercise.
     """
@@ -84,6 +119,9 @@ class Arrival:
     hospital: str
     facts: set[int] = field(default_factory=set)
     drill: bool = False
+    bay: Bay | None = None
+    confirmed: Latest[bool] = field(default_factory=Latest)
+    bay_sequence: int = 0
     opening: Latest[CaseOpened] = field(default_factory=Latest)
     opened_at_ns: int = 0
     opened_origin: Origin = "live"
@@ -109,6 +147,8 @@ class Arrival:
     @property
     def status(self) -> Status:
         """Where the case stands, for this hospital."""
+        if self.is_past_the_hub:
+            return "arrived"
         if not self.chosen_sequence:
             return "pending"
         decision = self.decision.value
@@ -116,7 +156,14 @@ class Arrival:
             return "stood_down"
         if self.closed.value is not None:
             return "closed"
-        return "arrived" if "arrived" in self.milestones else "inbound"
+        at_the_door = self.bay is not None or "arrived" in self.milestones
+        return "arrived" if at_the_door else "inbound"
+
+    @property
+    def is_past_the_hub(self) -> bool:
+        """Whether the patient is here and the hub has not decided that, knowing of it."""
+        knew = 0 < self.bay_sequence < self.confirmed.sequence
+        return self.bay is not None and not knew and self.confirmed.value is not True
 
     @property
     def is_current(self) -> bool:
@@ -150,13 +197,14 @@ class Arrival:
         """The unit now assigned, if there is one: the latest, unless it was released since."""
         unit = self._assigned.value
         if unit is None or self._released.get(unit, 0) > self._assigned.sequence:
-            return []
+            return [self.bay.unit] if self.is_past_the_hub and self.bay else []
         return [unit]
 
     @property
     def unit_names(self) -> dict[str, str]:
         """Names for people of the units that were sent, as far as the hub has told them."""
-        return {unit: name.value for unit, name in sorted(self._unit_names.items()) if name.value}
+        told = {unit: name.value for unit, name in sorted(self._unit_names.items()) if name.value}
+        return {self.bay.unit: self.bay.label, **told} if self.bay else told
 
     @property
     def milestones(self) -> dict[str, int]:
@@ -250,6 +298,7 @@ class Arrivals:
         """
         self.hospital = hospital
         self._cases: dict[str, Arrival] = {}
+        self._bays: dict[str, Bay] = {}
 
     def __iter__(self) -> Iterator[Arrival]:
         return iter(self._cases.values())
@@ -268,7 +317,7 @@ class Arrivals:
         envelope, sequence = fact.envelope, fact.case_sequence
         if envelope.case is None or sequence is None:
             return None
-        arrival = self._cases.setdefault(envelope.case, Arrival(envelope.case, self.hospital))
+        arrival = self._begun(envelope.case)
         if sequence in arrival.facts:
             return None
         arrival.facts.add(sequence)
@@ -286,10 +335,28 @@ class Arrivals:
         _fold_run(arrival, stamped, body)
         _fold_case(arrival, stamped, body)
         _fold_decision(arrival, stamped, body)
+        if fact.position >= 0:  # the hub's own word, and not what a vehicle brought of it
+            _fold_confirmation(arrival, stamped, body)
         entry = entry_of(fact, body)
         if entry is not None:
             arrival.timeline.add(entry)
         return Change(arrival, entry, points, envelope.patient)
+
+    def set_bay(self, case: str, bay: Bay | None) -> None:
+        """Say how a case was handed over at the bay; a fact need not be known of it."""
+        if bay is None:
+            self._bays.pop(case, None)
+        else:
+            self._bays[case] = bay
+            self._begun(case)
+        if (arrival := self._cases.get(case)) is not None:
+            arrival.bay = bay
+
+    def _begun(self, case: str) -> Arrival:
+        known = self._cases.get(case)
+        if known is None:
+            known = self._cases[case] = Arrival(case, self.hospital, bay=self._bays.get(case))
+        return known
 
     def drop(self, case: str) -> None:
         """Forget a case so that its facts can be taken again, with other times."""
@@ -303,6 +370,7 @@ class Arrivals:
         ended = [one.case for one in self if not one.is_current and one.newest_ns < before_ns]
         for case in ended:
             del self._cases[case]
+            self._bays.pop(case, None)
         return len(ended)
 
 
@@ -396,3 +464,12 @@ def _fold_decision(arrival: Arrival, stamped: Stamped, body: Body) -> None:
             arrival.stood_down_sequence = max(arrival.stood_down_sequence, sequence)
         elif sequence > arrival.chosen_sequence:
             arrival.chosen_sequence, arrival.chosen_ns = sequence, stamped.at_ns
+
+
+def _fold_confirmation(arrival: Arrival, stamped: Stamped, body: Body) -> None:
+    """Note what the hub decided, and whether it had heard of the hand-over at the bay."""
+    if isinstance(body, HospitalChosen | HospitalStoodDown):
+        ours = isinstance(body, HospitalChosen) and body.hospital == arrival.hospital
+        arrival.confirmed.offer(stamped.sequence, ours)
+    elif isinstance(body, BayHandover) and body.hospital == arrival.hospital:
+        arrival.bay_sequence = max(arrival.bay_sequence, stamped.sequence)

@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 import structlog
 
-from hospital_gateway.arrivals import Arrival, Arrivals, Change
+from hospital_gateway.arrivals import Arrival, Arrivals, Bay, Change
+from hospital_gateway.bay_store import PLACE
 from hospital_gateway.cards import (
     Card,
     Chain,
@@ -172,6 +173,11 @@ class Board:
             lines = [line_of(entry, arrival.chosen_ns) for entry in arrival.timeline.entries]
             self._deltas[case] = Delta(curves=trends_of(arrival), lines=lines, again=True)
 
+    def set_bay(self, case: str, bay: Bay | None) -> None:
+        """Say how a case was handed over at the bay."""
+        self.arrivals.set_bay(case, bay)
+        self._deltas.setdefault(case, Delta())
+
     def take_eta(self, case: str, eta: Eta) -> bool:
         """Take an estimate for a current case; return whether it was wanted and newer."""
         arrival = self.arrivals.get(case)
@@ -206,7 +212,7 @@ class Board:
             NotCurrentError: It has not ended: a patient on the way cannot be dismissed.
         """
         arrival = self.known(case)
-        if arrival.status not in ("stood_down", "closed"):
+        if arrival.status not in ("stood_down", "closed") and not arrival.is_past_the_hub:
             raise NotCurrentError(case, arrival.status)
         self.dismissed[case] = _ending(arrival)
         self._deltas.setdefault(case, Delta())
@@ -242,7 +248,9 @@ class Board:
         arrival = self.arrivals.get(case)
         if arrival is None or arrival.status == "pending":
             return False
-        return arrival.is_current or self.dismissed.get(case, 0) < _ending(arrival)
+        if arrival.is_current and not arrival.is_past_the_hub:
+            return True
+        return self.dismissed.get(case, 0) < _ending(arrival)
 
     def card(self, case: str) -> Card:
         """Return the card of a case that is known."""
@@ -316,7 +324,12 @@ class Board:
 
 
 def _ending(arrival: Arrival) -> int:
-    """Return the place of the fact with which the case ended here; 0 while it has not."""
+    """Return the place of the fact with which the case ended here; 0 while it has not.
+
+    A patient of whom only the bay knows, the people here may dismiss: a place beyond the hub's.
+    """
+    if arrival.is_past_the_hub:
+        return PLACE
     if arrival.status == "stood_down":
         return arrival.decision.sequence
     return arrival.closed.sequence if arrival.status == "closed" else 0

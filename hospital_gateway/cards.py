@@ -103,6 +103,26 @@ class Quality(msgspec.Struct, frozen=True, kw_only=True):
     said: dict[str, object]
 
 
+class BayMark(msgspec.Struct, frozen=True, kw_only=True):
+    """The case was handed over at the bay, past the hub (see ``arrivals.Bay``).
+
+    Attributes:
+        confirmed: Whether the hub knows that the patient is here, and has sent all of it.
+    """
+
+    session: str
+    way: str
+    unit: str
+    at_ms: float
+    stored: int
+    expected: int
+    closed: bool
+    refused: int
+    waiting: int
+    differing: int
+    confirmed: bool
+
+
 class Card(msgspec.Struct, frozen=True, kw_only=True):
     """One case on the board.
 
@@ -137,6 +157,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     stood_down_reason: str | None
     diverted_to: str | None
     chain: Chain
+    bay: BayMark | None = None
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -205,6 +226,7 @@ def card_of(arrival: Arrival, chain: Chain, pending: Iterable[Mark] = ()) -> Car
         stood_down_reason=decision.reason if stood_down and decision else None,
         diverted_to=getattr(decision, "name", None) if stood_down else None,
         chain=chain,
+        bay=_bay(arrival),
     )
 
 
@@ -252,6 +274,18 @@ def rank(card: Card, arrives_ms: float | None) -> tuple[int, float, str]:
     """Return what sorts the board: severity, then who comes first; without an ETA last."""
     eta = arrives_ms if arrives_ms is not None else float("inf")
     return SEVERITY_RANK[card.severity], eta, card.case
+
+
+def _bay(arrival: Arrival) -> BayMark | None:
+    bay = arrival.bay
+    if bay is None:
+        return None
+    return BayMark(
+        session=bay.session, way=bay.way, unit=bay.unit, at_ms=milliseconds(bay.at_ns),
+        stored=bay.stored, expected=bay.expected, closed=bay.closed, refused=bay.refused,
+        waiting=bay.waiting, differing=bay.differing,
+        confirmed=not bay.waiting and not arrival.is_past_the_hub,
+    )  # fmt: skip
 
 
 def _quality(arrival: Arrival) -> Quality | None:

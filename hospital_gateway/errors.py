@@ -3,7 +3,9 @@
 ForerunError
 ├── RequestError (streams.web)
 │   ├── NotCurrentError     an action or a video for a patient who is not coming here
-│   └── UnknownCaseError    a case of which this hospital never got a fact
+│   ├── UnknownCaseError    a case of which this hospital never got a fact
+│   ├── PairingError        a vehicle at the bay that does not know the code
+│   └── BayRefusedError     a hand-over at the bay that is not for this board, or not whole
 └── MessageError
     └── CarriedFactError    a case_fact whose content is not what it says
 """
@@ -45,6 +47,18 @@ class UnknownCaseError(RequestError):
     def __init__(self, case: str) -> None:
         super().__init__(f"case {case} is not known at this hospital")
         self.case = case
+
+
+class PairingError(RequestError):
+    """A vehicle at the bay that does not know the code, or not any more; the text says why."""
+
+    reason = "pairing"
+
+
+class BayRefusedError(RequestError):
+    """A hand-over at the bay that is not for this board, or not whole; the text says why."""
+
+    reason = "bay"
 
 
 class CarriedFactError(MessageError):

@@ -20,6 +20,10 @@ import structlog
 from aiohttp import web
 
 from hospital_gateway.actions import Actions
+from hospital_gateway.bay_desk import BayDesk
+from hospital_gateway.bay_merge import BayMerge
+from hospital_gateway.bay_server import BayServer, bay_addresses
+from hospital_gateway.bay_store import BayStore
 from hospital_gateway.board import Board
 from hospital_gateway.gap_asking import GapAsking
 from hospital_gateway.inbound import Inbound
@@ -86,6 +90,8 @@ class Gateway:
             Path(settings.state) / "outbox.sqlite", settings.name, clock, self.offset
         )
         self.board = Board(settings.name)
+        self.bay_store = BayStore(Path(settings.state) / "bay.sqlite")
+        self.bay_merge = BayMerge(self.bay_store, self.board, self.outbox, clock)
         self.latencies = Latencies()
         self.upstream = Upstream()
         self.media = MediaProxy(
@@ -100,16 +106,22 @@ class Gateway:
         self.actions = Actions(
             hospital=settings.name, roles=settings.roles, board=self.board, outbox=self.outbox,
             clock=clock, offset_ns=self.offset_ns, made=self._made,
+            destination=self.bay_merge.destination,
         )  # fmt: skip
         self.inbound = Inbound(
             region=settings.region, hospital=settings.name, journal=journal, outbox=self.outbox,
-            board=self.board, latencies=self.latencies, hub_now_ns=self.hub_now_ns,
-            publish=self._publish,
+            board=self.board, bay=self.bay_merge, latencies=self.latencies,
+            hub_now_ns=self.hub_now_ns, publish=self._publish,
         )  # fmt: skip
-        self.inbound.changed = self.pages.changed
+        self.inbound.changed, self.inbound.released = self.pages.changed, self._made
+        self.bay = BayDesk(
+            hospital=(settings.name, settings.label), region=settings.region,
+            drill=credential.drill, store=self.bay_store, clock=clock,
+            hub_now_ns=self.hub_now_ns, show=self.inbound.show_bay, tell=self.pages.tell,
+        )  # fmt: skip
         self.gaps = GapAsking(
-            inbox=lambda: journal.inbox, ask=self.inbound.ask, clock=clock,
-            hub_now_ns=self.hub_now_ns, tell=self.pages.tell,
+            inbox=lambda: journal.inbox, lost=lambda: journal.lost,
+            ask=self.inbound.ask, clock=clock, hub_now_ns=self.hub_now_ns, tell=self.pages.tell,
         )  # fmt: skip
 
     # --- clocks ------------------------------------------------------------------------------
@@ -248,6 +260,8 @@ class Gateway:
             if self.clock.monotonic_ns() >= due_ns:
                 due_ns = self.clock.monotonic_ns() + FORGET_EVERY_NS
                 self.board.forget(self.hub_now_ns())
+                with contextlib.suppress(StorageError):  # a full disk is told by what it stops
+                    self.bay.forget()
                 self.pages.changed.set()
             await asyncio.sleep(HOUSEKEEPING_S)
 
@@ -305,6 +319,7 @@ class Gateway:
             hospital={"name": settings.name, "label": settings.label},
             board=self.board, pages=self.pages, actions=self.actions,
             latencies=self.latencies, hub_now_ns=self.hub_now_ns,
+            bay=BayServer(self.bay, lambda: bay_addresses(settings), self._note),
         )  # fmt: skip
         return server.app(admission(settings), self.checks, self.media)
 
@@ -338,6 +353,7 @@ async def _serve(settings: Settings, credential: Credential, tls: ssl.SSLContext
                         await finished
         finally:
             gateway.outbox.close()
+            gateway.bay_store.close()
 
 
 @contextlib.asynccontextmanager

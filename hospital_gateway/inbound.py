@@ -19,6 +19,7 @@ from typing import Protocol
 import structlog
 
 from hospital_gateway.arrivals import UNFOLDED
+from hospital_gateway.bay_merge import BayMerge
 from hospital_gateway.board import Board
 from hospital_gateway.cards import lane_place
 from hospital_gateway.errors import CarriedFactError
@@ -130,6 +131,7 @@ class Inbound:
         journal: Journal,
         outbox: Outbox,
         board: Board,
+        bay: BayMerge,
         latencies: Latencies,
         hub_now_ns: Callable[[], int],
         publish: Callable[[str, bytes], Awaitable[None]],
@@ -142,6 +144,7 @@ class Inbound:
             journal: Where facts are stored.
             outbox: Makes the envelopes of receipts, and keeps marks.
             board: What is shown.
+            bay: What came past the hub.
             latencies: Where the time from making to storing is counted.
             hub_now_ns: The hub's clock, as far as it is known here.
             publish: Sends ``(kind, data)`` without storing; raises ``TransportError``.
@@ -149,10 +152,15 @@ class Inbound:
         self._region, self._hospital = region, hospital
         self._journal, self._outbox, self._board = journal, outbox, board
         self._latencies, self._hub_now_ns, self._publish = latencies, hub_now_ns, publish
+        self._bay = bay
+        self._storing = (
+            asyncio.Lock()
+        )  # the hub's facts and those from the bay, one after the other
         self._epochs: dict[tuple[str, str], float] = {}
         self._unsure: set[str] = set()
         self._marked: dict[str, int] = {}
         self.changed = asyncio.Event()
+        self.released: Callable[[], None] = lambda: None
         self.problem: str | None = None
 
     async def restore(self) -> int:
@@ -168,10 +176,13 @@ class Inbound:
         ended = set(await journal.last_cases("case_closed", ENDED_READ))
         ended.update(await journal.last_cases("hospital_stood_down", ENDED_READ))
         begun = await journal.begun_cases("hospital_chosen", "case_closed")
-        for case in sorted(ended.union(begun)):
-            if case in ended or not await self._stands_down(case):
+        bay = self._bay.cases()
+        for case in sorted(ended.union(begun, bay)):
+            if case in ended or case in bay or not await self._stands_down(case):
                 count += await self._load(case)
         await self._read_again()
+        for case in bay:
+            self._release(case)
         self._board.take_changes()
         return count
 
@@ -189,8 +200,9 @@ class Inbound:
         proven yet: all before was, when it was stored.
         """
         hashes = await self._journal.hashes(case)
-        if not hashes:
+        if not hashes and case not in self._bay.cases():
             return 0
+        await self._bay.settle(self._journal, case)
         broken = self._outbox.mark(f"broken/{case}")
         proven = self._board.resume_chain(case, hashes, broken)
         unproven: list[Stored] = []
@@ -198,11 +210,43 @@ class Inbound:
             unproven = await self._journal.facts(case=case, beyond=proven, limit=None)
         for fact in unproven:
             self._prove(fact)
-        facts = await self._journal.facts(case=case, kinds=SHOWN, limit=None)
+        facts = await self._facts(case)
         self._board.read_again(case, facts, hashes)
+        self._bay.mark(case)
         if place := self._outbox.mark(f"dismissed/{case}"):
             self._board.dismissed[case] = place
         return len(facts) + len(unproven)
+
+    async def _facts(self, case: str) -> list[Stored]:
+        """Return what the board is built from: the hub's facts, and those from the bay."""
+        facts = await self._journal.facts(case=case, kinds=SHOWN, limit=None)
+        return facts + self._bay.facts(case)
+
+    async def show_bay(self, case: str) -> None:
+        """Show what came past the hub, once it is stored.
+
+        Raises:
+            StorageError: The journal or the bay's file cannot be read.
+        """
+        async with self._storing:
+            if self._board.arrivals.get(case) is None:
+                await self._load(case)
+            else:
+                await self._bay.settle(self._journal, case)
+                self._board.untimed.add(case)
+                await self._read_again()
+        self.changed.set()
+
+    def _release(self, case: str) -> None:
+        """Send to the hub what was done here with a patient of whom it did not know."""
+        try:
+            count = self._bay.release(case)
+        except StorageError as error:  # tried again with the next fact, and at the next start
+            log.error("acts not sent", case=case, error=str(error))  # noqa: TRY400
+            return
+        if count:
+            log.info("acts sent, the hub knows the patient now", case=case, count=count)
+            self.released()
 
     async def run(self, batches: AsyncIterator[list[Message]]) -> None:
         """Take batches until cancelled."""
@@ -241,6 +285,10 @@ class Inbound:
         Raises:
             StorageError: Nothing may be acknowledged; call again with the same batch.
         """
+        async with self._storing:
+            return await self._store(batch)
+
+    async def _store(self, batch: Iterable[Message]) -> dict[tuple[str, str], list[Refusal]]:
         answers: dict[tuple[str, str], list[Refusal]] = {}
         items: list[Arrived | Refused] = []
         carried: list[Carried | None] = []
@@ -261,6 +309,8 @@ class Inbound:
             if one is not None:
                 self._show(one, fact)
         await self._read_again()
+        for case in {str(one.inner.case) for one in carried if one is not None}:
+            self._release(case)
         self.changed.set()
         loop = asyncio.get_running_loop()
         self._epochs.update(dict.fromkeys(answers, loop.time()))
@@ -274,11 +324,12 @@ class Inbound:
                 self._board.untimed.discard(case)
                 continue
             try:
-                facts = await self._journal.facts(case=case, kinds=SHOWN, limit=None)
+                facts = await self._facts(case)
             except StorageError as error:  # all is stored; the next fact tries again
                 log.error("case not read again", case=case, error=str(error))  # noqa: TRY400
                 return
             self._board.read_again(case, facts, arrival.facts)
+            self._bay.mark(case)
 
     async def _know(self, case: str) -> None:
         """Have a case on the board as the journal has it, before it gets a fact."""
@@ -334,6 +385,8 @@ class Inbound:
             DUPLICATES.inc()
             return
         STORED.labels(fact.envelope.kind).inc()
+        if self._takes_place(fact):
+            return
         change = self._board.take(fact)
         if fact.envelope.offset_ns is None or change is None:
             return  # when it was made is not known well enough
@@ -369,6 +422,18 @@ class Inbound:
             )
         await self._send_receipt(source, state.epoch, [])
         return bool(gone)
+
+    def _takes_place(self, fact: Stored) -> bool:
+        """Whether a fact from the bay was shown in this one's place: then all is read again."""
+        case = str(fact.envelope.case)
+        try:
+            found = self._bay.takes_place(fact.envelope, fact.data)
+        except StorageError as error:  # noted at the next start; the id keeps it from showing twice
+            log.error("hand-over not settled", case=case, error=str(error))  # noqa: TRY400
+            found = True
+        if found:
+            self._board.untimed.add(case)
+        return found
 
     async def ask(self, source: str, epoch: str, asked: dict[Lane, list[tuple[int, int]]]) -> None:
         """Ask a source again for what is missing, by a receipt."""

@@ -7,6 +7,7 @@
     POST /api/action           what a page can do, for scripts: see ``actions.py``
     GET  /api/latency          how late the pages and the journal are
     POST /whep/{case}/{stream} video, see ``media_proxy.py``
+    /bay/…, /api/bay           the hand-over at the bay, see ``bay_server.py``
     GET  /healthz, /metrics
 
 Every read of patient data is in the audit log before it is answered, every action before it is
@@ -22,6 +23,7 @@ import msgspec
 from aiohttp import web
 
 from hospital_gateway.actions import Actions, read_action
+from hospital_gateway.bay_server import OPEN_PATH, BayServer
 from hospital_gateway.board import Board
 from hospital_gateway.latency import Latencies, read_report
 from hospital_gateway.media_proxy import MediaProxy
@@ -56,6 +58,7 @@ class Server:
         actions: Actions,
         latencies: Latencies,
         hub_now_ns: Callable[[], int],
+        bay: BayServer,
     ) -> None:
         """Prepare.
 
@@ -66,8 +69,9 @@ class Server:
             actions: Does what is asked for.
             latencies: Takes what pages report.
             hub_now_ns: The hub's clock, as far as it is known here.
+            bay: Takes hand-overs at the bay.
         """
-        self._hospital = hospital
+        self._hospital, self._bay = hospital, bay
         self._board, self._pages, self._actions = board, pages, actions
         self._latencies, self._hub_now_ns = latencies, hub_now_ns
 
@@ -80,12 +84,13 @@ class Server:
             media: Serves the video.
         """
         app = web.Application(
-            middlewares=[secure_headers, answer_errors, guard(verify, ["seat"])],
+            middlewares=[secure_headers, answer_errors, guard(verify, ["seat"], [OPEN_PATH])],
             client_max_size=MOST_BODY_BYTES,
         )
         add_pages(app, "hospital_gateway", {"/": "index.html"})
         add_routes(app, checks)
         media.add_routes(app)
+        self._bay.add_routes(app)
         app.router.add_get("/ws", self._socket)
         app.router.add_get("/api/board", self._get_board)
         app.router.add_get("/api/cases/{case}", self._get_case)

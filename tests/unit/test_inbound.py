@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from dispatch.case_routing import draft_of
+from hospital_gateway.bay_merge import BayMerge
+from hospital_gateway.bay_store import BayStore
 from hospital_gateway.board import FORGET_AFTER_NS, Board
 from hospital_gateway.inbound import Inbound
 from hospital_gateway.latency import Latencies
@@ -61,18 +63,21 @@ class Gateway:
         """Begin with nothing in memory."""
         self.outbox = Outbox(self.folder / "here.sqlite", HERE, SystemClock())
         self.board = Board(HERE)
+        self.store = BayStore(self.folder / "bay.sqlite")
+        self.bay = BayMerge(self.store, self.board, self.outbox, SystemClock())
 
         async def publish(kind: str, data: bytes) -> None:
             del kind, data
 
         self.inbound = Inbound(
             region="north", hospital=HERE, journal=self.journal, outbox=self.outbox,
-            board=self.board, latencies=Latencies(), hub_now_ns=lambda: self.now_ns,
-            publish=publish,
+            board=self.board, bay=self.bay, latencies=Latencies(),
+            hub_now_ns=lambda: self.now_ns, publish=publish,
         )  # fmt: skip
 
     async def restart(self) -> int:
         self.outbox.close()
+        self.store.close()
         self.start()
         return await self.inbound.restore()
 
