@@ -51,9 +51,9 @@ function Row({ one, state }) {
       data-case=${one.id} aria-current=${isShown ? "true" : undefined} onClick=${choose}>
     <span class="row-top"><${Severity} level=${levelOf(one.severity)} word=${t(`severity.${one.severity}`)} />
       <span class="grow"></span><${Waiting} one=${one} /></span>
-    <span class="row-address" title=${one.address}>${one.address}</span>
-    ${one.complaint && html`<span class="row-complaint clip">${one.complaint}</span>`}
-    <span class="row-who muted small clip">${unit
+    <span class="row-address two-lines" title=${one.address}>${one.address}</span>
+    ${one.complaint && html`<span class="row-complaint two-lines">${one.complaint}</span>`}
+    <span class="row-who muted small two-lines">${unit
       ? [unit, one.stage && word("stage", one.stage), one.hospital_name].filter(Boolean).join(" · ")
       : `“${one.alias}”`}</span>
   </button></li>`;

@@ -24,7 +24,7 @@ function Row({ unit, state }) {
   return html`<li class="unit ${kind}">
     <span aria-hidden="true">${shape}</span>
     <strong class="clip">${unit.label}</strong>
-    <span class="clip ${one ? "" : "muted"}">${doing}${failed.length > 0 && html` <span class="warn">${t("units.failed", { what: failed.join(", ") })}</span>`}</span>
+    <span class="two-lines ${one ? "" : "muted"}">${doing}${failed.length > 0 && html` <span class="warn">${t("units.failed", { what: failed.join(", ") })}</span>`}</span>
     <span class="small ${kind === "silent" ? "warn" : "muted"} number">${kind === "silent" ? t("units.silent", { age: heard }) : heard}</span>
   </li>`;
 }
