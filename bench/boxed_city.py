@@ -21,6 +21,7 @@ import psutil
 
 from bench.city import HUB, Call, City, Hospital, Unit
 from bench.client import Client
+from bench.full_disk import KEEP_FREE_MIB
 from bench.network import NetworkBox
 from bench.network_conditions import CITY_ADDRESS, Link
 from bench.network_namespace import Namespace
@@ -109,6 +110,9 @@ class OutageStage(Stage):
             # In the box all its uplinks, whatever their addresses are at the time.
             settings["media"] = {"addresses": []} if self.boxed else media
             settings["camera"] |= CAMERA
+            if name in self.disks:
+                settings["camera"]["record"] = True
+                settings["storage"] = {"keep_free_mib": KEEP_FREE_MIB}
             settings["unsent_replay_facts"] = MOST_UNSENT
             for sensor in settings["sensor"]:
                 if sensor["kind"] == "csv_vitals":

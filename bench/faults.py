@@ -19,6 +19,7 @@ from typing import Literal
 from bench.boxed_city import BROKER, OutageCity
 from bench.city import HUB
 from bench.frame import BenchError
+from bench.full_disk import keep_full, let_video_make_room
 from bench.network_conditions import (
     AddressChange,
     Change,
@@ -148,7 +149,7 @@ def prepare(fault: Fault, city: OutageCity, name: str) -> tuple[str, ...]:
     Raises:
         DiskError: There can be no disk of its own here.
     """
-    if fault.act is _fill_disk:
+    if fault.act in (_fill_disk, _fill_disk_under_video):
         city.stage.disks[name] = private_disk(city.stage.folder / name, DISK_BYTES)
     if fault.act is _set_clock_back:
         file = city.stage.folder / f"clock-{name}"
@@ -237,24 +238,15 @@ async def _kill_agent_in_a_cut(scene: Scene) -> Over:
 
 
 async def _fill_disk(scene: Scene) -> Over:
-    disk = scene.city.stage.disks[scene.name]
-    filling = asyncio.create_task(_keep_full(scene), name="faults.filling")
-    try:
-        await asyncio.sleep(scene.lasts_s)
-    finally:
-        filling.cancel()
-        await asyncio.wait({filling})
-    over_s = time.monotonic()
-    disk.relieve()
-    return Over(over_s)
+    return Over(await keep_full(scene.city.stage.disks[scene.name], scene.lasts_s))
 
 
-async def _keep_full(scene: Scene) -> None:
-    """What the vehicle frees is taken again: another program fills the disk."""
-    disk = scene.city.stage.disks[scene.name]
-    while True:
-        disk.fill(0)
-        await asyncio.sleep(0.2)
+async def _fill_disk_under_video(scene: Scene) -> Over:
+    """Video makes room first; then the disk is filled whatever makes room."""
+    running, disk = scene.city.running, scene.city.stage.disks[scene.name]
+    await running.client.act(running.urls[scene.name], "record", on=True)
+    await let_video_make_room(disk)
+    return Over(await keep_full(disk, scene.lasts_s))
 
 
 async def _set_clock_back(scene: Scene) -> Over:
@@ -320,6 +312,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault(20, "only the way down cut, 20 s", 20, 6, script=_cut_down, needs=_BOX),
     Fault(21, "agent killed in the middle of a cut of 20 s", 20, 6, act=_kill_agent_in_a_cut,
           was_cut=True, needs=_BOX),
+    Fault(22, "disk of the vehicle full while it keeps video, 20 s", 20, 6,
+          act=_fill_disk_under_video, needs=frozenset({"mounts"})),
 )  # fmt: skip
 
 

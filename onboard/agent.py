@@ -22,7 +22,7 @@ import structlog
 
 from onboard.actions import Action, Camera, Record, case_of, decide, is_repeated
 from onboard.clock_watch import ClockWatch
-from onboard.disk_watch import DiskWatch
+from onboard.disk_watch import DiskWatch, free_bytes
 from onboard.ecg_path import EcgPath
 from onboard.errors import RefusedActionError
 from onboard.incoming import Incoming
@@ -37,6 +37,7 @@ from onboard.outgoing import Outgoing
 from onboard.positions import TRACK_S, Positions
 from onboard.quality import QualityControl
 from onboard.recorder import Recorder
+from onboard.reserve import Reserve
 from onboard.run import Effect
 from onboard.sensor_watch import SensorStatus, SensorWatch, as_fact
 from onboard.sensors import Sensor, SensorSettings, open_sensor
@@ -97,6 +98,8 @@ class Agent:
         self.arrivals: dict[str, Arrival] = {}
         self.refusals: dict[str, Refusal] = {}
         self.offset = OffsetEstimate()
+        self.reserve = Reserve(folder)
+        self.reserve.give_up_if_full(free_bytes(folder))
         self.outbox = Outbox(folder / "outbox.sqlite", settings.name, clock, self.offset)
         self.logbook = Logbook(folder / "logbook.sqlite")
         self.outgoing = Outgoing(self.outbox, self.logbook, drill=drill)
@@ -198,8 +201,8 @@ class Agent:
         """Run all parts until cancelled; call ``recover`` before."""
         name = f"onboard[{self.settings.name}]"
         upkeep = Upkeep(
-            ecg=self.ecg, outgoing=self.outgoing, disk=self.disk, clock=self.clock,
-            looked=self._look,
+            ecg=self.ecg, outgoing=self.outgoing, disk=self.disk, reserve=self.reserve,
+            clock=self.clock, looked=self._look,
         )  # fmt: skip
         async with asyncio.TaskGroup() as group:
             self._group = group

@@ -52,6 +52,15 @@ class DiskState:
     error: str = ""
 
 
+def free_bytes(folder: Path) -> int:
+    """Return the room for this service on a folder's disk; -1 where the system does not say."""
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return -1
+    return found.f_bavail * found.f_frsize
+
+
 class DiskWatch:
     """Looks at the disk of one folder and at what waits for it."""
 
@@ -80,11 +89,7 @@ class DiskWatch:
 
     def free_bytes(self) -> int:
         """Return the room for this service now; -1 where the system does not say."""
-        try:
-            found = os.statvfs(self._folder)
-        except OSError:
-            return -1
-        return found.f_bavail * found.f_frsize
+        return free_bytes(self._folder)
 
     def look(self) -> DiskState:
         """Look how it is now; to be called every second or so."""

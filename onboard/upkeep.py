@@ -13,6 +13,7 @@ from onboard.ecg_path import EcgPath
 from onboard.logbook import Logbook
 from onboard.outgoing import HUB, Outgoing
 from onboard.recorder import SYNC_S, Recorder, Segment
+from onboard.reserve import Reserve
 from streams.clock import Clock
 from streams.errors import StorageError
 from streams.health import WAITING
@@ -33,6 +34,7 @@ class Upkeep:
         ecg: EcgPath,
         outgoing: Outgoing,
         disk: DiskWatch,
+        reserve: Reserve,
         clock: Clock,
         looked: Callable[[], None],
     ) -> None:
@@ -42,11 +44,12 @@ class Upkeep:
             ecg: Its recordings are synced and go on here.
             outgoing: What it holds is written here.
             disk: It looks here.
+            reserve: Is laid up here when there is room.
             clock: This machine's.
             looked: Called each second.
         """
         self._ecg, self._outgoing, self._disk, self._clock = ecg, outgoing, disk, clock
-        self._looked = looked
+        self._reserve, self._looked = reserve, looked
 
     async def tend(self) -> None:
         """Do what is due every second, until cancelled."""
@@ -60,7 +63,9 @@ class Upkeep:
             waiting = self._outgoing.backlog().waiting
             for lane in LANES:
                 WAITING.labels(HUB, lane).set(waiting.get(lane, 0))
-            self._disk.look()
+            if self._disk.look().state == "ok":
+                room = self._disk.state.free_bytes, self._disk.keep_free_bytes
+                await asyncio.to_thread(self._reserve.lay_up, *room)
             self._looked()
             await asyncio.sleep(min(TEND_S, SYNC_S))
 
