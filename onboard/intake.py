@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import structlog
+from prometheus_client import Counter
+
 from onboard.ecg_path import EcgPath, OpenRecording
+from onboard.finite_values import without_impossible
 from onboard.outgoing import Outgoing
 from onboard.positions import Positions
 from onboard.sensors import (
@@ -20,6 +24,14 @@ from onboard.vital_signs import VitalSigns
 from streams.clock import Clock
 from streams.messages import Body, DeviceEvent, Position, SensorState, Vitals
 from streams.outbox import Draft
+
+SECOND_NS = 1_000_000_000
+
+IMPOSSIBLE = Counter(
+    "forerun_values_impossible_total", "Values left out because they are no numbers", ["sensor"]
+)
+
+log = structlog.get_logger(__name__)
 
 
 class Intake:
@@ -56,6 +68,7 @@ class Intake:
         self._binding = binding
         self._clock = clock
         self._most_unsent = most_unsent
+        self._impossible: dict[str, tuple[int, int]] = {}
 
     async def take(self, sensor: Sensor, table: SensorSettings, reading: Reading) -> None:
         """Take one reading; what a full disk does not take waits in memory.
@@ -75,18 +88,38 @@ class Intake:
             case EcgFinished():
                 self._ecg.finished(sensor.name, reading.setup_id)
                 self.changed("ecg")
-            case Position():
-                now_ns = self._clock.monotonic_ns()
-                self._positions.take(reading, sensor.origin, sensor.name, now_ns)
-            case Vitals():
-                self._make("vitals", reading, sensor)
-                now_ns = self._clock.monotonic_ns()
-                self._vital_signs.take(reading, sensor.origin, sensor.name, now_ns)
-                self.changed("vitals")
+            case Position() | Vitals():
+                self._take_measured(sensor, reading)
             case DeviceEvent():
                 self._make("device_event", reading, sensor)
             case SensorState():
                 self._make("sensor_state", reading, sensor)
+
+    def _take_measured(self, sensor: Sensor, reading: Position | Vitals) -> None:
+        now_ns = self._clock.monotonic_ns()
+        measured, left_out = without_impossible(reading)
+        if left_out:
+            IMPOSSIBLE.labels(sensor.name).inc(len(left_out))
+            self._say_impossible(sensor.name, left_out, now_ns)
+        match measured:
+            case Position():
+                self._positions.take(measured, sensor.origin, sensor.name, now_ns)
+            case Vitals():
+                self._make("vitals", measured, sensor)
+                self._vital_signs.take(measured, sensor.origin, sensor.name, now_ns)
+                self.changed("vitals")
+
+    def _say_impossible(self, sensor: str, left_out: list[str], now_ns: int) -> None:
+        """Log it, at most once a second for each sensor."""
+        unsaid, said_ns = self._impossible.get(sensor, (0, -SECOND_NS))
+        unsaid += len(left_out)
+        if now_ns - said_ns >= SECOND_NS:
+            log.warning(
+                "values that are no numbers are left out", sensor=sensor, number=unsaid,
+                such_as=left_out,
+            )  # fmt: skip
+            unsaid, said_ns = 0, now_ns
+        self._impossible[sensor] = unsaid, said_ns
 
     def _take_chunk(self, sensor: Sensor, chunk: EcgChunk, *, live: bool) -> None:
         now_ns = self._clock.monotonic_ns()

@@ -21,6 +21,9 @@ from streams.messages import Origin, SensorState
 
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
+CLOSE_S = 5.0
+"""How long a sensor may take to close: the end of a run waits for it."""
+
 STEADY_NS = 30_000_000_000
 """A sensor that ran this long counts as good, and its pauses start small again."""
 
@@ -80,6 +83,7 @@ class SensorWatch:
         self._noted = noted
         self._clock = clock
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._hanging: dict[str, asyncio.Task[None]] = {}
         self._status = {
             name: SensorStatus(name, _kind(table), "waiting", None, None, clock.wall_ns())
             for name, table in self._tables.items()
@@ -95,16 +99,33 @@ class SensorWatch:
         for name in names:
             task = self._tasks.get(name)
             if task is None or task.done():
-                watching = self._watch(self._tables[name])
+                watching = self._watch_after(self._hanging.get(name), self._tables[name])
                 self._tasks[name] = group.create_task(watching, name=f"onboard[{unit}].{name}")
 
     async def stop(self, names: Iterable[str]) -> None:
-        """Stop these sensors and wait until each has closed what it had open."""
-        tasks = [task for name in names if (task := self._tasks.pop(name, None))]
+        """Stop these sensors and wait until each has closed what it had open.
+
+        One that does not close within ``CLOSE_S`` is told as failed and left to itself: no sensor
+        keeps a run from ending. It is opened again only once it has closed.
+        """
+        tasks = {task: name for name in names if (task := self._tasks.pop(name, None))}
         for task in tasks:
             task.cancel("stopped")
-        if tasks:
-            await asyncio.wait(tasks)
+        if not tasks:
+            return
+        _, hanging = await asyncio.wait(tasks, timeout=CLOSE_S)
+        for task in hanging:
+            name = tasks[task]
+            self._hanging[name] = task
+            log.error("sensor does not close", sensor=name, within_s=CLOSE_S)
+            self._stopped(name)
+            self._note(name, "failed", f"it did not close within {CLOSE_S:g} s")
+
+    async def _watch_after(self, before: asyncio.Task[None] | None, table: SensorSettings) -> None:
+        if before is not None:
+            await asyncio.wait({before})
+            self._hanging.pop(table.name, None)
+        await self._watch(table)
 
     async def _watch(self, table: SensorSettings) -> None:
         pause_s = FIRST_PAUSE_S
@@ -137,8 +158,9 @@ class SensorWatch:
                         break
                     await self._take(sensor, table, reading)
         except asyncio.CancelledError:
-            self._stopped(table.name)
-            self._note(table.name, "ended", "stopped")
+            if asyncio.current_task() is not self._hanging.get(table.name):  # else it was told
+                self._stopped(table.name)
+                self._note(table.name, "ended", "stopped")
             raise
         except BaseException:
             self._stopped(table.name)
