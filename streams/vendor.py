@@ -21,6 +21,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import posixpath
 import re
 import shutil
 import subprocess
@@ -43,6 +44,8 @@ MODULES = {
     "@preact/signals": ("@preact/signals/dist/signals.mjs", "signals.js"),
     "uplot": ("uplot/dist/uPlot.esm.js", "uplot.js"),
     "leaflet": ("leaflet/dist/leaflet-src.esm.js", "leaflet.js"),
+    "qr": ("qr/index.js", "qr.js"),
+    "qr/decode.js": ("qr/decode.js", "qr_decode.js"),
 }
 ASSETS = {
     "uplot/dist/uPlot.min.css": "uplot.css",
@@ -169,7 +172,7 @@ def _copy_flat(modules: Path, target: Path, fingerprint: str) -> None:
     fresh.mkdir(parents=True)
     for bare, (source, name) in MODULES.items():
         text = (modules / source).read_text(encoding="utf-8")
-        (fresh / name).write_text(rewrite_imports(text), encoding="utf-8")
+        (fresh / name).write_text(rewrite_imports(text, source), encoding="utf-8")
         # The types of the package itself, for editors and for `make check`.
         (fresh / name).with_suffix(".d.ts").write_text(_types(bare), encoding="utf-8")
     for source, name in ASSETS.items():
@@ -183,11 +186,20 @@ def _copy_flat(modules: Path, target: Path, fingerprint: str) -> None:
     fresh.rename(target)
 
 
-def rewrite_imports(text: str) -> str:
-    """Returns an ES module whose bare imports point at its neighbours in `static/vendor`."""
+def rewrite_imports(text: str, source: str = "") -> str:
+    """Returns an ES module whose imports point at its neighbours in `static/vendor`.
+
+    Args:
+        text: The module.
+        source: Where it is inside node_modules: what it imports by a relative path is there too.
+    """
+    by_source = dict(MODULES.values())
 
     def neighbour(match: re.Match[str]) -> str:
         lead, quote, bare = match.groups()
+        if bare.startswith("."):
+            beside = posixpath.normpath(posixpath.join(posixpath.dirname(source), bare))
+            return f"{lead}{quote}./{by_source.get(beside, bare.removeprefix('./'))}{quote}"
         return f"{lead}{quote}./{MODULES[bare][1]}{quote}" if bare in MODULES else match[0]
 
     return _SOURCE_MAP.sub("", _IMPORT.sub(neighbour, text))
@@ -195,7 +207,7 @@ def rewrite_imports(text: str) -> str:
 
 def _types(bare: str) -> str:
     lines = [f'export * from "{bare}";']
-    if bare in {"htm", "uplot"}:
+    if bare in {"htm", "qr", "uplot"}:
         lines.append(f'export {{ default }} from "{bare}";')
     return "\n".join(lines) + "\n"
 

@@ -8,6 +8,7 @@ import { StatusBar } from "/static/shared/status_bar.js";
 import { word } from "/static/shared/words.js";
 import { AlarmSound } from "./alarm_sound.js";
 import { AcknowledgeButton, ArrivalCard, SeenBy, caseHash } from "./arrival_card.js";
+import { BayNote } from "./bay_page.js";
 import { headline, nameOf, originBand, roleWord, rowsOf, sexAndAge, unitName } from "./card_words.js";
 
 /** @typedef {import("./state.js").ArrivalState} ArrivalState */
@@ -32,6 +33,8 @@ export function Board({ state }) {
   useEffect(() => {
     const press = (/** @type {KeyboardEvent} */ event) => {
       const row = shown[Number(event.key) - 1];
+      const plain = !event.ctrlKey && !event.metaKey && !event.altKey && !isTyping(event.target);
+      if (event.key.toLowerCase() === "b" && plain) location.hash = "#/bay";
       if (row && !event.ctrlKey && !event.metaKey && !isTyping(event.target)) location.hash = caseHash(row);
     };
     addEventListener("keydown", press);
@@ -42,6 +45,7 @@ export function Board({ state }) {
     <${StatusBar} socket=${state.socket} title=${t("board.receiving", { label })}>
       <span class="inbound-count">${t("board.inbound", { count: coming.rows.length })}</span>
       <${AlarmSound} rows=${coming.rows} />
+      <a class="button bay-link" href="#/bay">${t("bay.title")} <kbd>B</kbd></a>
       <${RoleChoice} state=${state} /><//>
     <main class="board-main" ...${coming.touch}>
       ${shown.length ? html`<div class="arrivals count-${shown.length}">
@@ -111,18 +115,19 @@ function AsideCard({ row, state }) {
     ${diverted ? html`<h3 class="stand-down">${t("diverted.title")}</h3>` : html`<${OffLoad} row=${row} />`}
     <p class="aside-headline" title=${headline(card, patient)}><a href=${caseHash(row)}>${headline(card, patient)}</a></p>
     <p><strong>${sexAndAge(patient)}</strong> ${nameOf(card, patient)} <span class="muted">${unitName(card) ?? ""}</span></p>
+    <${BayNote} card=${card} />
     ${diverted && html`<p>${[card.diverted_to && t("diverted.to", { hospital: card.diverted_to }),
       card.stood_down_reason].filter(Boolean).join(" · ") || t("diverted.no_reason")}</p>`}
     ${card.status === "arrived" && html`<p class="aside-seen"><${SeenBy} card=${card} /></p>
       <${AcknowledgeButton} card=${card} state=${state} />`}
-    ${(diverted || card.status === "closed") && html`<button onClick=${dismiss}>${t("dismiss")}</button>`}
+    ${(diverted || card.status === "closed" || (card.bay && !card.bay.confirmed)) && html`<button onClick=${dismiss}>${t("dismiss")}</button>`}
   </article>`;
 }
 
 /** The off-load clock: from the door to the end of the case. @param {{row: Row}} props */
 function OffLoad({ row }) {
   const { card } = row;
-  const arrived = card.milestones.arrived;
+  const arrived = card.milestones.arrived ?? card.bay?.at_ms;
   const end = card.closed_ms ?? now.value;
   const outcome = card.outcome ?? "";
   return html`<h3 class="off-load"><span>${card.status === "closed"

@@ -1,21 +1,23 @@
 /**
  * The hospital's page: the arrival board at `/`, a patient at `/#/case/ID` (`/#/case/ID/LABEL` where
- * a case has several).
+ * a case has several), the hand-over at the bay at `/#/bay`.
  */
 import { html, render, signal, useEffect } from "/static/shared/view.js";
 import { t, loadMessages } from "/static/shared/i18n.js";
 import { MissingLine } from "/static/shared/missing_line.js";
 import { LinkBar } from "/static/shared/status_bar.js";
 import { durationInWords, now, timeOfDay } from "/static/shared/clock.js";
+import { BayPage } from "./bay_page.js";
 import { Board } from "./board.js";
 import { PatientPage } from "./patient_page.js";
 import { ArrivalState } from "./state.js";
 
-/** @typedef {{case: string, label: string | null} | null} Place */
+/** @typedef {{case: string, label: string | null} | "bay" | null} Place */
 const place = signal(/** @type {Place} */ (readPlace()));
 
 /** @returns {Place} */
 function readPlace() {
+  if (location.hash === "#/bay") return "bay";
   const found = /^#\/case\/([0-9A-Z]{26})(?:\/(.*))?$/.exec(location.hash);
   return found ? { case: found[1], label: found[2] ? decodeURIComponent(found[2]) : null } : null;
 }
@@ -34,7 +36,7 @@ function Page({ state }) {
   return html`<${LinkBar} socket=${state.socket} lostBefore=${isCutOff(state) ? state.upstream.value.since_ms : null} /><${UpstreamBar} state=${state} />
     <${MissingLine} missing=${state.missing.value} nameOf=${() => t("who.hub")} />
     <${AnswerLine} state=${state} />
-    ${at ? html`<${PatientPage} state=${state} caseId=${at.case} label=${at.label} />`
+    ${at === "bay" ? html`<${BayPage} state=${state} />` : at ? html`<${PatientPage} state=${state} caseId=${at.case} label=${at.label} />`
       : html`<${Board} state=${state} />`}`;
 }
 

@@ -12,6 +12,7 @@ import { Timeline } from "/static/shared/timeline.js";
 import { TrendChart } from "/static/shared/trend_chart.js";
 import { word } from "/static/shared/words.js";
 import { AcknowledgeButton, ChainWarning, EtaBlock, SeenBy } from "./arrival_card.js";
+import { BayNote } from "./bay_page.js";
 import { CabinVideo } from "./cabin_video.js";
 import {
   headline, nameOf, needWord, originBand, severityWord, sexAndAge, unitName,
@@ -62,6 +63,7 @@ export function PatientPage({ state, caseId, label }) {
       ${current ? html`<${EtaBlock} row=${row} state=${state} />` : html`<${Ended} card=${card} />`}
     </header>
     <section class="patient-left" aria-label=${t("atmist.label")}>
+      <${BayNote} card=${card} />
       <${Atmist} row=${row} state=${state} />
       <h3>${t("timeline.label")}</h3>
       <div class="patient-timeline" tabindex="0" role="region" aria-label=${t("timeline.label")}><${Timeline} entries=${one.lines.value.map((line) => entryOf(line, card.unit_names))} /></div>

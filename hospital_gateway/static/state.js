@@ -50,7 +50,11 @@ import { Reports } from "./reports.js";
  * @property {string | null} outcome @property {number | null} closed_ms
  * @property {string | null} stood_down_reason @property {string | null} diverted_to
  * @property {{proven: number, last: number, missing: number, broken: number[]}} chain
+ * @property {{session: string, way: string, unit: string, at_ms: number, stored: number, expected: number, closed: boolean,
+ *   refused: number, waiting: number, differing: number, confirmed: boolean} | null} [bay] handed over at the bay, past the hub
  */
+/** @typedef {{name: string, way: string, unit: string, label: string, case: string, at_ms: number, stored: number,
+ *   expected: number, refused: number, reason: string, closed: boolean}} BaySession */
 /** @typedef {{at_ms: number, position_ms: number, distance_m: number, method: string, origin: string}} Eta */
 /** @typedef {{id: string, kind: string, at_ms: number, noted_ms: number, source: string, origin: string,
  *   said: Record<string, any>, patient?: string, late_ms?: number, time?: string}} Line */
@@ -128,6 +132,7 @@ export class ArrivalState {
     this.needs = signal(/** @type {Record<string, string[]>} */ ({}));
     this.staleS = signal(/** @type {Record<string, number>} */ ({}));
     this.missing = signal(/** @type {import("/static/shared/missing_line.js").Missing[]} */ ([]));
+    this.bay = signal(/** @type {BaySession[]} */ ([]));
     this.upstream = signal({ state: "connecting", since_ms: serverNow() });
     /** Words of a click that could not be done. */
     this.problem = signal("");
@@ -185,6 +190,24 @@ export class ArrivalState {
     return answer.ok;
   }
 
+  /**
+   * Asks the server for what is no action on a case; what cannot be done is said on the page.
+   * @param {string} method @param {string} path @param {Record<string, unknown>} [body]
+   * @returns {Promise<any>} the answer; null if it was not done
+   */
+  async ask(method, path, body) {
+    try {
+      const response = await fetch(path, { method, body: body && JSON.stringify(body) });
+      const answer = await response.json();
+      if (!response.ok) throw new Error(answer.error);
+      this.problem.value = "";
+      return answer;
+    } catch (error) {
+      this.problem.value = error instanceof Error ? error.message : t("answer.not_sent");
+      return null;
+    }
+  }
+
   /** @param {string} id reads the timeline of a case; the server notes who did */
   async readLines(id) {
     const answer = await fetch(`/api/cases/${id}`);
@@ -206,6 +229,7 @@ export class ArrivalState {
         case "eta": return this.#with(message.case, (one) => { one.eta.value = message.eta; });
         case "position": return this.#with(message.case, (one) => { one.speedMps.value = message.speed_mps; });
         case "missing": this.missing.value = message.missing; return undefined;
+        case "bay": this.bay.value = message.sessions; return undefined;
         case "upstream": this.upstream.value = message.upstream; return undefined;
         case "answer": return this.#answered(message);
         case "error": this.problem.value = message.error; return undefined; // of no click

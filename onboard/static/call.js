@@ -4,6 +4,7 @@ import { durationInWords, now, timeOfDay } from "/static/shared/clock.js";
 import { t } from "/static/shared/i18n.js";
 import { Severity, levelOf } from "/static/shared/severity.js";
 import { band } from "/static/shared/value_tile.js";
+import { BayLink } from "./bay.js";
 import { TimeToGo } from "./navigate.js";
 import { Stamps } from "./stamps.js";
 import { silentSince } from "./strip.js";
@@ -23,7 +24,7 @@ export function CallView({ state }) {
   return html`<div class="columns">
     <div class="column wide"><${CaseCard} open=${open} state=${state} />
       <section class="card fill"><h2>${t("call.timeline")}</h2><${CaseTimeline} open=${open} /></section></div>
-    <div class="column"><${RunCard} state=${state} /><${Stamps} state=${state} open=${open} /></div>
+    <div class="column"><${RunCard} state=${state} /><${BayLink} state=${state} /><${Stamps} state=${state} open=${open} /></div>
   </div>`;
 }
 
@@ -32,7 +33,9 @@ function NoCase({ state }) {
   const link = state.link.value;
   return html`<div class="empty"><h2>${t("call.none")}</h2>
     <p class="muted">${t(!link?.connected ? "call.none_lost"
-      : silentSince(link) === null ? "call.none_ready" : "call.none_silent")}</p></div>`;
+      : silentSince(link) === null ? "call.none_ready" : "call.none_silent")}</p>
+    ${state.can("begin") && html`<button class="run-button" onClick=${() => state.act({ action: "start_run", own: true })}>
+      ${t("run.begin_own")}</button>`}</div>`;
 }
 
 /** @param {{open: Case, state: TabletState}} props */
@@ -83,7 +86,8 @@ function RunCard({ state }) {
   }
   if (run === "ended") {
     return html`<div class="card run-row"><strong>${t("run.ended")}</strong>
-      <button onClick=${() => state.act({ action: "start_run" })}>${t("run.continue")}</button></div>`;
+      <button onClick=${() => state.act({ action: "start_run" })}>${t("run.continue")}</button>
+      <button onClick=${() => state.act({ action: "start_run", own: true })}>${t("run.begin_own")}</button></div>`;
   }
   const end = async (/** @type {string} */ reason) => {
     if (await state.act({ action: "end_run", reason })) setEnding(false);

@@ -6,6 +6,7 @@ import { effect, html, render, signal } from "/static/shared/view.js";
 import { loadMessages, t } from "/static/shared/i18n.js";
 import { LinkBar } from "/static/shared/status_bar.js";
 import { AlertView } from "./alert.js";
+import { BayView } from "./bay.js";
 import { CallView } from "./call.js";
 import { DiskNote } from "./disk.js";
 import { NavigateView } from "./navigate.js";
@@ -24,12 +25,12 @@ const VIEWS = /** @type {const} */ ([
   ["navigate", NavigateView, "M12 1 20 22 12 17.5 4 22Z"],
 ]);
 
-/** @typedef {typeof VIEWS[number][0]} ViewName */
+/** @typedef {typeof VIEWS[number][0] | "bay"} ViewName */
 
 /** @returns {ViewName} */
 function viewOfAddress() {
   const name = location.hash.slice(2);
-  return VIEWS.find(([known]) => known === name)?.[0] ?? "call";
+  return name === "bay" ? name : VIEWS.find(([known]) => known === name)?.[0] ?? "call";
 }
 
 const view = signal(viewOfAddress());
@@ -45,7 +46,8 @@ addEventListener("keydown", (event) => {
 
 /** @param {{state: TabletState}} props */
 function Page({ state }) {
-  const [name, View] = VIEWS.find(([known]) => known === view.value) ?? VIEWS[0];
+  const name = view.value;
+  const View = name === "bay" ? BayView : (VIEWS.find(([known]) => known === name) ?? VIEWS[0])[1];
   return html`
     <${LinkBar} socket=${state.socket} />
     <${Strip} state=${state} />
@@ -73,7 +75,7 @@ function Bar({ state, current }) {
       <span>${t(`tablet.${name}`)}</span>${badge(state, name)}</a>`)}</nav>`;
 }
 
-/** What waits for the crew behind a place of the bar. @param {TabletState} state @param {ViewName} name */
+/** What waits for the crew behind a place of the bar. @param {TabletState} state @param {typeof VIEWS[number][0]} name */
 function badge(state, name) {
   const failed = state.sensors.value.some((one) => one.state === "failed");
   const wanted = {

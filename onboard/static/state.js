@@ -37,6 +37,7 @@ import { LiveEcg } from "./live_ecg.js";
  * @typedef {object} Unit
  * @property {string} name @property {string} label @property {string} region @property {boolean} drill
  * @property {string} map_tiles @property {string[]} stages @property {Record<string, number>} stale_s
+ * @property {{hospital: string, label: string, url: string}[]} bays
  * @property {{hospital: string, label: string, latitude_deg: number, longitude_deg: number}[]} places
  */
 /** @typedef {{state: "idle" | "assigned" | "running" | "ended", possible: string[],
@@ -59,6 +60,9 @@ import { LiveEcg } from "./live_ecg.js";
  *   radius_m: number | null, speed_mps: number | null, at_ms: number, origin: string,
  *   track: [number, number][]}} Position */
 
+/** @typedef {{state: "idle" | "connecting" | "sending" | "waiting" | "done" | "failed", case: string, address: string,
+ *   hospital: string, session: string, stored: number, expected: number, problem: string}} Bay */
+
 /** What takes longer than this is said to be without an answer, ms; the page goes on waiting. */
 const ANSWER_MS = 5000;
 
@@ -78,6 +82,8 @@ export class TabletState {
     this.disk = signal(/** @type {import("./disk.js").Disk | null} */ (null));
     this.arrival = signal(/** @type {Arrival | null} */ (null));
     this.position = signal(/** @type {Position | null} */ (null));
+    this.bay = signal(/** @type {Bay} */ ({ state: "idle", case: "", address: "", hospital: "", session: "",
+      stored: 0, expected: 0, problem: "" }));
     /** What became of the last action, in words; "" when it was done. */
     this.problem = signal("");
     this.alert = computed(() => this.case.value?.alerts.at(-1) ?? null);
@@ -113,6 +119,25 @@ export class TabletState {
     return asked.done;
   }
 
+  /**
+   * Asks the agent for what is no fact of the run; what cannot be done is said on the page.
+   * @param {string} method @param {string} path @param {Record<string, unknown>} [body]
+   * @returns {Promise<Record<string, unknown> | null>} the answer; null if it was not done
+   */
+  async ask(method, path, body) {
+    let answer;
+    try {
+      const response = await fetch(path, { method, body: body && JSON.stringify(body) });
+      answer = await response.json();
+      if (!response.ok) throw new Error(answer.error);
+    } catch (error) {
+      this.problem.value = t("tablet.not_done", { why: error instanceof Error ? error.message : "" });
+      return null;
+    }
+    this.problem.value = "";
+    return answer;
+  }
+
   /** @param {{request: string, ok: boolean, error?: string, reason?: string}} answer */
   #answered({ request, ok, error, reason }) {
     if (!this.#asking.settle(request, ok) && ok) return; // its fact came before its answer
@@ -141,7 +166,7 @@ export class TabletState {
   #takeParts(parts) {
     const known = new Set(this.case.value?.timeline.map((line) => line.id));
     for (const name of /** @type {const} */ (["unit", "run", "case", "vitals", "sensors", "link",
-      "camera", "quality", "disk", "arrival", "position"])) {
+      "camera", "quality", "disk", "arrival", "position", "bay"])) {
       if (name in parts) /** @type {any} */ (this[name]).value = parts[name];
     }
     for (const line of this.case.value?.timeline ?? []) {

@@ -40,6 +40,7 @@ function words({ kind, body, delivery }) {
     case "pre_alert": return t("line.alert", { pathway: t(`pathway.${body.pathway}`),
       who: aboutAge(body.sex, body.age_years, body.age_is_estimate ?? true) }) + refused;
     case "hospital_chosen": return t("line.hospital", { name: body.name });
+    case "bay_handover": return t("line.bay_handover", { facts: body.facts });
     case "acknowledged": return t("line.seen", { role: body.role });
     case "video_recording": return linkWords(kind, body) ?? kind;
     case "run_ended": return t("line.run_ended", { how: word("ending", body.reason) });

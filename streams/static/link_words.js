@@ -24,6 +24,7 @@ export function linkWords(kind, said) {
       const offset = said.offset_ns ?? 0;
       return t(offset > 0 ? "link.clock_behind" : "link.clock_ahead", { duration: durationInWords(Math.abs(offset) / MS) });
     }
+    case "bay_handover": return t(`link.bay_${said.way}`, { hospital: said.hospital, facts: said.facts });
     case "run_report": {
       const dropped = Object.values(said.dropped ?? {}).reduce((sum, count) => sum + count, 0);
       return t("link.report", { made: said.made, resent: said.resent, dropped });
