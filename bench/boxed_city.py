@@ -64,11 +64,13 @@ class OutageStage(Stage):
         boxed: Whether it is in the box.
         ports: Port of each service, and of each door of the broker.
         disks: Vehicles whose state lies on a disk of its own, by name.
+        camera: Settings of the vehicles' cameras.
     """
 
     boxed: bool = False
     ports: Mapping[str, int] = field(default_factory=dict)
     disks: dict[str, PrivateDisk] = field(default_factory=dict)
+    camera: Mapping[str, Any] = field(default_factory=lambda: CAMERA)
 
     def state(self, name: str) -> Path:
         """The state directory of a service, as this process sees it."""
@@ -109,7 +111,7 @@ class OutageStage(Stage):
         elif "camera" in settings:
             # In the box all its uplinks, whatever their addresses are at the time.
             settings["media"] = {"addresses": []} if self.boxed else media
-            settings["camera"] |= CAMERA
+            settings["camera"] |= self.camera
             if name in self.disks:
                 settings["camera"]["record"] = True
                 settings["storage"] = {"keep_free_mib": KEEP_FREE_MIB}
@@ -290,7 +292,7 @@ class OutageCity:
 
 @contextlib.asynccontextmanager
 async def outage_city(
-    folder: Path, city: City, box: NetworkBox | None
+    folder: Path, city: City, box: NetworkBox | None, camera: Mapping[str, Any] = CAMERA
 ) -> AsyncIterator[OutageCity]:
     """Start broker, hub and gateways; vehicles are started one by one. All end with the block.
 
@@ -298,12 +300,15 @@ async def outage_city(
         folder: For everything that is written.
         city: What is played.
         box: The network, entered by its owner; None: on loopback.
+        camera: Settings of the vehicles' cameras.
 
     Raises:
         ProcessError: A service does not start; the text names its log.
     """
     names = [*_BROKER_PORTS, HUB, *(h.name for h in city.hospitals), *(u.name for u in city.units)]
-    stage = OutageStage(folder, city, headless=True, boxed=box is not None, ports=free_ports(names))
+    stage = OutageStage(
+        folder, city, headless=True, boxed=box is not None, ports=free_ports(names), camera=camera
+    )
     stage.issue_credentials()
     async with Processes(folder / "logs") as processes:
         running = RunningCity(stage, processes, client=None, urls={})  # type: ignore[arg-type]

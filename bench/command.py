@@ -86,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     outage = parser.add_argument_group("outage only")
     add = outage.add_argument
     add("--quick", action="store_true", help="shorter faults and traces, fewer of them")
-    add("--parts", metavar="LIST", help="of traces,faults,returns,urgent (default: all)")
+    add("--parts", metavar="LIST", help="of traces,faults,returns,urgent,narrow (default: all)")
     add("--faults", metavar="LIST", help="numbers of faults, such as 3,7; runs nothing else")
     add("--pictures", type=Path, metavar="DIR", help="a picture per trace into DIR")
     return parser

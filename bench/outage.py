@@ -28,6 +28,7 @@ from bench.network_recordings import read_trace, recorded_traces
 from bench.network_traces import Trace
 from bench.outage_backlog import LONG_S, measure_urgent, with_backlog, write_long_record
 from bench.outage_faults import play_faults
+from bench.outage_narrow import CAMERA, QUICK_RATES_KBPS, RATES_KBPS, measure_narrow
 from bench.outage_picture import draw, series_of
 from bench.outage_report import (
     COLUMNS,
@@ -38,6 +39,9 @@ from bench.outage_report import (
     fault_details,
     fault_promises,
     fault_row,
+    narrow_details,
+    narrow_promises,
+    narrow_rows,
     returns_details,
     returns_note,
     returns_promises,
@@ -50,7 +54,7 @@ from bench.outage_returns import VEHICLES, measure_returns
 from bench.outage_traces import Drive, drive_all
 from streams.errors import ForerunError
 
-PARTS = ("traces", "faults", "returns", "urgent")
+PARTS = ("traces", "faults", "returns", "urgent", "narrow")
 TRACE_S, QUICK_TRACE_S = 60.0, 12.0
 """Longer traces are cut to their worst stretch of that length."""
 
@@ -158,6 +162,8 @@ class Plan:
             await self._measure_returns()
         if "urgent" in parts:
             await self._measure_urgent()
+        if "narrow" in parts:
+            await self._measure_narrow()
         return Outcome(
             title="Outages: what was lost, and how long until all was back"
             + (" (shortened)" if self.quick else ""),
@@ -254,6 +260,22 @@ class Plan:
         self._rows += urgent_rows(urgent)
         self._promises += urgent_promises(urgent)
         self._details["urgent"] = urgent_details(urgent)
+
+    async def _measure_narrow(self) -> None:
+        if self._lacking is not None or self._data is None:
+            self._notes.append("Narrow uplinks were not tried.")
+            return
+        rates = QUICK_RATES_KBPS if self.quick else RATES_KBPS
+        said = self._display("narrow uplinks", len(rates))
+        async with contextlib.AsyncExitStack() as stack:
+            folder = stack.enter_context(_folder())
+            await self.box(stack)
+            city = outage_city(folder, self.city(len(rates)), self._box, CAMERA)
+            made = await stack.enter_async_context(city)
+            found = await measure_narrow(made, rates, quick=self.quick, said=said)
+        self._rows += narrow_rows(found)
+        self._promises += narrow_promises(found)
+        self._details["narrow"] = narrow_details(found)
 
     async def box(self, stack: contextlib.AsyncExitStack) -> None:
         """Enter the network in a box, if it can be had."""

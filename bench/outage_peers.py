@@ -1,12 +1,13 @@
 """Plain aiomqtt and plain aiortc over the same link, as the peers of ``forerun bench outage``.
 
     python -m bench.outage_peers receive FOLDER SIGNALLING_PORT MQTT_PORT
-    python -m bench.outage_peers send NAME ADDRESS SIGNALLING_PORT MQTT_PORT
+    python -m bench.outage_peers send NAME ADDRESS SIGNALLING_PORT MQTT_PORT [VIDEO]
 
 Each as its own documentation shows it. aiomqtt: one message a second with QoS 1, and its loop
-"Reconnection" (five seconds of pause after an error). aiortc: a video track and a data channel
-without retransmission, built once; it has no ICE restart and nobody builds it again. The
-receiver writes per sender what came (``bench.board_log.Seen``).
+"Reconnection" (five seconds of pause after an error). aiortc: a video track (a still picture, or
+a file that its ``MediaPlayer`` plays) and a data channel without retransmission, built once; it
+has no ICE restart and nobody builds it again. The receiver
+writes per sender what came (``bench.board_log.Seen``).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from aiortc import (
     RTCSessionDescription,
     VideoStreamTrack,
 )
+from aiortc.contrib.media import MediaPlayer
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from bench.board_log import Seen
@@ -37,6 +39,9 @@ RECONNECT_S = 5.0
 
 MESSAGE_EVERY_S = 1.0
 FRAME_EVERY_S = 0.1
+FRAME_BYTES = 400
+"""About what our live frame of 12 leads takes."""
+
 _TOPIC = "peers"
 
 
@@ -75,7 +80,7 @@ async def receive(folder: Path, signalling: int, mqtt: int) -> None:
 
         @peer.on("datachannel")
         def _opened(channel: RTCDataChannel) -> None:
-            channel.on("message", lambda text: notes.add(name, "ecg", float(text)))
+            channel.on("message", lambda text: notes.add(name, "ecg", float(text.split()[0])))
 
         @peer.on("track")
         def _begun(track: MediaStreamTrack) -> None:
@@ -108,11 +113,13 @@ async def _watch(track: MediaStreamTrack, name: str, notes: Notes) -> None:
         notes.add(name, "video", time.time() * 1000)
 
 
-async def send(name: str, address: str, signalling: int, mqtt: int) -> None:
+async def send(
+    name: str, address: str, signalling: int, mqtt: int, video: Path | None = None
+) -> None:
     """Send both ways, for ever."""
     async with asyncio.TaskGroup() as group:
         group.create_task(_send_mqtt(name, address, mqtt), name="peer.aiomqtt")
-        group.create_task(_send_webrtc(name, address, signalling), name="peer.aiortc")
+        group.create_task(_send_webrtc(name, address, signalling, video), name="peer.aiortc")
 
 
 async def _send_mqtt(name: str, address: str, port: int) -> None:
@@ -128,10 +135,11 @@ async def _send_mqtt(name: str, address: str, port: int) -> None:
             await asyncio.sleep(RECONNECT_S)
 
 
-async def _send_webrtc(name: str, address: str, port: int) -> None:
+async def _send_webrtc(name: str, address: str, port: int, video: Path | None) -> None:
     peer = _plain()
+    player = MediaPlayer(str(video), loop=True) if video else None  # kept: it feeds its track
     channel = peer.createDataChannel("ecg", ordered=False, maxRetransmits=0)
-    peer.addTrack(VideoStreamTrack())
+    peer.addTrack(player.video if player and player.video else VideoStreamTrack())
     await peer.setLocalDescription(await peer.createOffer())
     offer = {"name": name, "sdp": peer.localDescription.sdp}
     async with asyncio.timeout(ANSWER_S):
@@ -142,7 +150,7 @@ async def _send_webrtc(name: str, address: str, port: int) -> None:
     await peer.setRemoteDescription(RTCSessionDescription(answer, "answer"))
     while True:
         if channel.readyState == "open":
-            channel.send(str(time.time() * 1000))
+            channel.send(f"{time.time() * 1000:.3f}".ljust(FRAME_BYTES))
         await asyncio.sleep(FRAME_EVERY_S)
 
 
@@ -151,8 +159,9 @@ def main(arguments: list[str]) -> None:
     match arguments:
         case ["receive", folder, signalling, mqtt]:
             asyncio.run(receive(Path(folder), int(signalling), int(mqtt)))
-        case ["send", name, address, signalling, mqtt]:
-            asyncio.run(send(name, address, int(signalling), int(mqtt)))
+        case ["send", name, address, signalling, mqtt, *video]:
+            source = Path(video[0]) if video else None
+            asyncio.run(send(name, address, int(signalling), int(mqtt), source))
         case _:
             sys.exit(__doc__)
 

@@ -10,6 +10,7 @@ from bench.frame import Column, Figure, Measurement, Promise
 from bench.outage_backlog import Urgent
 from bench.outage_faults import PlayedFault
 from bench.outage_ledger import Tally, percentile
+from bench.outage_narrow import STEPS_S, Narrow
 from bench.outage_returns import KINDS, PEERS, Returns
 from bench.outage_traces import Drive
 from bench.outage_trial import LIVE, Account
@@ -91,8 +92,8 @@ def live_figures(
         for what in LIVE
         if delays.get(what)
     }
-    back = "/".join(_seconds(back_s[what]) for what in LIVE)
-    each: dict[str, Figure] = {f"{what}_back_s": back_s[what] for what in LIVE}
+    back = "/".join(_seconds(back_s[what]) for what in LIVE) if back_s else None
+    each: dict[str, Figure] = {f"{what}_back_s": seconds for what, seconds in back_s.items()}
     return {**words, "back_s": back, **each, **delay_figures(delays)}
 
 
@@ -307,3 +308,71 @@ def urgent_details(urgent: Urgent) -> dict[str, Any]:
         "waiting_mib": round(urgent.waiting_mib, 2),
         **tally_details(urgent.tally),
     }
+
+
+NARROW_BOUND_S, NARROWEST_BOUND_S = 1.0, 2.0
+"""How old vital signs and facts may be at the board, p95; the second at 64 kbit/s."""
+
+NARROWEST_KBPS = 64
+ECG_FROM_KBPS = 250
+"""Down to it the live ECG must keep its bound; below it comes as it can."""
+
+FULL_WITHIN_S = 15.0
+
+
+def narrow_rows(found: Sequence[Narrow]) -> list[Measurement]:
+    """Return two rows per bit rate: ours and the peers'."""
+    rows = []
+    for one in found:
+        ours = {**tally_figures(one.tally), **live_figures(one.delays_ms, {})}
+        peers = {key: value for key, value in one.peer_ms.items() if key != "video"}
+        rows += [
+            Measurement(f"uplink of {one.rate_kbps} kbit/s: Forerun", ours),
+            Measurement("the same: plain aiomqtt, aiortc", live_figures(peers, {})),
+        ]
+    return rows
+
+
+def narrow_promises(found: Sequence[Narrow]) -> list[Promise]:
+    """Return what must hold on narrow uplinks."""
+    promises = []
+    for one in found:
+        link = f"at {one.rate_kbps} kbit/s, p95, s"
+        bound_s = NARROWEST_BOUND_S if one.rate_kbps <= NARROWEST_KBPS else NARROW_BOUND_S
+        for what, ages_ms in (("vitals", one.delays_ms.get("vitals", [])), ("facts", one.facts_ms)):
+            age_s = percentile(ages_ms, 0.95) / 1000
+            promises.append(Promise(f"{what} at the board {link}", age_s, "at most", bound_s))
+        if one.rate_kbps >= ECG_FROM_KBPS:
+            age_s = percentile(one.delays_ms.get("ecg", []), 0.95) / 1000
+            name = f"live ECG at the board {link}"
+            promises.append(Promise(name, age_s, "at most", NARROW_BOUND_S))
+        full_s = math.inf if one.full_s is None else one.full_s
+        promises += [
+            Promise(
+                f"full quality after {one.rate_kbps} kbit/s, s from the wide link",
+                full_s, "at most", FULL_WITHIN_S,
+            ),
+            Promise(
+                f"moves in one direction within {STEPS_S:g} s at {one.rate_kbps} kbit/s",
+                one.most_steps, "at most", 1,
+            ),
+        ]  # fmt: skip
+    return [*promises, *zeros("narrow uplinks", [one.tally for one in found])]
+
+
+def narrow_details(found: Sequence[Narrow]) -> list[dict[str, Any]]:
+    """Return all bit rates for the JSON."""
+    return [
+        {
+            "rate_kbps": one.rate_kbps,
+            "latency_ms": delay_figures(one.delays_ms),
+            "facts_ms": delay_figures({"facts": one.facts_ms}),
+            "peers_latency_ms": delay_figures(
+                {key: value for key, value in one.peer_ms.items() if key != "video"}
+            ),
+            "steps": [list(step) for step in one.steps],
+            "full_again_s": one.full_s,
+            **account_details(one),
+        }
+        for one in found
+    ]

@@ -7,19 +7,14 @@ minutes; in each vehicle plain aiomqtt and plain aiortc use the same link (``out
 from __future__ import annotations
 
 import asyncio
-import json
 import math
-import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.board_log import read_log
-from bench.boxed_city import OutageCity, free_ports
-from bench.city import HUB
+from bench.boxed_city import OutageCity
 from bench.faults import USUAL
-from bench.frame import BenchError
 from bench.network_conditions import AddressChange, CutChange, Script
 from bench.outage_ledger import Tally, back_after_s, tally
 from bench.outage_trial import (
@@ -31,15 +26,13 @@ from bench.outage_trial import (
     returns_s,
     wall_minus_monotonic_s,
 )
-from bench.processes import Child
-from streams.broker_config import find_server
+from bench.peer_vehicle import Peers, start_receiver
 
 VEHICLES = 4
 CUT_S, QUICK_CUT_S = 30.0, 5.0
 WATCHED_S, QUICK_WATCHED_S = 20.0, 10.0
 """So long each return is watched; what is not back then counts as not back."""
 
-PEERS_READY_S = 30.0
 HELD_MS = 300.0
 """A frame that comes within this time after a change of address was there before it."""
 
@@ -70,58 +63,6 @@ class Returns:
     tallies: list[Tally] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class _Peers:
-    """The peers of all vehicles."""
-
-    city: OutageCity
-    ports: tuple[int, int]
-    senders: dict[str, Child] = field(default_factory=dict)
-
-    def log(self, name: str) -> Path:
-        return self.city.stage.folder / f"peer-{name}.jsonl"
-
-    async def start(self, name: str) -> None:
-        """Start a vehicle's peers anew, and wait until all of it comes."""
-        if name in self.senders:
-            await self.city.processes.end(self.senders[name])
-        address, ports = self.city.stage.address, [str(port) for port in self.ports]
-        command = [sys.executable, "-m", "bench.outage_peers", "send", name, address, *ports]
-        prefix = self.city.inside(name).prefix
-        child = self.city.processes.start(f"peer-{name}", [*prefix, *command])
-        self.senders[name] = child
-        since = len(read_log(self.log(name)))
-        until_s = time.monotonic() + PEERS_READY_S
-        while missing := set(LIVE) - {seen.what for seen in read_log(self.log(name))[since:]}:
-            if time.monotonic() > until_s:
-                raise BenchError(f"the peers in {name} send no {' and no '.join(sorted(missing))}")
-            await asyncio.sleep(0.1)
-
-
-async def _start_receiver(city: OutageCity) -> _Peers:
-    nats, mqtt, signalling = free_ports(["nats", "mqtt", "signalling"]).values()
-    folder = city.stage.folder
-    settings = {
-        "server_name": "peers",
-        "listen": f"0.0.0.0:{nats}",
-        "mqtt": {"listen": f"0.0.0.0:{mqtt}"},
-        "jetstream": {"store_dir": str(folder / "peers")},
-    }
-    file = folder / "peers.json"
-    file.write_text(json.dumps(settings), encoding="ascii")
-    prefix = city.inside(HUB).prefix
-    city.processes.start("peers-broker", [*prefix, str(find_server("")), "-c", str(file)])
-    ports = [str(signalling), str(mqtt)]
-    command = [sys.executable, "-m", "bench.outage_peers", "receive", str(folder), *ports]
-    for _ in range(20):  # the server takes a moment; the receiver ends where there is none yet
-        child = city.processes.start("peers-receiver", [*prefix, *command])
-        while child.process.poll() is None:
-            if (folder / "peers-ready").exists():
-                return _Peers(city, (signalling, mqtt))
-            await asyncio.sleep(0.1)
-    raise BenchError(f"the peers' receiver does not start; see {folder}/logs")
-
-
 async def measure_returns(
     city: OutageCity, repeats: int, *, quick: bool, said: Callable[[str], None]
 ) -> Returns:
@@ -134,7 +75,7 @@ async def measure_returns(
         said: Takes a sentence for each return.
     """
     found = Returns(CUT_S, WATCHED_S) if not quick else Returns(QUICK_CUT_S, QUICK_WATCHED_S)
-    peers = await _start_receiver(city)
+    peers = await start_receiver(city)
     names = [unit.name for unit in city.stage.city.units]
     for name in names:
         city.links[name] = (USUAL,)
@@ -159,7 +100,7 @@ async def measure_returns(
     return found
 
 
-async def _once(trial: Trial, kind: str, found: Returns, peers: _Peers) -> None:
+async def _once(trial: Trial, kind: str, found: Returns, peers: Peers) -> None:
     box = peers.city.box
     assert box is not None
     name, was_cut = trial.unit.name, kind == "cut"
