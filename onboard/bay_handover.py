@@ -10,6 +10,7 @@ is known by its id. The facts stay in the outbox and go to the hub too, when the
 from __future__ import annotations
 
 import asyncio
+import io
 import secrets
 import ssl
 from collections.abc import Callable
@@ -266,7 +267,7 @@ class BayHandoverDesk:
         self, http: aiohttp.ClientSession, url: str, body: msgspec.Struct | None,
         answer: type[Answer],
     ) -> Answer:  # fmt: skip
-        data = msgspec.msgpack.encode(body) if body is not None else None
+        data = io.BytesIO(msgspec.msgpack.encode(body)) if body is not None else None
         async with http.request("GET" if data is None else "POST", url, data=data) as response:
             said = await response.read()
             if response.status != 200:
