@@ -25,6 +25,7 @@ from hospital_gateway.bay_merge import BayMerge
 from hospital_gateway.bay_server import BayServer, bay_addresses
 from hospital_gateway.bay_store import BayStore
 from hospital_gateway.board import Board
+from hospital_gateway.ecg_tail import ecg_tail
 from hospital_gateway.gap_asking import GapAsking
 from hospital_gateway.inbound import Inbound
 from hospital_gateway.latency import Latencies
@@ -102,6 +103,7 @@ class Gateway:
             board=self.board, journal=journal, hub_now_ns=self.hub_now_ns,
             heading=_heading(settings), ended=self.media.end_case,
         )  # fmt: skip
+        self.pages.recorded = lambda case: ecg_tail(journal, self.bay_store, case)
         self.sender = Sender(self.outbox, "hub", self._publish_fact, clock, say=self._say_held)
         self.actions = Actions(
             hospital=settings.name, roles=settings.roles, board=self.board, outbox=self.outbox,

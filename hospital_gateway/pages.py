@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,6 +70,7 @@ class Pages:
             ended: Called with a case that is no longer coming here.
         """
         self.live = LiveStreams(board, self.send_frame)
+        self.recorded: Callable[[str], Awaitable[list[bytes]]] = _nothing
         self.changed = asyncio.Event()
         self.upstream: dict[str, Any] = {"state": "connecting", "since_ms": 0}
         self._board, self._journal = board, journal
@@ -139,7 +140,7 @@ class Pages:
         viewer.looks &= wanted
         for case in sorted(wanted - viewer.looks):
             await self.note(viewer.who, "live ecg", case)
-            for frame in self.live.past(case):
+            for frame in self.live.past(case) or await self.recorded(case):
                 socket.send_frame(frame)
             viewer.looks.add(case)
 
@@ -215,3 +216,7 @@ class Pages:
 
     def _encode(self, message: dict[str, Any]) -> str:
         return msgspec.json.encode({**message, "now_ms": self._now_ms()}).decode()
+
+
+async def _nothing(_: str) -> list[bytes]:
+    return []

@@ -75,7 +75,7 @@ export function PatientPage({ state, caseId, label }) {
       <${Trends} one=${one} patient=${patient} />
     </section>
     <section class="patient-right live" tabindex="0" aria-label=${t("patient.right")}>
-      <${CabinVideo} caseId=${caseId} unit=${card.units[0]} name=${unitName(card)} on=${current && card.media.cabin !== "off"} origin=${card.media_origins.cabin} quality=${current ? card.quality : null} state=${state} />
+      <${CabinVideo} caseId=${caseId} unit=${card.units[0]} name=${unitName(card)} on=${current && card.media.cabin !== "off" && card.bay?.confirmed !== false} origin=${card.media_origins.cabin} quality=${current ? card.quality : null} state=${state} />
       <${VitalTiles} one=${one} patient=${patient} staleS=${state.staleS.value.vitals} size="console"
         banded=${band.origins} />
       <${RecordState} card=${card} />
@@ -181,6 +181,6 @@ function RecordState({ card }) {
   const failed = Object.entries(card.failed_sensors);
   void now.value;
   return html`<div class="record-state small"><${ChainWarning} card=${card} />
-    <p class="muted">${missing ? t("chain.missing", { missing, last }) : t("chain.proven", { proven })}</p>
+    <p class="muted">${card.bay && !card.bay.confirmed ? t("bay.record", { waiting: card.bay.waiting }) : missing ? t("chain.missing", { missing, last }) : t("chain.proven", { proven })}</p>
     ${failed.map(([sensor, reason]) => html`<p key=${sensor}>${t("line.sensor_failed", { sensor, reason })}</p>`)}</div>`;
 }

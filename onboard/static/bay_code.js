@@ -12,8 +12,12 @@ const BORDER = 4;
 export function QrCycle({ frames }) {
   const canvas = useRef(/** @type {HTMLCanvasElement | null} */ (null));
   const [index, setIndex] = useState(0);
-  const codes = useMemo(() => frames.map((text) => encodeQR(text, "raw",
-    { ecc: "medium", encoding: "alphanumeric", border: BORDER })), [frames]);
+  const codes = useMemo(() => {
+    const options = /** @type {const} */ ({ ecc: "medium", encoding: "alphanumeric", border: BORDER });
+    const first = encodeQR(frames[0], "raw", options);
+    const version = (first.length - 2 * BORDER - 17) / 4; // all as large as the first: none jumps
+    return [first, ...frames.slice(1).map((text) => encodeQR(text, "raw", { ...options, version }))];
+  }, [frames]);
   useEffect(() => {
     const timer = setInterval(() => setIndex((now) => (now + 1) % codes.length), EVERY_MS);
     return () => clearInterval(timer);
