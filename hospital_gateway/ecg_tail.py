@@ -1,7 +1,7 @@
 """The last seconds of a recording, for a page that begins to look when nothing comes live.
 
 A patient who was handed over at the bay has an ECG and no live stream: the page gets the newest
-blocks of the record as frames of the past.
+frames of the record, and says that they are not live.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ KINDS = ("ecg_started", "ecg_record")
 
 
 async def ecg_tail(journal: Journal, bay: BayStore, case: str) -> list[bytes]:
-    """Return the newest frames of a case's newest recording, oldest first, marked as past.
+    """Return the newest frames of a case's newest recording, oldest first, for a page.
 
     Only for cases that were handed over at the bay: of the others the page sees what is live.
 
@@ -66,16 +66,12 @@ def frames_of(case: str, facts: Iterable[Stored]) -> list[bytes]:
             spans += [(*span, frame) for frame in block.frames if (span := _span(frame))]
     newest = sorted(spans, key=lambda one: one[0])[-MOST_FRAMES:]
     rate_hz = setup.sampling_frequency_hz
-    return [
-        LiveFrame(
-            case,
-            build_frame(
-                case, milliseconds(start_ns + round((first + length - 1) / rate_hz * 1e9)),
-                setup.setup_id, frame,
-            ),
-        ).as_past()
-        for first, length, frame in newest
-    ]  # fmt: skip
+    frames = []
+    for first, length, frame in newest:
+        newest_ns = start_ns + round((first + length - 1) / rate_hz * 1e9)
+        data = build_frame(case, milliseconds(newest_ns), setup.setup_id, frame)
+        frames.append(LiveFrame(case, data))
+    return [*(one.as_past() for one in frames[:-1]), *(one.as_recorded() for one in frames[-1:])]
 
 
 def _span(frame: bytes) -> tuple[int, int] | None:

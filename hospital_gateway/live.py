@@ -8,6 +8,8 @@ A frame for the pages, little-endian:
     0   u8    version, 1
     1   u8    flags: bit 0 is set when the frame is a past one, sent so that a page that has
               just begun to look does not start blank; it says nothing about latency;
+              bit 1 is set on the newest frame of a recording from which nothing comes live:
+              it is drawn as one that has just come, and says nothing about latency either;
               bits 4-7 are n - 1 where the frame holds every n-th sample of the recording:
               its sample k is number k * n there
     2   26s   the case's id, ASCII
@@ -36,6 +38,9 @@ FRAME_VERSION = 1
 PAST = 0x01
 """Flag of a frame that was live before the page began to look."""
 
+RECORDED = 0x02
+"""Flag of the newest frame of a recording from which nothing comes live."""
+
 EVERY_SHIFT = 4
 """Where in the flags it stands that only every n-th sample is there."""
 
@@ -54,7 +59,14 @@ class LiveFrame:
 
     def as_past(self) -> bytes:
         """Return the same frame marked as a past one."""
-        return self.data[:1] + bytes((self.data[1] | PAST,)) + self.data[2:]
+        return self._flagged(PAST)
+
+    def as_recorded(self) -> bytes:
+        """Return the same frame marked as the newest of a recording that does not go on."""
+        return self._flagged(RECORDED)
+
+    def _flagged(self, flag: int) -> bytes:
+        return self.data[:1] + bytes((self.data[1] | flag,)) + self.data[2:]
 
 
 @dataclass(frozen=True, slots=True)

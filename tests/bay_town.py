@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
+import wfdb
 
 from hospital_gateway.gateway import serve as serve_gateway
 from hospital_gateway.settings import Settings as GatewaySettings
@@ -37,8 +39,13 @@ class BayTown:
         gateway_url: Of the gateway that was started last.
     """
 
-    def __init__(self, town: Town, free_port: Callable[[], int]) -> None:
-        self.town, self.free_port = town, free_port
+    def __init__(
+        self,
+        town: Town,
+        free_port: Callable[[], int],
+        record: Callable[[Path], Path] = write_record,
+    ) -> None:
+        self.town, self.free_port, self._record = town, free_port, record
         self.gateway_url = ""
         self.gateway_port = free_port()
         self.crew = town.issue("crew-1", "seat", at=UNIT)
@@ -74,13 +81,12 @@ class BayTown:
 
     def sensors(self) -> tuple[Any, ...]:
         """A recording of 10 s of ECG and twenty rows of vital signs, played as fast as it goes."""
-        if not (self.folder / "counted.hea").exists():
-            write_record(self.folder)
-            write_vitals(self.folder / "vitals.csv")
+        record = self._record(self.folder)
+        write_vitals(self.folder / "vitals.csv")
         table = CsvVitalsSettings(
             name="monitor", path=str(self.folder / "vitals.csv"), speed=0, every_s=0
         )
-        return replay(self.folder / "counted", speed=0), table
+        return replay(record, speed=0), table
 
     @contextlib.asynccontextmanager
     async def gateway(self) -> AsyncIterator[Desk]:
@@ -148,3 +154,16 @@ def write_vitals(path: Path, rows: int = 20) -> None:
     """Write a table of vital signs, one row a second."""
     lines = [f"{row},{90 + row},97" for row in range(rows)]
     path.write_text("\n".join(["t_s,HR,RESP", *lines]), encoding="utf-8")
+
+
+def write_beats(folder: Path) -> Path:
+    """Write a WFDB record of two leads with a beat every 0.8 s, for pages to draw."""
+    rate_hz, seconds = 500, 10
+    at_s = np.arange(rate_hz * seconds) / rate_hz % 0.8
+    waves = ((0.2, 0.02, 0.15), (0.36, 0.008, 1.2), (0.39, 0.01, -0.3), (0.6, 0.04, 0.3))
+    beat = sum(height * np.exp(-(((at_s - at) / width) ** 2)) for at, width, height in waves)
+    wfdb.wrsamp(
+        "beats", fs=rate_hz, units=["mV", "mV"], sig_name=["I", "II"],
+        p_signal=np.stack((beat * 0.7, beat), axis=1), fmt=["16", "16"], write_dir=str(folder),
+    )  # fmt: skip
+    return folder / "beats"

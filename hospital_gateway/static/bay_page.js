@@ -114,3 +114,11 @@ export function BayNote({ card }) {
     <span>${t(bay.stored < bay.expected ? "bay.stored" : "bay.stored_all", { stored: bay.stored, expected: bay.expected })}</span>
     ${bay.differing > 0 && html`<strong role="alert">${t("bay.differing", { count: bay.differing })}</strong>`}</div>`;
 }
+
+/**
+ * Whether all that is shown came from the vehicle at the bay: a lost link to dispatch makes it no older.
+ * @param {import("./state.js").Card} card
+ */
+export function isPastDispatch(card) {
+  return card.bay != null && !card.bay.confirmed;
+}

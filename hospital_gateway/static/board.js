@@ -8,7 +8,7 @@ import { StatusBar } from "/static/shared/status_bar.js";
 import { word } from "/static/shared/words.js";
 import { AlarmSound } from "./alarm_sound.js";
 import { AcknowledgeButton, ArrivalCard, SeenBy, caseHash } from "./arrival_card.js";
-import { BayNote } from "./bay_page.js";
+import { BayNote, isPastDispatch } from "./bay_page.js";
 import { headline, nameOf, originBand, roleWord, rowsOf, sexAndAge, unitName } from "./card_words.js";
 
 /** @typedef {import("./state.js").ArrivalState} ArrivalState */
@@ -109,7 +109,7 @@ function AsideCard({ row, state }) {
   const diverted = card.status === "stood_down";
   const band = originBand(card, patient);
   const dismiss = () => void state.act({ action: "dismiss", case: card.case });
-  return html`<article class="card aside ${diverted ? "low" : ""} live ${band.class}" data-band=${band.word}
+  return html`<article class="card aside ${diverted ? "low" : ""} ${isPastDispatch(card) ? "" : "live"} ${band.class}" data-band=${band.word}
       data-case=${card.case} tabindex="0"
       onKeyDown=${(/** @type {KeyboardEvent} */ event) => { if (event.key === "Enter" && event.target === event.currentTarget) location.hash = caseHash(row); }}>
     ${diverted ? html`<h3 class="stand-down">${t("diverted.title")}</h3>` : html`<${OffLoad} row=${row} />`}

@@ -51,7 +51,7 @@ export class EcgView {
     const { setup } = this.feed;
     const { every } = frame;
     const firstMs = frame.newestMs - ((frame.length - 1) * every * 1000) / setup.sampling_frequency_hz;
-    if (!frame.past) this.liveFrom = Math.min(this.liveFrom, frame.first * every);
+    if (!frame.past && !frame.recorded) this.liveFrom = Math.min(this.liveFrom, frame.first * every);
     this.queue = this.queue.then(() => (frame.past ? this.#remember(frame, firstMs)
       : this.feed.take(frame.block, firstMs, every)));
   }

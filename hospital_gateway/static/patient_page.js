@@ -12,7 +12,7 @@ import { Timeline } from "/static/shared/timeline.js";
 import { TrendChart } from "/static/shared/trend_chart.js";
 import { word } from "/static/shared/words.js";
 import { AcknowledgeButton, ChainWarning, EtaBlock, SeenBy } from "./arrival_card.js";
-import { BayNote } from "./bay_page.js";
+import { BayNote, isPastDispatch } from "./bay_page.js";
 import { CabinVideo } from "./cabin_video.js";
 import {
   headline, nameOf, needWord, originBand, severityWord, sexAndAge, unitName,
@@ -51,9 +51,10 @@ export function PatientPage({ state, caseId, label }) {
   const level = levelOf(patient.severity);
   const current = card.status === "inbound" || card.status === "arrived";
   const title = headline(card, patient);
+  const live = isPastDispatch(card) ? "" : "live";
   return html`<div class="patient">
     <${StatusBar} socket=${state.socket} title=${state.hospital.value?.label ?? ""}>${back}<//>
-    <header class="card patient-head live ${levelClass(level)} ${band.class}" data-band=${band.word}>
+    <header class="card patient-head ${live} ${levelClass(level)} ${band.class}" data-band=${band.word}>
       <div class="patient-title"><h2 class="clip" title=${title}>${title}</h2>
         <p class="arrival-who"><${Severity} level=${level} word=${severityWord(patient.severity)} />
           <strong>${sexAndAge(patient)}</strong> <span class="clip">${nameOf(card, patient)}</span>
@@ -70,11 +71,11 @@ export function PatientPage({ state, caseId, label }) {
       ${current && html`<${NoteField} caseId=${caseId} state=${state} />`}
     </section>
     <section class="patient-centre">
-      <${Ecg} caseId=${caseId} patient=${patient} state=${state} current=${current} />
+      <${Ecg} caseId=${caseId} patient=${patient} state=${state} current=${current} live=${live} />
       <p class="information"><strong>${t("information")}</strong></p>
       <${Trends} one=${one} patient=${patient} />
     </section>
-    <section class="patient-right live" tabindex="0" aria-label=${t("patient.right")}>
+    <section class="patient-right ${live}" tabindex="0" aria-label=${t("patient.right")}>
       <${CabinVideo} caseId=${caseId} unit=${card.units[0]} name=${unitName(card)} on=${current && card.media.cabin !== "off" && card.bay?.confirmed !== false} origin=${card.media_origins.cabin} quality=${current ? card.quality : null} state=${state} />
       <${VitalTiles} one=${one} patient=${patient} staleS=${state.staleS.value.vitals} size="console"
         banded=${band.origins} />
@@ -110,8 +111,8 @@ function Atmist({ row, state }) {
   </dl>`;
 }
 
-/** All leads of the newest recording, live. @param {{caseId: string, patient: Patient, state: ArrivalState, current: boolean}} props */
-function Ecg({ caseId, patient, state, current }) {
+/** All leads of the newest recording, live. @param {{caseId: string, patient: Patient, state: ArrivalState, current: boolean, live: string}} props */
+function Ecg({ caseId, patient, state, current, live }) {
   const id = patient.ecg?.setup.setup_id;
   const opened = useRef(/** @type {{id: string, view: any, close: () => void} | null} */ (null));
   if (id && opened.current?.id !== id) {
@@ -127,7 +128,7 @@ function Ecg({ caseId, patient, state, current }) {
   if (!id || !view) return html`<div class="no-ecg-page muted">${t("ecg_card.none")}</div>`;
   const { feed } = view;
   const ecg = patient.ecg;
-  return html`<div class="patient-ecg live">
+  return html`<div class="patient-ecg ${live}">
     <p class="ecg-origin small"><strong>${t("ecg_page.title", { leads: feed.strip.leads.length, rate: feed.strip.rateHz })}</strong>
       <span class="muted">${[ecg?.device, ecg?.origin !== "live" && t(`origin.${ecg?.origin}`),
         ecg?.unassigned && t("vitals.unassigned"), (ecg?.ended || !current) && t("ecg_card.ended"),

@@ -7,6 +7,7 @@
 
 const VERSION = 1;
 const PAST = 0x01;
+const RECORDED = 0x02;
 const EVERY_SHIFT = 4;
 const HEAD_BYTES = 37;
 /** Where a coded frame says how many samples it has, and the number of the first (ecg_block.py). */
@@ -16,7 +17,7 @@ const FIRST_AT = 4;
 /**
  * Reads the head of a frame; the block stays coded.
  * @param {ArrayBuffer} buffer
- * @returns {{past: boolean, every: number, caseId: string, newestMs: number, setupId: string, block: Uint8Array,
+ * @returns {{past: boolean, recorded: boolean, every: number, caseId: string, newestMs: number, setupId: string, block: Uint8Array,
  *   length: number, first: number} | null} null for a frame of a newer server
  */
 export function readFrame(buffer) {
@@ -28,6 +29,7 @@ export function readFrame(buffer) {
   const inside = new DataView(buffer, blockAt);
   return {
     past: (view.getUint8(1) & PAST) !== 0,
+    recorded: (view.getUint8(1) & RECORDED) !== 0,
     every: (view.getUint8(1) >> EVERY_SHIFT) + 1,
     caseId: text.decode(new Uint8Array(buffer, 2, 26)),
     newestMs: view.getFloat64(28, true),

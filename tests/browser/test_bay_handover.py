@@ -14,11 +14,21 @@ import pytest
 from PIL import Image
 from playwright.async_api import Page, async_playwright, expect
 
-from tests.bay_town import BayTown
-from tests.browser.conftest import FLAGS, FindFaults, OpenPage, TakeScreenshot
+from tests.bay_town import BayTown, write_beats
+from tests.browser.conftest import FLAGS, FindFaults, OpenPage, TakeScreenshot, Until
 from tests.hospital_town import Desk
 from tests.hub_town import a_town
 from tests.vehicle_town import Vehicle
+
+PAINTED = """(() => {
+  const canvas = document.querySelector(".patient-ecg canvas.ecg-trace");
+  if (!canvas?.width) return 0;
+  const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+  let painted = 0;
+  for (let at = 3; at < data.length; at += 4) painted += data[at] > 0;
+  return painted > 3000 ? painted : 0;
+})()"""
+"""Points of the trace: more than the calibration pulses and the leads' names."""
 
 PICTURE = (1280, 720)
 FPS = 30
@@ -48,13 +58,17 @@ class Bay:
 async def bay(tmp_path: Path, free_port: Callable[[], int]) -> AsyncIterator[Bay]:
     """Ask for it before ``open_page``: the pages are then looked at before the services end."""
     async with a_town(tmp_path) as town:
-        made = BayTown(town, free_port)
+        made = BayTown(town, free_port, write_beats)
         async with made.gateway() as desk, made.vehicle(covered=False) as vehicle:
             yield Bay(made, desk, vehicle, await made.run_without_link(vehicle))
 
 
 async def test_case_is_handed_over_by_the_code_on_the_board(
-    bay: Bay, open_page: OpenPage, screenshot: TakeScreenshot, axe_faults: FindFaults
+    bay: Bay,
+    open_page: OpenPage,
+    screenshot: TakeScreenshot,
+    axe_faults: FindFaults,
+    until: Until,
 ) -> None:
     board = await open_page(bay.board, width=1920, height=1080, theme="light")
     tablet = await open_page(bay.tablet, theme="dark")
@@ -90,7 +104,7 @@ async def test_case_is_handed_over_by_the_code_on_the_board(
     await screenshot(board, "bay-board-card-1920x1080")
     await board.locator(".aside-headline a").click()
     await expect(board.locator(".patient .bay-note")).to_contain_text("not confirmed")
-    await expect(board.locator(".patient-ecg")).to_be_visible()
+    await until(board, PAINTED)
     await screenshot(board, "bay-board-patient-1920x1080")
 
 
