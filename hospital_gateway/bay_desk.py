@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -107,7 +107,7 @@ class BayDesk:
         store: BayStore,
         clock: Clock,
         hub_now_ns: Callable[[], int],
-        show: Callable[[str], Awaitable[None]],
+        show: Callable[[str, Collection[str]], Awaitable[None]],
         tell: Callable[[dict[str, Any]], None],
     ) -> None:
         """Prepare.
@@ -119,7 +119,7 @@ class BayDesk:
             store: Where facts are kept.
             clock: This machine's clocks.
             hub_now_ns: The hub's clock, as far as it is known here.
-            show: Has a case read onto the board again.
+            show: Has a case read onto the board again; is told the ids of what is new.
             tell: Tells the open pages how it goes.
         """
         self.pairings = Pairings()
@@ -285,7 +285,7 @@ class BayDesk:
     async def _keep(self, session: Session, facts: Sequence[BayFact]) -> None:
         new = self._store.take(session, facts)
         STORED.labels("bay").inc(new)
-        await self._show(session.case)
+        await self._show(session.case, [fact.id for fact in facts])
         self._tell(self.state())
 
     def _session(self, secret: str) -> Session:

@@ -6,6 +6,8 @@ patient of whom the hub did not know waits here, and goes to the hub once it kno
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from hospital_gateway.arrivals import UNFOLDED, Bay
 from hospital_gateway.bay_desk import tell_difference
 from hospital_gateway.bay_store import BayStore
@@ -44,7 +46,7 @@ class BayMerge:
         """Return what the board shows of a case that the hub has not confirmed."""
         if case not in self._store.cases:
             return []
-        return [one for one in self._store.facts(case) if one.envelope.kind not in UNFOLDED]
+        return self._store.facts(case, without=UNFOLDED)
 
     def takes_place(self, envelope: Envelope, data: bytes) -> bool:
         """Note that the hub's copy of a fact is here; return whether the bay's was shown.
@@ -59,11 +61,19 @@ class BayMerge:
             tell_difference(envelope.case, envelope.id)
         return outcome is not None
 
-    async def settle(self, journal: Journal, case: str) -> None:
-        """Note which of a case's facts the journal has: both may have come at once."""
+    async def settle(
+        self, journal: Journal, case: str, names: Collection[str] | None = None
+    ) -> None:
+        """Note which of a case's facts the journal has: both may have come at once.
+
+        Args:
+            journal: What came from the hub.
+            case: The case.
+            names: Ids of the facts that are looked for; None for all that wait.
+        """
         if case not in self._store.cases or not await journal.last_number(case, 2**62):
             return
-        for name in self._store.waiting(case):
+        for name in self._store.waiting(case) if names is None else names:
             known = await journal.find(name)
             if known is not None:
                 self.takes_place(known.envelope, known.data)

@@ -9,6 +9,7 @@ SQLite in WAL mode with ``synchronous=FULL``: what the vehicle is told to be sto
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -226,14 +227,23 @@ class BayStore:
                 self._db.execute("UPDATE facts SET state = ? WHERE id = ?", (_DIFFERS, id_))
         return "same" if same else "differs"
 
-    def facts(self, case: str, kinds: Collection[str] | None = None) -> list[Stored]:
-        """Return the facts of a case that the hub has not confirmed, in the order of coming."""
+    def facts(
+        self, case: str, kinds: Collection[str] | None = None, without: Collection[str] = ()
+    ) -> list[Stored]:
+        """Return the facts of a case that the hub has not confirmed, in the order of coming.
+
+        Args:
+            case: The case.
+            kinds: Only these; None for all.
+            without: Not these; what is left out is not read from the disk.
+        """
         rows = self._read(
-            "SELECT place, case_sequence, corrected_ns, received_ns, data, kind FROM facts "
-            "WHERE case_id = ? AND state = 0 ORDER BY place",
-            (case,),
+            "SELECT place, case_sequence, corrected_ns, received_ns, data FROM facts "
+            "WHERE case_id = ? AND state = 0 AND kind NOT IN (SELECT value FROM json_each(?)) "
+            "AND (? OR kind IN (SELECT value FROM json_each(?))) ORDER BY place",
+            (case, json.dumps(list(without)), kinds is None, json.dumps(list(kinds or ()))),
         )
-        return [_stored(row) for *row, kind in rows if kinds is None or kind in kinds]
+        return [_stored(row) for row in rows]
 
     def waiting(self, case: str) -> list[str]:
         """Return the ids of the facts of a case that the hub has not confirmed."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -222,8 +222,12 @@ class Inbound:
         facts = await self._journal.facts(case=case, kinds=SHOWN, limit=None)
         return facts + self._bay.facts(case)
 
-    async def show_bay(self, case: str) -> None:
+    async def show_bay(self, case: str, names: Collection[str]) -> None:
         """Show what came past the hub, once it is stored.
+
+        Args:
+            case: The case.
+            names: Ids of the facts that are new.
 
         Raises:
             StorageError: The journal or the bay's file cannot be read.
@@ -232,7 +236,7 @@ class Inbound:
             if self._board.arrivals.get(case) is None:
                 await self._load(case)
             else:
-                await self._bay.settle(self._journal, case)
+                await self._bay.settle(self._journal, case, names)
                 self._board.untimed.add(case)
                 await self._read_again()
         self.changed.set()
