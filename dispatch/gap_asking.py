@@ -11,6 +11,7 @@ from streams.clock import Clock
 from streams.gaps import GapWatch, Missing, gaps_for_page, gaps_in_words
 from streams.health import Check
 from streams.journal import Journal
+from streams.losses import lost_for_page, lost_in_words
 from streams.messages import Receipt
 from streams.topics import Scope
 
@@ -62,8 +63,10 @@ class GapAsking:
     def for_page(self) -> list[dict[str, Any]]:
         """Return the same as the console's page gets it."""
         now_ms = self._clock.wall_ns() // 1_000_000
-        return list(gaps_for_page(self.missing(), self._clock.monotonic_ns(), now_ms))
+        missing = gaps_for_page(self.missing(), self._clock.monotonic_ns(), now_ms)
+        return [*missing, *lost_for_page(self._journal.lost, self._clock.wall_ns())]
 
     def check(self) -> Check:
         """Return the same for ``/healthz``: what a vehicle lacks is no fault of the hub."""
-        return {"ok": True, "text": gaps_in_words(self.missing(), self._clock.monotonic_ns())}
+        words = gaps_in_words(self.missing(), self._clock.monotonic_ns())
+        return {"ok": True, "text": words + lost_in_words(self._journal.lost)}

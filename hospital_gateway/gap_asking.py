@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from streams.clock import Clock
 from streams.gaps import GapWatch, Missing, gaps_for_page, gaps_in_words
 from streams.health import Check
 from streams.inbox import Inbox
+from streams.losses import Lost, lost_for_page, lost_in_words
 from streams.messages import Lane
 
 LOOK_S = 0.5
@@ -25,6 +26,7 @@ class GapAsking:
         self,
         *,
         inbox: Callable[[], Inbox],
+        lost: Callable[[], Sequence[Lost]],
         ask: Ask,
         clock: Clock,
         hub_now_ns: Callable[[], int],
@@ -34,11 +36,13 @@ class GapAsking:
 
         Args:
             inbox: What came, as it is now.
+            lost: What was lost of what had come.
             ask: Sends a receipt that asks.
             clock: This machine's.
             hub_now_ns: The hub's time.
             tell: Tells all pages.
         """
+        self._lost = lost
         self._inbox, self._ask, self._clock = inbox, ask, clock
         self._hub_now_ns, self._tell = hub_now_ns, tell
         self._watch = GapWatch()
@@ -63,8 +67,10 @@ class GapAsking:
     def for_page(self) -> list[dict[str, Any]]:
         """Return the same as the board's page gets it."""
         now_ms = self._hub_now_ns() // 1_000_000
-        return list(gaps_for_page(self.missing(), self._clock.monotonic_ns(), now_ms))
+        missing = gaps_for_page(self.missing(), self._clock.monotonic_ns(), now_ms)
+        return [*missing, *lost_for_page(self._lost(), self._hub_now_ns())]
 
     def check(self) -> Check:
         """Return the same for ``/healthz``."""
-        return Check(ok=True, text=gaps_in_words(self.missing(), self._clock.monotonic_ns()))
+        words = gaps_in_words(self.missing(), self._clock.monotonic_ns())
+        return Check(ok=True, text=words + lost_in_words(self._lost()))

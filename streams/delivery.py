@@ -126,24 +126,27 @@ class Sender:
         while True:
             heed_cancellation()
             self._wake.clear()
-            now_ns = self._clock.monotonic_ns()
-            full = not self._has_room()
-            held: Collection[Lane] = _CAN_WAIT if full else self._held
-            try:
-                if not await self._announce(now_ns):
-                    await self._wait(SECOND_NS // 2)
-                    continue
-                if self._announcing.holds_back(now_ns):
-                    held = LANES
-                entries = self.plan.next(self._outbox, self._destination, now_ns, held=held)
-            except StorageError as error:
-                log.error("outbox not read", destination=self._destination, error=str(error))  # noqa: TRY400 -- the text says all
-                await asyncio.sleep(DISK_RETRY_S)
-                continue
-            if not await self._send(entries):
-                await self._wait(SECOND_NS // 2)
-            elif not entries:
-                await self._wait(self._pause_ns(full=full))
+            pause_ns = await self.step()
+            if pause_ns is not None:
+                await self._wait(pause_ns)
+
+    async def step(self) -> int | None:
+        """Send what may go now; return after how long to look again, ns; None is at once."""
+        now_ns = self._clock.monotonic_ns()
+        full = not self._has_room()
+        held: Collection[Lane] = _CAN_WAIT if full else self._held
+        try:
+            if not await self._announce(now_ns):
+                return SECOND_NS // 2
+            if self._say is not None and self._announcing.holds_back(now_ns):
+                held = LANES
+            entries = self.plan.next(self._outbox, self._destination, now_ns, held=held)
+        except StorageError as error:
+            log.error("outbox not read", destination=self._destination, error=str(error))  # noqa: TRY400 -- the text says all
+            return round(DISK_RETRY_S * SECOND_NS)
+        if not await self._send(entries):
+            return SECOND_NS // 2
+        return None if entries else self._pause_ns(full=full)
 
     def _pause_ns(self, *, full: bool) -> int:
         now_ns = self._clock.monotonic_ns()

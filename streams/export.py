@@ -90,6 +90,8 @@ async def export_case(journal: Journal, case: str, to: Path) -> dict[str, Any]:
         known = ", ".join((await journal.cases())[-5:]) or "none"
         raise ConfigError(f"case {case!r} is not in this journal; the last there: {known}")
     missing = journal.inbox.all_missing()
+    for one in journal.lost if facts[0].stored_ns is None else []:  # numbers of a copy's carriers
+        missing.setdefault(one.line, []).append((one.first, one.last))
     return await asyncio.to_thread(write_case, case, facts, to, missing)
 
 

@@ -59,6 +59,11 @@ class Journal:
     """The record of one hub or gateway. One process writes it.
 
     Use it as ``async with Journal(url) as journal``.
+
+    Attributes:
+        inbox: What came of each line.
+        lost: What was freed by acknowledgements that this journal does not remember.
+        duplicates: Facts that came again.
     """
 
     def __init__(self, url: str) -> None:
@@ -68,6 +73,7 @@ class Journal:
             url: ``sqlite:////path/journal.sqlite`` or ``postgresql+psycopg://…``.
         """
         self.inbox = Inbox()
+        self.lost: list[Lost] = []
         self.duplicates = 0
         self._url = sa.engine.make_url(url)
         self._engine: sa.Engine
@@ -151,11 +157,6 @@ class Journal:
             for one, lost in zip(known, found, strict=True)
             if lost
         }
-
-    async def gone(self) -> list[Lost]:
-        """Return what was freed by acknowledgements that this journal does not remember."""
-        lost: list[Lost] = await self._in_thread(self._gone)
-        return lost
 
     async def note_read(self, who: str, what: str, case: str | None, at_ns: int) -> None:
         """Write into the audit log that somebody read patient data.
@@ -319,6 +320,7 @@ class Journal:
     def _restore(self, connection: sa.Connection) -> None:
         for source, epoch, lane, stored, ahead in connection.execute(sa.select(PROGRESS)):
             self.inbox.restore(Line(source, epoch, lane), stored, ahead)
+        self.lost = journal_losses.read(connection)
 
     def _commit_apart(self, group: list[_Item]) -> list[_Outcome | StorageError]:
         """Store a group; where it fails as a whole, each alone, so that one cannot block others.
@@ -365,6 +367,7 @@ class Journal:
         inbox = self.inbox.copy()
         lines: set[Line] = set()
         results: list[_Outcome] = []
+        touches_lost = bool(self.lost) or any(isinstance(item, Gone) for item in group)
         try:
             with self._engine.begin() as connection:
                 for item in group:
@@ -381,9 +384,10 @@ class Journal:
                     results.append(self._store(connection, item, heads))
                 refusals.trim(connection, [one for one in group if isinstance(one, Refused)])
                 note_progress(connection, inbox, lines)
+                lost = journal_losses.read(connection) if touches_lost else self.lost
         except Exception as error:  # whatever it is, nothing of the group was stored
             raise StorageError(f"journal {self._url!r}: {error}") from error
-        self.inbox = inbox
+        self.inbox, self.lost = inbox, lost
         tell([one for found in results if isinstance(found, tuple) for one in found])
         self._chains.update(heads)
         if len(self._chains) > HEADS:
@@ -468,13 +472,6 @@ class Journal:
         chained = link(previous, last + 1, item.corrected_ns, item.received_ns, item.data)
         heads[case] = (last + 1, chained)
         return last + 1, chained
-
-    def _gone(self) -> list[Lost]:
-        try:
-            with self._engine.connect() as connection:
-                return journal_losses.read(connection)
-        except sa.exc.SQLAlchemyError as error:
-            raise StorageError(f"journal {self._url!r}: {error}") from error
 
     def _execute(self, statement: sa.Executable) -> None:
         try:

@@ -22,6 +22,12 @@ COUNTED = Counter(
     ["source", "lane"],
 )
 
+MOST_WORDS = 5
+"""Losses that ``/healthz`` names, the last ones."""
+
+SHOWN_NS = 24 * 3600 * 10**9
+"""So long people are told; the ledger and the journal tell it for good."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -53,6 +59,33 @@ class Lost:
             f"{self.first} to {self.last}, were freed by an acknowledgement that is not "
             "remembered here"
         )
+
+
+def lost_for_page(lost: Sequence[Lost], now_ns: int) -> list[dict[str, str | int | float | bool]]:
+    """Return what a page gets of what was lost in the last day, by source.
+
+    Args:
+        lost: What is gone.
+        now_ns: This receiver's wall clock.
+    """
+    found: dict[str, list[Lost]] = {}
+    for one in lost:
+        if now_ns - one.at_ns < SHOWN_NS:
+            found.setdefault(one.line.source, []).append(one)
+    return [
+        {
+            "source": source,
+            "facts": sum(one.facts for one in ones),
+            "since_ms": ones[0].at_ns // 1_000_000,
+            "gone": True,
+        }
+        for source, ones in sorted(found.items())
+    ]
+
+
+def lost_in_words(lost: Sequence[Lost]) -> str:
+    """Return what ``/healthz`` adds; empty when nothing was lost."""
+    return "".join(f"; {one}" for one in lost[-MOST_WORDS:])
 
 
 def tell(lost: Sequence[Lost]) -> None:
