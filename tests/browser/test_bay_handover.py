@@ -165,7 +165,7 @@ def seen_by_a_camera(path: Path) -> np.ndarray:
 
 
 async def test_qr_codes_of_the_tablet_are_read_by_the_boards_camera(
-    bay: BayTown,
+    bay: Bay,
     open_page: OpenPage,
     screenshot: TakeScreenshot,
     chromium_path: str,
