@@ -170,6 +170,7 @@ class Agent:
             limit_record=self._limit_record,
             size=lambda: camera.size if camera else (0, 0),
             oldest_s=lambda: self.outgoing.oldest_s(self.clock.wall_ns()),
+            ecg_load=lambda: self.ecg.load,
             make=self._quality_stepped, wall_ns=self.clock.wall_ns,
         )  # fmt: skip
 
@@ -385,7 +386,7 @@ class Agent:
         self._media["camera"] = self._group.create_task(running, name=name)
 
     def _obey(self, rung: Rung, pace_bps: float) -> None:
-        self.ecg.live_shape = LiveShape(rung.ecg_every, rung.ecg_joined)
+        self.ecg.live_shape = LiveShape(rung.ecg_every, rung.ecg_joined, rung.ecg_held)
         if self.camera is not None:
             self.camera.obey(rung, pace_bps)
 

@@ -19,8 +19,9 @@ from streams.errors import ForerunError, StorageError
 from streams.messages import EcgEnded, EcgRecord, EcgStarted
 from streams.outbox import Draft, Stamp
 
-RECORD_S = 2.0
-"""Length of signal in one ``ecg_record`` fact."""
+RECORD_S, RECORD_BYTES = 2.0, 5000
+"""Signal in one ``ecg_record`` fact, and where frames are large its size: 12 leads at 500 Hz make
+4 kB in two seconds, and what stands before a vital sign on a narrow link must stay so small."""
 
 STALLED_NS = 2_000_000_000
 """Frames wait no longer than this for the rest of their fact."""
@@ -59,7 +60,7 @@ class KeptRecording:
         self._end_made = False
         self._unwritten: deque[RecordedFrame] = deque()
         self._pending: deque[RecordedFrame] = deque()
-        self._pending_samples = 0
+        self._pending_samples = self._pending_bytes = 0
         self._pending_since_ns = 0
 
     @property
@@ -115,6 +116,7 @@ class KeptRecording:
             segment.append(frame.first_sample, frame.samples, frame.frame)
             self._pending.append(self._unwritten.popleft())
             self._pending_samples += frame.samples
+            self._pending_bytes += len(frame.frame)
         stalled = now_ns - self._pending_since_ns >= STALLED_NS
         while self._pending and (self._ended or stalled or self._enough()):
             self._make_record(segment, now_ns)
@@ -138,7 +140,11 @@ class KeptRecording:
 
     def _enough(self) -> bool:
         rate_hz = self.header.started.setup.sampling_frequency_hz
-        return self._pending_samples >= rate_hz * RECORD_S or len(self._pending) >= FRAMES_IN_FACT
+        return (
+            self._pending_samples >= rate_hz * RECORD_S
+            or self._pending_bytes >= RECORD_BYTES
+            or len(self._pending) >= FRAMES_IN_FACT
+        )
 
     def _make_record(self, segment: Segment, now_ns: int) -> None:
         setup = self.header.started.setup
@@ -148,6 +154,7 @@ class KeptRecording:
         for frame in group:
             self._pending.popleft()
             self._pending_samples -= frame.samples
+            self._pending_bytes -= len(frame.frame)
             self.held_bytes -= len(frame.frame)
         self._pending_since_ns = now_ns
 
@@ -186,13 +193,15 @@ def groups(frames: list[RecordedFrame], enough: float) -> list[list[RecordedFram
         enough: Samples per lead from which a group is closed.
     """
     found: list[list[RecordedFrame]] = []
-    together = 0
+    together = size = 0
     for frame in frames:
-        if not found or together >= enough or len(found[-1]) >= FRAMES_IN_FACT:
+        full = together >= enough or size >= RECORD_BYTES
+        if not found or full or len(found[-1]) >= FRAMES_IN_FACT:
             found.append([])
-            together = 0
+            together = size = 0
         found[-1].append(frame)
         together += frame.samples
+        size += len(frame.frame)
     return found
 
 

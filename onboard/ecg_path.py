@@ -223,6 +223,12 @@ class EcgPath:
         for key in [key for key in self._open if key[0] == sensor]:
             self._end(self._open.pop(key))
 
+    @property
+    def load(self) -> float:
+        """How much is recorded now, in 12-lead ECGs at 500 Hz."""
+        setups = [recording.setup for recording in self._open.values()]
+        return sum(len(one.leads) * one.sampling_frequency_hz for one in setups) / 6000
+
     def flush(self, now_ns: int) -> None:
         """Write what a full disk did not take, and make facts of what waits for more samples.
 

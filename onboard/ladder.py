@@ -15,6 +15,7 @@ the moving picture, sound, and the live waveform last; vital signs and facts are
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -30,8 +31,10 @@ LOST = 0.15
 LATE_S = 1.5
 """An urgent fact or vital sign without a receipt for so long is trouble, if there is a queue."""
 
-BLIND_S = 1.5
-"""Trouble for so long without a measurement: no moving picture, whatever the link carries."""
+BLIND_S, HALF_BLIND_S = 2.5, 4.0
+"""Trouble for so long without a measurement: the last rung. Video and live ECG are held meanwhile,
+so a queue that stands all the same says that the link carries next to nothing. The second while
+one train came back and the other that it takes did not yet."""
 
 FRESH_S = 4.5
 """A measurement older than this says nothing."""
@@ -48,6 +51,12 @@ GROWING_S = 4.0
 
 FAILED_WITHIN_S, FIRST_PENALTY_S, MOST_PENALTY_S = 5.0, 20.0, 160.0
 """A down so soon after an up was a failed try; the next one waits, twice as long each time."""
+
+FALLS_OVER_S, FALLS_BY_S = 0.6, 0.15
+"""A queue that became so much shorter in so long is being emptied: the train is waited for."""
+
+_QUEUES = 30
+"""Looks that are kept, for ``FALLS_OVER_S`` at several a second."""
 
 CLEARLY_MORE = 1.5
 """Capacity over that of the failed try at which the penalty does not count."""
@@ -81,6 +90,7 @@ class Rung:
         sound: Whether sound is sent.
         ecg_every: Every n-th sample goes out live; the record keeps all.
         ecg_joined: Whether live frames of 100 ms are joined to three, for fewer headers.
+        ecg_held: Whether no live frame goes, while a long queue is emptied; in no row of the table.
     """
 
     video_bps: int
@@ -90,6 +100,7 @@ class Rung:
     sound: bool = True
     ecg_every: int = 1
     ecg_joined: bool = False
+    ecg_held: bool = False
 
     @property
     def need_bps(self) -> float:
@@ -201,9 +212,11 @@ class Ladder:
         self.placed = False
         self._first: tuple[float, float] | None = None
         self._moved_at: dict[Change, float] = {}
+        self._queues: deque[tuple[float, float]] = deque(maxlen=_QUEUES)
         self._queued_since: float | None = None
         self._trouble_since: float | None = None
         self._trouble: Reason = "delay"
+        self._untold_since: float | None = None
         self._calm_since: float | None = None
         self._growing_since: float | None = None
         self._short_since: float | None = None
@@ -215,6 +228,11 @@ class Ladder:
     def troubled(self) -> bool:
         """Whether something is wrong and a measurement is wanted at once."""
         return self._trouble_since is not None
+
+    @property
+    def waits(self) -> bool:
+        """Whether a queue stood and no train has told yet what the link carries."""
+        return self._untold_since is not None
 
     @property
     def doubts(self) -> bool:
@@ -270,6 +288,7 @@ class Ladder:
         return Step(rung, "start", reason)
 
     def _note_trouble(self, now: float, measured: Measured) -> None:
+        self._queues.append((now, measured.queue_s))
         queued = measured.queue_s >= QUEUE_S
         self._queued_since = (self._queued_since or now) if queued else None
         stands = self._queued_since is not None and now - self._queued_since >= QUEUE_FOR_S
@@ -283,6 +302,11 @@ class Ladder:
         if reason is not None:
             self._trouble_since = self._trouble_since or now
             self._trouble = reason
+        untold = self._untold_since
+        if reason in ("delay", "late"):
+            self._untold_since = untold or now
+        elif untold is not None and measured.settled and measured.capacity_at >= untold:
+            self._untold_since = None
         calm = reason is None and measured.queue_s < QUIET_QUEUE_S
         self._calm_since = (self._calm_since or now) if calm else None
 
@@ -306,8 +330,10 @@ class Ladder:
             if told and measured.capacity_at >= since:
                 self._trouble_since = None  # this train answers it, whatever it says
                 return self._answer(now, fits), self._trouble
-            if now - since >= BLIND_S and measured.queue_s >= QUEUE_S:
-                return self._blind(), "silence"
+            patience_s = BLIND_S if measured.capacity_at < since else HALF_BLIND_S
+            stands = measured.queue_s >= QUEUE_S and not self._is_falling(now)
+            if now - since >= patience_s and stands:
+                return len(self.rungs) - 1, "silence"
             if self._calm_since is not None and now - self._calm_since >= QUIET_S:
                 self._trouble_since = None
         short = told and fits > self.rung
@@ -319,14 +345,10 @@ class Ladder:
             return fits, "capacity"  # the second train in a row that says so
         return self.rung, "capacity"
 
-    def _blind(self) -> int:
-        """Return where to go when nothing can be measured: no moving picture, then the last rung.
-
-        The video is held back already; what stands in the queue is somebody else's, or old.
-        """
-        last = len(self.rungs) - 1
-        still = next((n for n, rung in enumerate(self.rungs) if rung.picture != "video"), last)
-        return still if still > self.rung else last
+    def _is_falling(self, now: float) -> bool:
+        """Whether the queue gets shorter fast enough for a train to leave soon."""
+        before = next((queue_s for at, queue_s in self._queues if at >= now - FALLS_OVER_S), 0.0)
+        return before - self._queues[-1][1] >= FALLS_BY_S
 
     def _answer(self, now: float, fits: int) -> int:
         """Return the rung to go down to after trouble: one down if trains see no cause twice.

@@ -14,7 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from streams.ecg_block import EcgSetup, FrameEncoder
+from streams.health import DROPPED
 from streams.messages import EcgLive
+
+USUAL_HZ = 500.0
+"""Sampling rate of a monitor's diagnostic ECG; the table of the ladder counts with it."""
 
 JOINED_S = 0.3
 """Length of signal in a joined frame."""
@@ -25,12 +29,14 @@ class LiveShape:
     """How live frames go out.
 
     Attributes:
-        every: Every n-th sample goes.
+        every: Every n-th sample goes, of a signal of ``USUAL_HZ``; of a faster one fewer.
         joined: Whether frames wait for each other until ``JOINED_S`` is together.
+        held: Whether none goes; what comes meanwhile is dropped and counted.
     """
 
     every: int = 1
     joined: bool = False
+    held: bool = False
 
 
 class LiveFrames:
@@ -60,6 +66,11 @@ class LiveFrames:
             newest_ns: Wall clock of the source at its newest sample.
             shape: How frames go out now.
         """
+        if shape.held:
+            DROPPED.labels("ecg_live").inc()
+            self._kept.clear()
+            self._samples = 0
+            return None
         setup_id = self._setup.setup_id
         if shape == LiveShape() and not self._kept:
             return EcgLive(setup_id=setup_id, frame=frame, newest_ns=newest_ns)
@@ -72,15 +83,18 @@ class LiveFrames:
         together = np.concatenate(self._kept)
         self._kept.clear()
         self._samples = 0
-        skipped = -began % shape.every
-        thin = together[skipped :: shape.every]
+        every = shape.every
+        if every > 1:
+            every *= max(1, round(rate_hz / USUAL_HZ))
+        skipped = -began % every
+        thin = together[skipped::every]
         if not len(thin):
             return None
-        newest = skipped + (len(thin) - 1) * shape.every
+        newest = skipped + (len(thin) - 1) * every
         late_ns = round((len(together) - 1 - newest) / rate_hz * 1e9)
         return EcgLive(
             setup_id=setup_id,
-            frame=self._encoder.encode((began + skipped) // shape.every, thin),
+            frame=self._encoder.encode((began + skipped) // every, thin),
             newest_ns=max(0, newest_ns - late_ns),
-            every=shape.every,
+            every=every,
         )

@@ -19,6 +19,10 @@ from aiortc import RTCRtpSender
 BURST_BYTES = 2500
 """What may leave at once: two packets."""
 
+REPAIRS_BURST_BYTES = 14_400
+"""What may be sent again at once, twelve packets. A link that turns narrow drops a whole second of
+video; asked for and sent again at once, it fills the link for a second more."""
+
 REPAIRS_SHARE = 0.2
 """Share of the bit rate that may be sent again, on the viewers' request."""
 
@@ -43,6 +47,10 @@ class Pace:
         """Let another rate hold from ``now`` on; 0 holds everything."""
         self._fill(now)
         self._rate = rate_bps / 8
+
+    def empty(self) -> None:
+        """Let nothing leave before the rate has made room for it."""
+        self._room = min(self._room, 0.0)
 
     def take(self, size: int, now: float) -> float:
         """Take the room for ``size`` bytes, or return after how long there may be enough.
@@ -81,7 +89,7 @@ class VideoValve:
         self.held_s = 0.0
         self._pace: Pace | None = None
         self._most_repairs_bps = repairs_per_s * 8 * 1200
-        self._repairs = Pace(self._most_repairs_bps, max(BURST_BYTES, repairs_per_s * 1200))
+        self._repairs = Pace(self._most_repairs_bps, REPAIRS_BURST_BYTES)
         self._key_frame_every_s = 0.0
         self._key_frame_at = -math.inf
 
@@ -98,6 +106,8 @@ class VideoValve:
             self._pace = Pace(pace_bps)
         self._pace.change(pace_bps, now)
         self._repairs.change(min(self._most_repairs_bps, REPAIRS_SHARE * pace_bps), now)
+        if not pace_bps:
+            self._repairs.empty()
         bits = 8 * _KEY_FRAME_BYTES / scale**2
         self._key_frame_every_s = bits / (KEY_FRAMES_SHARE * video_bps) if video_bps else 0.0
 

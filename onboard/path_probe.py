@@ -147,9 +147,16 @@ class PathProbe:
             del self._pings[number]
         return HEAD.pack(VERSION, 0, 0, 0, self._number, int(now * 1e9))
 
-    def train(self, now: float) -> list[bytes]:
-        """Return the packets of a train to send now, in one burst."""
-        bits = min(self._capacity or FIRST_BPS, self._enough_bps) * TRAIN_S
+    def train(self, now: float, *, careful: bool = False) -> list[bytes]:
+        """Return the packets of a train to send now, in one burst.
+
+        Args:
+            now: When it leaves.
+            careful: Whether the link may carry far less than is known: the train is then as
+                small as the first one, for a large one would itself be the next queue.
+        """
+        known = FIRST_BPS if careful else self._capacity or FIRST_BPS
+        bits = min(known, self._enough_bps) * TRAIN_S
         packets = round(bits / 8 / (_MOST_PACKET_BYTES + HEADERS_BYTES))
         packets = min(MOST_PACKETS, max(LEAST_PACKETS, packets))
         size = round(bits / 8 / packets) - HEADERS_BYTES

@@ -31,6 +31,12 @@ TRAIN_EVERY_S, TRAIN_AT_BEST_EVERY_S, TRAIN_SOON_S = 3.0, 10.0, 0.3
 TRAIN_QUEUE_S, TRAIN_ANYWAY_S = 0.1, 15.0
 """No train is sent into a longer queue, unless there was none for so long: it would lengthen it."""
 
+CAREFUL_TRAIN_QUEUE_S = 0.3
+"""The same for the small trains after trouble."""
+
+ECG_BPS = 60_000
+"""What a 12-lead ECG at 500 Hz takes, live and as record; the table counts with one of these."""
+
 HOLD_S, HOLD_WITHOUT_PATH_S = 4.0, 8.0
 """So long video and sound wait for the trains of a new path, and for such a path at all."""
 
@@ -49,6 +55,11 @@ OLDEST_EVERY_S = 0.5
 PACE_OVER_RATE, PACE_MOST_OVER_RATE, PACE_OF_CAPACITY = 1.3, 4.0, 0.7
 """Video leaves at 0.7 of what the link is known to carry, within 1.3 to 4 times its rate; on a
 link that has enough for everything, at the most."""
+
+EMPTY_FROM_S, EMPTIED_S = 0.6, 0.3
+"""Over a queue so long nothing live is sent until it is down to the second and a train has told
+what the link carries: it would come late, and keep late what must not be. A second of live ECG is
+worth less than the next vital sign, and the record has it."""
 
 JOIN_QUEUE_S = 0.05
 """Before the first choice ECG frames are joined only when this much stands before them."""
@@ -107,6 +118,7 @@ class QualityControl:
         limit_record: Callable[[int], None],
         size: Callable[[], tuple[int, int]],
         oldest_s: Callable[[], float],
+        ecg_load: Callable[[], float],
         make: Callable[[QualityStep], None],
         wall_ns: Callable[[], int],
     ) -> None:
@@ -119,6 +131,7 @@ class QualityControl:
             limit_record: Has at most so many blocks of the ECG's record on the way.
             size: Tells width and height of the published picture; (0, 0) without a camera.
             oldest_s: Tells the age of the oldest urgent fact or vital sign without a receipt.
+            ecg_load: Tells how much ECG is recorded, in 12-lead ECGs at 500 Hz.
             make: Makes the fact of a move; does not raise.
             wall_ns: This machine's wall clock.
         """
@@ -128,6 +141,7 @@ class QualityControl:
         self._path = path
         self._obey, self._limit_record, self._size = obey, limit_record, size
         self._oldest_of, self._make, self._wall_ns = oldest_s, make, wall_ns
+        self._ecg_load = ecg_load
         self._oldest_s = 0.0
         self._begin()
 
@@ -139,9 +153,10 @@ class QualityControl:
         self._ticked_at = time.monotonic()
         self._stalled_until = self._oldest_due = 0.0
         self._record_began = time.monotonic()
+        self._empties = False
 
     def _path_is_new(self, now: float) -> None:
-        self._probe = PathProbe(self._rungs[0].need_bps * ROOM * 1.05)
+        self._probe = PathProbe(self._rungs[0].need_bps * ROOM * 1.05 + 4 * ECG_BPS)
         self._ping_due, self._train_at = now, float("-inf")
         self._held_until = now + HOLD_S
 
@@ -177,7 +192,10 @@ class QualityControl:
         if step is not None:
             self._tell(step, state)
         held = now < self._held_until and not (self._ladder.placed and state.trains)
-        self._obey_at(0.0 if held else brake(state.queue_s), state, held=held)
+        # Once a queue stood, the video waits until a train has told what the link carries: what
+        # leaves in the moment in which the queue is gone would be the next queue.
+        share = 0.0 if held or self._ladder.waits else brake(state.queue_s)
+        self._obey_at(share, state, held=held)
         waits = state.queue_s > RECORD_QUEUE_S and now - self._record_began < RECORD_WAITS_S
         self._record_began = self._record_began if waits else now
         narrow = self._rungs[self._ladder.rung].picture != "video"
@@ -191,7 +209,8 @@ class QualityControl:
         self._ticked_at = now
         if now < self._stalled_until:
             return None
-        return self._ladder.decide(now, _measured(state, self._oldest_s))
+        more_bps = ECG_BPS * max(0.0, self._ecg_load() - 1)
+        return self._ladder.decide(now, _measured(state, self._oldest_s, more_bps))
 
     def _obey_at(self, share: float, state: PathState | None, *, held: bool = False) -> None:
         """Have the present rung obeyed; held, before anything is known, less than that."""
@@ -199,6 +218,11 @@ class QualityControl:
         if held:
             slow = state is not None and state.queue_s >= JOIN_QUEUE_S
             rung = replace(rung, sound=False, ecg_joined=slow)
+        queue_s = 0.0 if state is None else state.queue_s
+        emptied = queue_s < EMPTIED_S and not self._ladder.waits
+        self._empties = queue_s >= EMPTY_FROM_S or (self._empties and not emptied)
+        if self._empties:
+            rung = replace(rung, sound=False, ecg_held=True)
         least, most = PACE_OVER_RATE * rung.video_bps, PACE_MOST_OVER_RATE * rung.video_bps
         capacity_bps = (state and state.capacity_bps) or 0.0
         # A train tells no more than that the link has enough: then it may be far wider.
@@ -218,9 +242,10 @@ class QualityControl:
         if now - self._train_at < self._train_pause(state) or self._probe.has_train_under_way:
             return
         anyway = now - self._train_at > TRAIN_ANYWAY_S and self._ladder.placed
-        if state.round_trip_s is None or (state.queue_s > TRAIN_QUEUE_S and not anyway):
+        most_s = CAREFUL_TRAIN_QUEUE_S if self._ladder.waits else TRAIN_QUEUE_S
+        if state.round_trip_s is None or (state.queue_s > most_s and not anyway):
             return
-        if self._path.send_probe(self._probe.train(now)):
+        if self._path.send_probe(self._probe.train(now, careful=self._ladder.waits)):
             self._train_at = now
         else:
             self._probe.forget_train()
@@ -256,11 +281,13 @@ class QualityControl:
             ROUND_TRIP.set(state.round_trip_s)
 
 
-def _measured(state: PathState, oldest_s: float) -> Measured:
+def _measured(state: PathState, oldest_s: float, more_bps: float) -> Measured:
+    """Return what the ladder is told; ``more_bps`` is what the table does not count with."""
+    known = state.capacity_bps
     return Measured(
         queue_s=state.queue_s,
         loss=state.loss,
-        capacity_bps=state.capacity_bps,
+        capacity_bps=None if known is None else max(0.0, known - more_bps),
         capacity_at=state.capacity_at,
         settled=state.settled,
         oldest_s=oldest_s,

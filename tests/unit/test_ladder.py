@@ -155,13 +155,23 @@ def test_ladder_under_a_queue_measures_and_moves_once_to_what_fits() -> None:
     assert steps == [Step(4, "down", "delay")]
 
 
-def test_ladder_blind_under_a_long_queue_gives_up_the_picture_then_the_rest() -> None:
+def test_ladder_blind_under_a_queue_that_stands_goes_to_the_last_rung_at_once() -> None:
     ladder = at(0)
     steps = [ladder.decide(20.0 + n * TICK_S, Measured(2.0)) for n in range(150)]
-    assert [step for step in steps if step] == [
-        Step(6, "down", "silence"),
-        Step(len(TABLE) - 1, "down", "silence"),
-    ]
+    assert [step for step in steps if step] == [Step(len(TABLE) - 1, "down", "silence")]
+
+
+def test_ladder_waits_from_a_queue_on_until_a_train_sent_after_it_has_told() -> None:
+    ladder = at(0)
+    before = Measured(0.0, 0.0, ENOUGH_BPS, 19.9, settled=True)
+    ladder.decide(20.0, replace(before, queue_s=1.0))
+    assert ladder.waits
+    ladder.decide(20.5, before)
+    assert ladder.waits, "the queue is gone, but what was known is from before it"
+    ladder.decide(20.7, replace(before, capacity_at=20.6, settled=False))
+    assert ladder.waits, "it takes a second train"
+    ladder.decide(20.9, replace(before, capacity_at=20.8))
+    assert not ladder.waits
 
 
 def test_ladder_with_two_short_trains_and_no_queue_goes_down_before_there_is_one() -> None:
@@ -297,3 +307,16 @@ def test_brake_is_full_without_a_queue_shut_over_a_long_one_and_never_rises_with
     assert brake(0.0) == 1.0
     assert brake(0.4) == 0.0
     assert 0.0 <= brake(queue_s + more_s) <= brake(queue_s) <= 1.0
+
+
+def blind(ladder: Ladder, queues_s: list[float]) -> list[Step]:
+    """Show queues, one look every 0.1 s, and no train."""
+    found = [ladder.decide(20.1 + 0.1 * n, Measured(one)) for n, one in enumerate(queues_s)]
+    return [step for step in found if step is not None]
+
+
+def test_queue_that_is_being_emptied_is_waited_for_and_one_that_stands_is_not() -> None:
+    emptied = [1.0 - 0.03 * n for n in range(30)]
+    assert blind(at(0), emptied) == []
+    (step,) = blind(at(0), [1.0] * 30)
+    assert step == Step(len(TABLE) - 1, "down", "silence")

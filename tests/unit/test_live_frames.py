@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from onboard.live_frames import JOINED_S, LiveFrames, LiveShape
 from streams.ecg_block import EcgSetup, FrameEncoder, Lead, decode_frame
+from streams.health import DROPPED
 from streams.messages import EcgLive
 
 RATE = 500
@@ -88,3 +89,20 @@ def test_message_of_an_older_release_is_read_as_every_sample() -> None:
 
     old = msgspec.msgpack.encode({"setup_id": "one", "frame": b"x", "newest_ns": 1})
     assert msgspec.msgpack.decode(old, type=EcgLive).every == 1
+
+
+def test_held_frames_are_dropped_counted_and_followed_by_what_is_new() -> None:
+    before = DROPPED.labels("ecg_live")._value.get()
+    made = play([(LiveShape(), 50)] * 2 + [(LiveShape(held=True), 50)] * 3 + [(LiveShape(), 50)])
+    assert [numbers_in(one)[0] for one, _ in made] == [0, 50, 250]
+    assert DROPPED.labels("ecg_live")._value.get() - before == 3
+
+
+def test_every_second_sample_is_of_the_usual_rate_and_of_a_faster_one_fewer() -> None:
+    fast = EcgSetup("fast", 1000.0, (Lead("I", 200.0),))
+    live, encoder = LiveFrames(fast), FrameEncoder(fast)
+    chunk = np.arange(400, dtype=np.int32)[:, None]
+    made = live.take(0, chunk, encoder.encode(0, chunk), START_NS, LiveShape(2, joined=True))
+    assert made is not None
+    assert made.every == 4
+    assert decode_frame(fast, made.frame).samples[:, 0].tolist() == list(range(0, 400, 4))

@@ -61,3 +61,11 @@ def test_pace_of_a_clock_that_goes_back_gives_nothing_away() -> None:
     leave(pace, [BURST_BYTES], 50.0)
     assert pace.take(BURST_BYTES, 10.0) == pytest.approx(0.25)
     assert pace.take(BURST_BYTES, 50.0) == pytest.approx(0.25)
+
+
+def test_emptied_bucket_lets_nothing_leave_before_its_rate_made_room() -> None:
+    pace = Pace(8_000, burst_bytes=10_000)
+    assert pace.take(1_000, 1.0) == 0
+    pace.empty()
+    assert pace.take(1_000, 1.0) == pytest.approx(1.0)
+    assert pace.take(1_000, 2.0) == 0
