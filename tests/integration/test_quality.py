@@ -48,7 +48,8 @@ class Run:
         self.obeyed: list[tuple[Rung, float]] = []
         self.control = QualityControl(
             rungs, path, obey=lambda *told: self.obeyed.append(told),
-            limit_record=lambda _most: None, size=lambda: (640, 480), oldest_s=lambda: 0.0, ecg_load=lambda: 1.0,
+            limit_record=lambda _most: None, size=lambda: (640, 480), oldest_s=lambda: 0.0,
+            ecg_load=lambda: 1.0,
             make=self.steps.append, wall_ns=time.time_ns,
         )  # fmt: skip
 
@@ -252,7 +253,8 @@ async def test_quality_on_a_thin_link_keeps_video_going_and_the_queue_short_and_
         steps: list[QualityStep] = []
         control = QualityControl(
             rungs_for(table.most_bps, table.fps, sound=table.sound), path, obey=camera.obey,
-            limit_record=lambda _most: None, size=lambda: camera.size, oldest_s=lambda: 0.0, ecg_load=lambda: 1.0,
+            limit_record=lambda _most: None, size=lambda: camera.size, oldest_s=lambda: 0.0,
+            ecg_load=lambda: 1.0,
             make=steps.append, wall_ns=time.time_ns,
         )  # fmt: skip
         async with asyncio.TaskGroup() as group:
