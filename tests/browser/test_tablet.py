@@ -229,7 +229,7 @@ SHOW_OLD_LINK = """async (ageS) => {
     answered_ms: now.value - ageS * 1000, waiting: 2, waiting_urgent: 0,
     oldest_ms: now.value - 20_000 };
   const state = { unit: { value: null }, run: { value: { state: 'idle' } }, case: { value: null },
-    link: { value: link }, socket: { link: { value: { state: 'live' } } } };
+    link: { value: link }, socket: { link: { value: { state: 'live' } } }, can: () => false };
   const box = document.body.appendChild(document.createElement('div'));
   box.id = 'tried';
   render(html`<${Strip} state=${state} /><${CallView} state=${state} />`, box);
