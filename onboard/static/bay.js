@@ -13,11 +13,20 @@ import { QrCycle } from "./bay_code.js";
 const DIGITS = 8;
 const KEYS = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "back", "0", "clear"];
 
+/** Of another case than this it says nothing. @type {Bay} */
+const NOT_BEGUN = { state: "idle", case: "", address: "", hospital: "", session: "", stored: 0, expected: 0, problem: "" };
+
+/** How far this case's hand-over is. @param {TabletState} state */
+function bayOf(state) {
+  const bay = state.bay.value;
+  return bay.case === state.case.value?.id ? bay : NOT_BEGUN;
+}
+
 /** The way to it: large while there is no link, quiet otherwise. @param {{state: TabletState}} props */
 export function BayLink({ state }) {
   const link = state.link.value;
   const lost = !link?.connected || silentSince(link) !== null;
-  const { state: how, stored, expected, hospital } = state.bay.value;
+  const { state: how, stored, expected, hospital } = bayOf(state);
   if (!state.can("bay")) return null;
   return html`<a class="button bay-link ${lost && how !== "done" ? "main" : ""}" href="#/bay">
     ${how === "done" ? t("bay.done", { stored, expected, hospital }) : t("bay.title")}</a>`;
@@ -39,7 +48,7 @@ function ByNetwork({ state }) {
   const [address, setAddress] = useState(bays[0]?.url ?? "");
   const [other, setOther] = useState(bays.length === 0);
   const [code, setCode] = useState("");
-  const { state: how } = state.bay.value;
+  const { state: how } = bayOf(state);
   const busy = how === "connecting" || how === "sending" || how === "waiting";
   const press = (/** @type {string} */ key) => setCode(
     key === "clear" ? "" : key === "back" ? code.slice(0, -1) : (code + key).slice(0, DIGITS));
@@ -73,7 +82,7 @@ function spaced(code) {
 
 /** How far it is, in figures and words. @param {{state: TabletState}} props */
 function Progress({ state }) {
-  const bay = state.bay.value;
+  const bay = bayOf(state);
   const busy = bay.state !== "done" && bay.state !== "failed";
   return html`<div class="bay-progress ${bay.state}" role="status">
     <strong class="bay-words">${bay.state === "done"
@@ -83,7 +92,8 @@ function Progress({ state }) {
       <span class="number">${t("bay.stored", { stored: bay.stored, expected: bay.expected })}</span>`}
     ${bay.session && html`<span class="muted">${t("bay.session", { name: bay.session })}</span>`}
     ${bay.problem && html`<span class="bay-problem">${bay.problem}</span>`}
-    ${bay.state === "done" && html`<span class="muted">${t("bay.later")}</span>`}
+    ${bay.state === "done" && html`<span class="muted">${t("bay.later")}</span>
+      <button onClick=${() => void state.ask("DELETE", "/api/bay")}>${t("bay.once_more")}</button>`}
     ${busy && html`<button onClick=${() => void state.ask("DELETE", "/api/bay")}>${t("bay.stop")}</button>`}
   </div>`;
 }

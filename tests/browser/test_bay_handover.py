@@ -99,6 +99,8 @@ async def test_case_is_handed_over_by_the_code_on_the_board(
     await expect(board.locator(".bay-list")).to_contain_text(f"All {stored} facts are here")
     await screenshot(tablet, "bay-tablet-done-1280x800")
     await screenshot(board, "bay-board-done-1920x1080")
+    await tablet.get_by_role("button", name="Hand over once more").click()
+    await expect(tablet.locator(".bay-keys")).to_be_visible()
     await board.keyboard.press("Escape")
     await expect(board.locator(".aside")).to_contain_text("dispatch has not confirmed it yet")
     await screenshot(board, "bay-board-card-1920x1080")
