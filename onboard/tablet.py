@@ -148,7 +148,9 @@ class Tablet:
     def _withhold(self, page: PageSocket, viewer: Viewer) -> None:
         """Show a page nothing more, and say so once."""
         if viewer.whole:
-            page.send_state(_encode({"type": "error", "error": UNWRITABLE, "retry": True}))
+            page.send_state(
+                _encode({"type": "error", "error": UNWRITABLE, "reason": "storage", "retry": True})
+            )
         viewer.whole = False
 
     def _may_show(self, who: str) -> bool:

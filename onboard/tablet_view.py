@@ -211,15 +211,18 @@ class TabletView:
 
     def _link(self) -> dict[str, Any]:
         link, backlog = self._agent.link.state, self._agent.outgoing.backlog()
+        # What a full disk refuses is not delivered either.
+        unwritten = len(self._agent.outgoing.held) + bool(self._agent.ecg.error)
+        oldest_ns = backlog.oldest_ns or (self._agent.disk.state.since_ns if unwritten else None)
         return {
             "connected": link.connected,
             "since_ms": self.to_page_ms(link.since_ns),
             "answered_ms": self.to_page_ms(link.answered_ns) if link.answered_ns else None,
             "refused": link.refused,
             "uplink": link.uplink,
-            "waiting": backlog.total,
+            "waiting": backlog.total + unwritten,
             "waiting_urgent": backlog.waiting.get("urgent", 0),
-            "oldest_ms": self.to_page_ms(backlog.oldest_ns) if backlog.oldest_ns else None,
+            "oldest_ms": self.to_page_ms(oldest_ns) if oldest_ns else None,
             "live_ecg": self._agent.live_ecg.connected,
         }
 

@@ -17,6 +17,6 @@ export function DiskNote({ state }) {
     ? t("disk.full", { facts: disk.held_facts, ecg: durationInWords(disk.held_ecg_s * 1000) })
     : t("disk.low", { free: disk.free_mib });
   return html`<div class="disk-note small ${full ? "full" : ""}" role=${full ? "alert" : "status"}>
-    <strong>▲ ${t(full ? "disk.full_since" : "disk.low_since", { time: timeOfDay(disk.since_ms) })}</strong>
+    <strong>▲ ${t(full ? "disk.full_since" : "disk.low_since", { time: timeOfDay(disk.since_ms) })}</strong>${" "}
     ${words} ${disk.lost_facts > 0 && html`<strong>${t("disk.lost", { count: disk.lost_facts })}</strong>`}</div>`;
 }

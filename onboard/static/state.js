@@ -156,7 +156,7 @@ export class TabletState {
         this.#answered(message);
         break;
       case "error":
-        this.problem.value = t("tablet.not_done", { why: message.error });
+        this.problem.value = message.reason === "storage" ? t("disk.not_shown") : t("tablet.not_done", { why: message.error });
         break;
       default: // a newer agent may say more
     }
