@@ -253,9 +253,10 @@ def test_path_full_disk_at_the_beginning_holds_the_recording_until_there_is_room
 ) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     with monkeypatch.context() as patch:
-        patch.setattr(
-            *((Recorder, "begin") if full == "file" else (vehicle.outgoing, "make")), refuse
-        )
+        if full == "file":
+            patch.setattr(Recorder, "begin", refuse)
+        else:
+            patch.setattr(vehicle.outgoing, "make", refuse)
         vehicle.begin()
         vehicle.play(chunks=30)
         vehicle.path.flush(0)
