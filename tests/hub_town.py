@@ -32,6 +32,7 @@ from streams.credentials import Role, credential_path, issue
 from streams.delivery import Examined, Sender, examine
 from streams.inbox import Inbox
 from streams.journal import Journal
+from streams.link_messages import OutboxState
 from streams.messages import CaseFact, Envelope, Receipt
 from streams.outbox import Draft, Outbox
 from streams.topics import Scope
@@ -64,7 +65,7 @@ class Party:
         self.repeats = 0
         self.heard: dict[str, list[Envelope]] = defaultdict(list)
         self.receipts: list[Receipt] = []
-        self.sender = Sender(self.outbox, "hub", self._send, SystemClock())
+        self.sender = Sender(self.outbox, "hub", self._send, SystemClock(), say=self._say)
         self.transport: Any = None
         self.is_there = asyncio.Event()
 
@@ -77,6 +78,9 @@ class Party:
     async def stream(self, draft: Draft) -> None:
         """Send a stream message."""
         await self._send(draft.kind, encode(self.outbox.envelope(draft)))
+
+    async def _say(self, state: OutboxState) -> None:
+        await self.stream(Draft("outbox_up", state))
 
     async def _send(self, kind: str, data: bytes) -> None:
         await self.transport.publish(topics.path(self.scope, REGION, self.name, kind), data)
