@@ -40,6 +40,7 @@ from bench.outage_report import (
     fault_promises,
     fault_row,
     narrow_details,
+    narrow_note,
     narrow_promises,
     narrow_rows,
     returns_details,
@@ -275,6 +276,7 @@ class Plan:
             found = await measure_narrow(made, rates, quick=self.quick, said=said)
         self._rows += narrow_rows(found)
         self._promises += narrow_promises(found)
+        self._notes.append(narrow_note(found))
         self._details["narrow"] = narrow_details(found)
 
     async def box(self, stack: contextlib.AsyncExitStack) -> None:

@@ -58,12 +58,15 @@ class Narrow(Account):
 
     Attributes:
         rate_kbps: Of the uplink.
-        peer_ms: How old everything of the plain peers was, ms: ``vitals`` and ``ecg``.
+        peer_ms: How old everything of the plain peers was, ms: ``vitals`` and ``ecg``. Their
+            picture has no time code: only how many came is known.
+        narrow_s: How long the link was narrow.
         steps: The ladder's moves as (s since the link became narrow, rung, change).
         full_s: After how long the first rung held again, s; None: not while it was watched.
     """
 
     rate_kbps: int
+    narrow_s: float = 0.0
     peer_ms: dict[str, list[float]] = field(default_factory=dict)
     steps: list[tuple[float, int, str]] = field(default_factory=list)
     full_s: float | None = None
@@ -72,6 +75,10 @@ class Narrow(Account):
     def facts_ms(self) -> list[float]:
         """Ages of the facts that are neither vital signs nor record."""
         return [age for kind, ages in self.delays_ms.items() if _is_calm(kind) for age in ages]
+
+    def pictures_per_s(self, ages_ms: dict[str, list[float]]) -> float:
+        """Return how many pictures a second came of what was taken on the narrow link."""
+        return len(ages_ms.get("video", [])) / self.narrow_s if self.narrow_s else 0.0
 
     @property
     def most_steps(self) -> int:
@@ -150,6 +157,7 @@ async def _measure(city: OutageCity, peers: Peers, found: Narrow, narrow_s: floa
         notes = group.create_task(_write_notes(city, trial), name="outage.notes")
         await asyncio.sleep(narrow_s)
         notes.cancel()
+    found.narrow_s = narrow_s
     wide_s = await _let(city, (name, _STOCK), USUAL)
     await asyncio.sleep(WIDE_S)
     found.arrived = await end_trial(city, trial)

@@ -360,6 +360,16 @@ def narrow_promises(found: Sequence[Narrow]) -> list[Promise]:
     return [*promises, *zeros("narrow uplinks", [one.tally for one in found])]
 
 
+def narrow_note(found: Sequence[Narrow]) -> str:
+    """Return how much of the picture was left, ours and the peers'."""
+    words = [
+        f"{one.rate_kbps} kbit/s {one.pictures_per_s(one.delays_ms):.1f} and "
+        f"{one.pictures_per_s(one.peer_ms):.1f}"
+        for one in found
+    ]
+    return f"Pictures a second meanwhile, Forerun and plain aiortc: {', '.join(words)}."
+
+
 def narrow_details(found: Sequence[Narrow]) -> list[dict[str, Any]]:
     """Return all bit rates for the JSON."""
     return [
@@ -370,6 +380,8 @@ def narrow_details(found: Sequence[Narrow]) -> list[dict[str, Any]]:
             "peers_latency_ms": delay_figures(
                 {key: value for key, value in one.peer_ms.items() if key != "video"}
             ),
+            "pictures_per_s": round(one.pictures_per_s(one.delays_ms), 2),
+            "peers_pictures_per_s": round(one.pictures_per_s(one.peer_ms), 2),
             "steps": [list(step) for step in one.steps],
             "full_again_s": one.full_s,
             **account_details(one),

@@ -9,7 +9,7 @@ import pytest
 
 from bench.board_log import Seen
 from bench.outage_narrow import Narrow, delays_between, full_after_s, most_within
-from bench.outage_report import narrow_details, narrow_promises, narrow_rows
+from bench.outage_report import narrow_details, narrow_note, narrow_promises, narrow_rows
 
 STEPS = [(-9.0, 0, "start"), (1.5, 4, "down"), (9.0, 5, "down"), (47.0, 2, "up"), (58.5, 0, "up")]
 
@@ -57,5 +57,10 @@ def test_report_holds_each_rate_to_its_bounds() -> None:
     assert not promises["moves in one direction within 10 s at 64 kbit/s"].holds
     rows = narrow_rows([wide])
     assert [row.figures.get("vitals_ms") for row in rows] == ["1500/1500/1500", "23000/23000/23000"]
+    filmed = Narrow(
+        vehicle="unit-3", rate_kbps=400, narrow_s=2.0, delays_ms={"video": [1.0] * 5},
+        peer_ms={"video": [1.0]},
+    )  # fmt: skip
+    assert narrow_note([filmed]).endswith("400 kbit/s 2.5 and 0.5.")
     (details,) = narrow_details([wide])
     assert "video" not in details["peers_latency_ms"]
