@@ -52,6 +52,9 @@ GROWING_S = 4.0
 FAILED_WITHIN_S, FIRST_PENALTY_S, MOST_PENALTY_S = 5.0, 20.0, 160.0
 """A down so soon after an up was a failed try; the next one waits, twice as long each time."""
 
+UNTOLD_S = 10.0
+"""So long what is live waits for a train at most, once the queue is gone."""
+
 FALLS_OVER_S, FALLS_BY_S = 0.6, 0.15
 """A queue that became so much shorter in so long is being emptied: the train is waited for."""
 
@@ -305,8 +308,10 @@ class Ladder:
         untold = self._untold_since
         if reason in ("delay", "late"):
             self._untold_since = untold or now
-        elif untold is not None and measured.settled and measured.capacity_at >= untold:
-            self._untold_since = None
+        elif untold is not None:
+            told = measured.settled and measured.capacity_at >= untold
+            if told or now - untold >= UNTOLD_S:
+                self._untold_since = None
         calm = reason is None and measured.queue_s < QUIET_QUEUE_S
         self._calm_since = (self._calm_since or now) if calm else None
 

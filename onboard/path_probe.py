@@ -137,6 +137,7 @@ class PathProbe:
         self._capacity_at = -math.inf
         self._settled = False
         self._doubt: float | None = None
+        self._sized_for: float | None = None
         self._trains = 0
 
     def ping(self, now: float) -> bytes:
@@ -147,15 +148,17 @@ class PathProbe:
             del self._pings[number]
         return HEAD.pack(VERSION, 0, 0, 0, self._number, int(now * 1e9))
 
-    def train(self, now: float, *, careful: bool = False) -> list[bytes]:
-        """Return the packets of a train to send now, in one burst.
+    def be_careful(self) -> None:
+        """Let the next trains begin as small as the first one: the link may carry far less now.
 
-        Args:
-            now: When it leaves.
-            careful: Whether the link may carry far less than is known: the train is then as
-                small as the first one, for a large one would itself be the next queue.
+        A train for what it carried before would itself be the next queue: three seconds of it at
+        64 kbit/s. They grow as those of a new path, until one is settled.
         """
-        known = FIRST_BPS if careful else self._capacity or FIRST_BPS
+        self._sized_for = FIRST_BPS
+
+    def train(self, now: float) -> list[bytes]:
+        """Return the packets of a train to send now, in one burst."""
+        known = self._sized_for or self._capacity or FIRST_BPS
         bits = min(known, self._enough_bps) * TRAIN_S
         packets = round(bits / 8 / (_MOST_PACKET_BYTES + HEADERS_BYTES))
         packets = min(MOST_PACKETS, max(LEAST_PACKETS, packets))
@@ -272,6 +275,11 @@ class PathProbe:
         self._trains += 1
         self._capacity_at = train.sent_at
         known = self._capacity or capacity
+        if self._sized_for is not None:
+            self._sized_for = capacity if limited else GROWTH * self._sized_for
+            if not limited and capacity < known:
+                self._settled = False  # a small train that met no limit tells no limit
+                return
         if self._doubt is None and not DOUBTED < capacity / known < 1 / DOUBTED:
             self._doubt, self._settled = capacity, False
             # A higher figure is of use at once: the next train is sized by it.
@@ -283,3 +291,5 @@ class PathProbe:
             capacity, limited = most, False
         self._capacity = capacity
         self._settled = limited or capacity >= self._enough_bps
+        if self._settled:
+            self._sized_for = None

@@ -153,7 +153,7 @@ class QualityControl:
         self._ticked_at = time.monotonic()
         self._stalled_until = self._oldest_due = 0.0
         self._record_began = time.monotonic()
-        self._empties = False
+        self._empties = self._waited = False
 
     def _path_is_new(self, now: float) -> None:
         self._probe = PathProbe(self._rungs[0].need_bps * ROOM * 1.05 + 4 * ECG_BPS)
@@ -191,6 +191,9 @@ class QualityControl:
         step = self._decide(now, state)
         if step is not None:
             self._tell(step, state)
+        if self._ladder.waits and not self._waited:
+            self._probe.be_careful()
+        self._waited = self._ladder.waits
         held = now < self._held_until and not (self._ladder.placed and state.trains)
         # Once a queue stood, the video waits until a train has told what the link carries: what
         # leaves in the moment in which the queue is gone would be the next queue.
@@ -245,7 +248,7 @@ class QualityControl:
         most_s = CAREFUL_TRAIN_QUEUE_S if self._ladder.waits else TRAIN_QUEUE_S
         if state.round_trip_s is None or (state.queue_s > most_s and not anyway):
             return
-        if self._path.send_probe(self._probe.train(now, careful=self._ladder.waits)):
+        if self._path.send_probe(self._probe.train(now)):
             self._train_at = now
         else:
             self._probe.forget_train()

@@ -188,3 +188,15 @@ def test_probe_forgotten_train_is_not_waited_for() -> None:
     assert probe.has_train_under_way
     probe.forget_train()
     assert not probe.has_train_under_way
+
+
+@pytest.mark.parametrize("kbps", [64, 250, 400, 800, 1500, 20_000])
+def test_careful_trains_find_what_a_link_carries_now_and_none_fills_it(kbps: int) -> None:
+    link = ModelLink(20_000_000)
+    assert link.go(5.0, trains=True).capacity_bps == ENOUGH_BPS
+    link.rate_bps, link.trains_bytes = kbps * 1000, []
+    link.probe.be_careful()
+    state = link.go(4.0, trains=True)
+    assert state.settled
+    assert state.capacity_bps == pytest.approx(min(kbps * 1000, ENOUGH_BPS), rel=0.1)
+    assert max(link.trains_bytes) * 8 / link.rate_bps < 2.6 * TRAIN_S
