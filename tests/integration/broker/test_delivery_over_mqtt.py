@@ -49,7 +49,11 @@ class Hub:
         async with self._transport.subscribe("ems/north/unit-7/+") as messages:
             async for message in messages:
                 found = examine(message.topic, message.data, time.time_ns(), "unit")
-                if isinstance(found, Examined) and found.arrived.line is not None:
+                if not isinstance(found, Examined):
+                    continue
+                if found.envelope.kind == "outbox_up":
+                    await self._answer(found.envelope.source, found.envelope.epoch)
+                elif found.arrived.line is not None:
                     await self._take(found)
 
     async def _take(self, found: Examined) -> None:
@@ -59,10 +63,13 @@ class Hub:
         if not self._inbox.has(line, envelope.sequence):
             self.stored.append(envelope)
         self._inbox.take(line, envelope.sequence)
+        await self._answer(line.source, line.epoch)
+
+    async def _answer(self, source: str, epoch: str) -> None:
         receipt = Receipt(
-            epoch=line.epoch,
-            stored=self._inbox.lines(line.source, line.epoch),
-            ahead=self._inbox.lines_ahead(line.source, line.epoch),
+            epoch=epoch,
+            stored=self._inbox.lines(source, epoch),
+            ahead=self._inbox.lines_ahead(source, epoch),
         )
         answer = self._outbox.envelope(Draft("receipt_down", receipt))
         await self._transport.publish("ems/north/unit-7/receipt_down", encode(answer))
