@@ -142,6 +142,7 @@ async def test_cut_in_the_middle_of_a_window_loses_and_doubles_nothing_and_urgen
 ) -> None:
     scene.make(*(note(number) for number in range(10)))
     await wait_for(lambda: len(scene.hub.stored) == 10, "the first facts", BOUND_S)
+    await wait_for(lambda: scene.outgoing.backlog().total == 0, "their receipts", BOUND_S)
     scene.link.stall()
     scene.make(*(note(number) for number in range(10, 110)))
     await wait_for(lambda: scene.outbox.count("hub", "facts") == 100, "a window under way")
