@@ -214,6 +214,9 @@ async def test_tile_bears_the_name_of_the_sign_that_it_shows(
     body = Vitals(device="oximeter", pulse_rate_per_min=pulse)
     await er.hub.fact(case, body, "vitals", "unit-1", patient="1")
     await until(page, f"{first_two} === 'PR,NIBP'")
+    shown = await page.evaluate("document.querySelector('.tile').innerText")
+    assert "77" in shown
+    assert "HR" not in shown, "a pulse is not called a heart rate"
 
 
 def _latencies(kind: str) -> str:

@@ -152,6 +152,8 @@ async def test_session_ended_by_the_relay_is_built_anew(site: Site, open_page: A
         (session,) = (s for s in site.relay._sessions.values() if s.role == "view")
         site.relay.end(session, "a test")
         await until(page, "test.view.connections === 2 && test.view.state.live")
+        (anew,) = (s for s in site.relay._sessions.values() if s.role == "view")
+        assert anew.id != session.id
 
 
 async def test_page_without_a_right_says_refused(site: Site, open_page: Any) -> None:

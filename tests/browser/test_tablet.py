@@ -14,7 +14,7 @@ from playwright.async_api import Page
 from onboard.sensors.settings import RouteSettings, Waypoint
 from onboard.settings import Place
 from streams.codec import open_body
-from streams.messages import Arrival, CaseNote, Milestone, PreAlert
+from streams.messages import Arrival, CaseNote, Milestone, PreAlert, RunEnded
 from tests.vehicle_town import Started, replay, running, town, write_record
 
 GPS = RouteSettings(
@@ -159,6 +159,7 @@ async def test_tablet_wish_of_the_hospital_stands_on_every_view(
         await page.evaluate(f"location.hash = '#/{view}'")
         await until(page, f"!!document.querySelector('main.{view}')")
         await until(page, has_text(".wish", "Cath lab 2 is ready"))
+        assert await page.locator(".wish:visible").count() == 1
 
 
 async def test_tablet_stamp_is_corrected_to_its_true_time(
@@ -190,6 +191,10 @@ async def test_tablet_run_ends_with_a_reason_and_the_end_can_be_undone(
     await page.click("button:has-text('Continue the run')")
     await wait_for(lambda: len(started.hub.of("run_started")) == 2, "the run again")
     await until(page, "!!document.querySelector('.stamp.main')")
+    (ended,) = (open_body(fact, RunEnded) for fact in started.hub.of("run_ended"))
+    assert ended.reason == "handed_over"
+    begun = {fact.case for fact in started.hub.of("run_started")}
+    assert begun == {started.hub.of("run_ended")[0].case}, "it is the same run that goes on"
 
 
 async def test_tablet_ecg_is_drawn_live_and_marked_as_a_recording(
@@ -218,6 +223,7 @@ async def test_tablet_lost_link_is_said_and_taps_still_count(
     await started.town.broker.start()
     await wait_for(lambda: started.hub.of("milestone"), "the stamp at the hub", 30)
     await until(page, has_text(".stamp.stamped .delivery", "delivered"), 20)
+    assert [open_body(one, Milestone).stage for one in started.hub.of("milestone")] == ["en_route"]
 
 
 SHOW_OLD_LINK = """async (ageS) => {
@@ -401,3 +407,5 @@ async def test_tablet_tap_while_the_page_is_cut_off_says_so_in_its_language(
     tap = "document.querySelector('.stamp.main').click()"
     await page.evaluate(f"() => {{ dispatchEvent(new Event('offline')); {tap}; }}")
     await until(page, has_text(".problem", "未发送"))
+    assert started.hub.of("milestone") == []
+    assert await page.locator(".stamp.stamped").count() == 0, "nothing looks as if it were done"

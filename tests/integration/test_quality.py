@@ -262,17 +262,16 @@ async def test_quality_on_a_thin_link_keeps_video_going_and_the_queue_short_and_
             tasks = [group.create_task(one) for one in work]
             try:
                 await wait_for(lambda: steps, "the first choice", timeout_s=20.0)
-                # A stall of this machine may have bunched the first trains and shown too much.
-                await wait_for(lambda: 3 <= steps[-1].rung <= 5, "a rung that fits", timeout_s=20.0)
-                assert (steps[-1].picture, steps[-1].width) == ("video", camera.size[0])
-                queues, dropped = [], link.counters.dropped_queue
+                assert 3 <= steps[0].rung <= 5
+                assert (steps[0].picture, steps[0].width) == ("video", camera.size[0])
+                queues = []
                 for _ in range(60):
                     await asyncio.sleep(0.1)
                     state = control.view.state
                     queues.append(state.queue_s if state is not None else 9.9)
                 # Stock aiortc fills any queue: here 1 s of room, and packets dropped.
                 assert sorted(queues)[len(queues) // 2] < 0.2
-                assert link.counters.dropped_queue == dropped
+                assert link.counters.dropped_queue == 0
                 forwarded = site.resource().tracks[0].received
                 assert forwarded > 20
                 link.widen(Conditions(delay_ms=25, rate_kbps=20_000))

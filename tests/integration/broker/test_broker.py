@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -134,12 +135,15 @@ async def test_server_dies_with_a_parent_that_is_killed(tmp_path: Path, wait_for
     process = start_command(tmp_path)
     try:
         await wait_for(lambda: ready_path(tmp_path).exists(), "ready.json", 30)
-        server = psutil.Process(read_ready(tmp_path).pid)
+        ready = read_ready(tmp_path)
+        server, port = psutil.Process(ready.pid), ready.mqtt_port
     finally:
         process.kill()
         process.wait()
 
     await wait_for(lambda: has_ended(server), "the server ends")
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0, "nobody listens any more"
 
 
 def test_command_issues_and_revokes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
