@@ -19,6 +19,8 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from onboard.path_probe import DOUBTED
+
 STEP_EVERY_S = 10.0
 """At most one move up and one move down in any so long time."""
 
@@ -261,14 +263,17 @@ class Ladder:
     def _place(self, now: float, measured: Measured, *, fresh: bool) -> Step | None:
         """Take the better of the first two trains: what else starts with a run may halve one.
 
-        Over a link that is full of what even the start sends there may be no second one, or
-        none: then what the first showed, or the last rung, until there is another.
+        A second figure that is far below the first was itself seen twice (``onboard.path_probe``),
+        and counts: the first train came bunched. Over a link that is full of what even the start
+        sends there may be no second one, or none: then what the first showed, or the last rung,
+        until there is another.
         """
         capacity = self._first[1] if self._first else 0.0
         reason: Reason = "start"
         since = self._trouble_since
         if fresh and measured.settled and self._is_enough_to_place(measured):
-            capacity = max(capacity, measured.capacity_bps or 0)
+            second = measured.capacity_bps or 0
+            capacity = second if second < DOUBTED * capacity else max(capacity, second)
         elif since is not None and now - since >= BLIND_S and measured.queue_s >= QUEUE_S:
             reason = "silence"
         else:

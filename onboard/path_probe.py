@@ -49,8 +49,8 @@ GROWTH = 2.5
 
 DOUBTED = 0.7
 """A train that shows less than this share of what was known, or more than that the other way, is
-followed by a second one, and of the two the better counts: a machine that stands still for a
-moment, here or at the hub, also spreads a train."""
+followed by a second one, and of the two the one nearer to what was known counts: a machine that
+stands still for a moment, here or at the hub, spreads a train or bunches it."""
 
 FIRST_BPS = 100_000.0
 """What the first train is sized for."""
@@ -285,7 +285,7 @@ class PathProbe:
             # A higher figure is of use at once: the next train is sized by it.
             self._capacity = min(max(capacity, known), GROWTH * known)
             return
-        capacity, self._doubt = max(capacity, self._doubt or 0), None
+        capacity, self._doubt = self._better(capacity, known, limited=limited), None
         most = GROWTH * (self._capacity or FIRST_BPS)
         if capacity > most:
             capacity, limited = most, False
@@ -293,3 +293,12 @@ class PathProbe:
         self._settled = limited or capacity >= self._enough_bps
         if self._settled:
             self._sized_for = None
+
+    def _better(self, capacity: float, known: float, *, limited: bool) -> float:
+        """Return what counts of a train and the one before it that was doubted, if any."""
+        if self._doubt is None:
+            return capacity
+        claimed_more = self._doubt >= known
+        return (
+            min(capacity, self._doubt) if limited and claimed_more else max(capacity, self._doubt)
+        )

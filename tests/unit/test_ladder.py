@@ -129,9 +129,13 @@ def test_ladder_that_starts_goes_straight_to_the_rung_that_fits(kbps: int, rung:
 
 def test_ladder_that_starts_takes_the_better_of_two_trains() -> None:
     assert place(Ladder(TABLE), 120_000, 250_000) == Step(5, "start", "start")
-    assert place(Ladder(TABLE), 250_000, 120_000) == Step(5, "start", "start")
+    assert place(Ladder(TABLE), 250_000, 200_000) == Step(5, "start", "start")
     ladder, seen = Ladder(TABLE), Measured(0.0, 0.0, 250_000, 0.2, settled=True)
     assert [ladder.decide(0.3 + n / 10, seen) for n in range(5)] == [None] * 5, "one is not two"
+
+
+def test_ladder_that_starts_lets_go_of_a_first_train_that_came_bunched() -> None:
+    assert place(Ladder(TABLE), 800_000, 250_000) == place(Ladder(TABLE), 250_000)
 
 
 def test_ladder_that_starts_on_a_link_that_is_full_already_begins_at_the_bottom() -> None:

@@ -124,6 +124,24 @@ def test_train_spread_by_a_machine_that_stood_still_is_not_believed_alone() -> N
     assert after.capacity_bps == pytest.approx(800_000, rel=0.1)
 
 
+def test_train_bunched_by_a_machine_that_stood_still_is_not_believed_alone() -> None:
+    link = ModelLink(300_000)
+    link.go(3.0, trains=True)
+    while link.probe.has_train_under_way:
+        link.go(0.01)
+    for message in link.probe.train(link.now):
+        link.send(message)
+    fields = [list(ECHO.unpack(echo)) for _, echo in link.coming]
+    late = fields[-1][-1] - 25_000_000  # the hub stood still, then read nearly all at once
+    for one in fields:
+        one[-1] = max(one[-1], late)
+    link.coming = [(at, ECHO.pack(*one)) for (at, _), one in zip(link.coming, fields, strict=True)]
+    assert not link.go(0.3, pings=False).settled
+    while not link.probe.look(link.now).settled:
+        link.go(0.01, trains=True)
+    assert link.probe.look(link.now).capacity_bps == pytest.approx(300_000, rel=0.15)
+
+
 def test_trains_after_a_link_became_narrow_show_it_at_the_second() -> None:
     link = ModelLink(1_500_000)
     before = link.go(4.0, trains=True)
