@@ -1,7 +1,7 @@
 /**
  * The cabin's picture, with the truth about being live; its lateness by the time code in it, if any.
  */
-import { html, useEffect, useRef, useState } from "/static/shared/view.js";
+import { html, useLayoutEffect, useRef, useState } from "/static/shared/view.js";
 import { serverNow, timeOfDay } from "/static/shared/clock.js";
 import { t } from "/static/shared/i18n.js";
 import { qualityWords } from "/static/shared/quality_words.js";
@@ -16,7 +16,8 @@ export function CabinVideo({ caseId, unit, name, on, origin, quality, state }) {
   const video = useRef(/** @type {HTMLVideoElement | null} */ (null));
   const [view, setView] = useState(/** @type {import("/static/shared/whep.js").ViewState | null} */ (null));
   const [muted, setMuted] = useState(true);
-  useEffect(() => {
+  // Before the page is painted: who may not look sees no last picture beside the word for it.
+  useLayoutEffect(() => {
     if (!on || !unit || !video.current) return undefined;
     const element = video.current;
     const session = subscribe(`/whep/${caseId}/cabin`, "", element, { onchange: setView });

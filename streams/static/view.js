@@ -8,7 +8,7 @@
  * A component that reads `signal.value` is drawn again when the signal changes, by itself.
  */
 import { h, render, Fragment, createRef } from "./vendor/preact.js";
-import { useEffect, useRef, useMemo, useState, useCallback } from "./vendor/preact_hooks.js";
+import { useEffect, useLayoutEffect, useRef, useMemo, useState, useCallback } from "./vendor/preact_hooks.js";
 import { signal, computed, effect, batch, untracked, useSignal, useComputed } from "./vendor/signals.js";
 import htm from "./vendor/htm.js";
 
@@ -17,6 +17,6 @@ export const html = htm.bind(h);
 
 export {
   h, render, Fragment, createRef,
-  useEffect, useRef, useMemo, useState, useCallback,
+  useEffect, useLayoutEffect, useRef, useMemo, useState, useCallback,
   signal, computed, effect, batch, untracked, useSignal, useComputed,
 };
