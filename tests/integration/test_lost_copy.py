@@ -86,9 +86,9 @@ async def test_gateway_with_an_empty_disk_gets_its_cases_back_and_proves_them(
             await wait_for(
                 lambda: hub.forwarder.reached(f"hospital/{HERE}", case, 9), "the next at it", 30
             )
+            await wait_for(lambda: stored_at_hospital(town) == 9, "all of it again", 30)
             known = await hub._parts.journal.facts(kinds=["copy_lost"])
             assert [one.envelope.source for one in known] == [HERE]
-            await wait_for(lambda: stored_at_hospital(town) == 9, "all of it again", 30)
         async with Journal(settings(town).journal_url) as journal:
             facts = await journal.facts(case=case, limit=None)
             lost = sum(one.facts for one in journal.lost)
