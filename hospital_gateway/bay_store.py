@@ -10,7 +10,6 @@ SQLite in WAL mode with ``synchronous=FULL``: what the vehicle is told to be sto
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any, Literal
 from streams.bay_messages import Progress, Way
 from streams.chain import Stored
 from streams.codec import decode
-from streams.errors import StorageError
+from streams.sqlite_file import SqliteFile
 
 PLACE = 2**40
 """Places in the case from here on are this file's own, given in the order of coming."""
@@ -123,22 +122,13 @@ class BayStore:
         Raises:
             StorageError: It cannot be opened or is damaged.
         """
-        self._path = path
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, isolation_level=None)
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
-                self._db.execute(f"PRAGMA {pragma}")
-            self._db.executescript(_SCHEMA)
-            self.cases: set[str] = {
-                row[0] for row in self._read("SELECT DISTINCT case_id FROM sessions")
-            }
-        except (OSError, sqlite3.Error) as error:
-            raise StorageError(f"bay store {path}: {error}; move the file away") from error
+        self._file = SqliteFile("bay store", path, _SCHEMA)
+        rows = self._file.read("SELECT DISTINCT case_id FROM sessions")
+        self.cases: set[str] = {row[0] for row in rows}
 
     def close(self) -> None:
         """Close the file."""
-        self._db.close()
+        self._file.close()
 
     # --- sessions ----------------------------------------------------------------------------
 
@@ -150,8 +140,8 @@ class BayStore:
         """
         fields = {**_fields(session)}
         marks = ", ".join("?" for _ in fields)
-        with _Writing(self._db, self._path):
-            self._db.execute(f"INSERT INTO sessions VALUES ({marks})", tuple(fields.values()))  # noqa: S608
+        with self._file.writing():
+            self._file.execute(f"INSERT INTO sessions VALUES ({marks})", tuple(fields.values()))  # noqa: S608
         self.cases.add(session.case)
 
     def find(self, secret: str) -> Session | None:
@@ -164,13 +154,13 @@ class BayStore:
 
     def recent(self, after_ns: int) -> list[Session]:
         """Return the sessions opened after a time, the newest first."""
-        rows = self._read(
+        rows = self._file.read(
             "SELECT * FROM sessions WHERE opened_ns > ? ORDER BY opened_ns DESC", (after_ns,)
         )
         return [Session(*row) for row in rows]
 
     def _session(self, which: str, value: str) -> Session | None:
-        rows = self._read(f"SELECT * FROM sessions WHERE {which}", (value,))  # noqa: S608
+        rows = self._file.read(f"SELECT * FROM sessions WHERE {which}", (value,))  # noqa: S608
         return Session(*rows[0]) if rows else None
 
     # --- facts -------------------------------------------------------------------------------
@@ -186,9 +176,9 @@ class BayStore:
             StorageError: The disk is full or fails; nothing was stored.
         """
         new = 0
-        with _Writing(self._db, self._path):
+        with self._file.writing():
             for fact in facts:
-                new += self._db.execute(
+                new += self._file.execute(
                     "INSERT OR IGNORE INTO facts (id, case_id, kind, case_sequence, corrected_ns, "
                     "received_ns, state, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                     (
@@ -196,7 +186,7 @@ class BayStore:
                         fact.received_ns, _WAITING, fact.data,
                     ),
                 ).rowcount  # fmt: skip
-            self._db.execute(
+            self._file.execute(
                 "UPDATE sessions SET expected = ?, stored = ?, digest = ?, refused = ?, "
                 "reason = ?, closed_ns = ? WHERE name = ?",
                 (
@@ -215,16 +205,16 @@ class BayStore:
         Raises:
             StorageError: The disk is full or fails; it is settled at the next start.
         """
-        rows = self._read("SELECT data FROM facts WHERE id = ? AND state = 0", (id_,))
+        rows = self._file.read("SELECT data FROM facts WHERE id = ? AND state = 0", (id_,))
         if not rows:
             return None
         same = rows[0][0] == data
-        with _Writing(self._db, self._path):
+        with self._file.writing():
             if same:
                 values = (_SAME, id_)
-                self._db.execute("UPDATE facts SET state = ?, data = x'' WHERE id = ?", values)
+                self._file.execute("UPDATE facts SET state = ?, data = x'' WHERE id = ?", values)
             else:
-                self._db.execute("UPDATE facts SET state = ? WHERE id = ?", (_DIFFERS, id_))
+                self._file.execute("UPDATE facts SET state = ? WHERE id = ?", (_DIFFERS, id_))
         return "same" if same else "differs"
 
     def facts(
@@ -237,7 +227,7 @@ class BayStore:
             kinds: Only these; None for all.
             without: Not these; what is left out is not read from the disk.
         """
-        rows = self._read(
+        rows = self._file.read(
             "SELECT place, case_sequence, corrected_ns, received_ns, data FROM facts "
             "WHERE case_id = ? AND state = 0 AND kind NOT IN (SELECT value FROM json_each(?)) "
             "AND (? OR kind IN (SELECT value FROM json_each(?))) ORDER BY place",
@@ -247,12 +237,12 @@ class BayStore:
 
     def waiting(self, case: str) -> list[str]:
         """Return the ids of the facts of a case that the hub has not confirmed."""
-        rows = self._read("SELECT id FROM facts WHERE case_id = ? AND state = 0", (case,))
+        rows = self._file.read("SELECT id FROM facts WHERE case_id = ? AND state = 0", (case,))
         return [row[0] for row in rows]
 
     def counts(self, case: str) -> tuple[int, int]:
         """Return how many facts of a case wait for the hub, and how many differ from its copy."""
-        rows = self._read(
+        rows = self._file.read(
             "SELECT state, count(*) FROM facts WHERE case_id = ? GROUP BY state", (case,)
         )
         found: dict[int, int] = dict(rows)
@@ -264,48 +254,14 @@ class BayStore:
             "SELECT case_id FROM sessions GROUP BY case_id HAVING max(opened_ns) < ? AND NOT "
             "EXISTS (SELECT 1 FROM facts WHERE facts.case_id = sessions.case_id AND state = 0)"
         )
-        with _Writing(self._db, self._path):
-            self._db.execute(f"DELETE FROM facts WHERE case_id IN ({done})", (before_ns,))  # noqa: S608
-            gone = self._db.execute(
+        with self._file.writing():
+            self._file.execute(f"DELETE FROM facts WHERE case_id IN ({done})", (before_ns,))  # noqa: S608
+            gone = self._file.execute(
                 f"DELETE FROM sessions WHERE case_id IN ({done})",  # noqa: S608
                 (before_ns,),
             ).rowcount
-        self.cases = {row[0] for row in self._read("SELECT DISTINCT case_id FROM sessions")}
+        self.cases = {row[0] for row in self._file.read("SELECT DISTINCT case_id FROM sessions")}
         return gone
-
-    def _read(self, statement: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
-        try:
-            return self._db.execute(statement, values).fetchall()
-        except sqlite3.Error as error:
-            raise StorageError(f"bay store {self._path}: {error}") from error
-
-
-class _Writing:
-    """BEGIN IMMEDIATE … COMMIT, or ROLLBACK; database errors become ``StorageError``."""
-
-    def __init__(self, db: sqlite3.Connection, path: Path) -> None:
-        self._db, self._path = db, path
-
-    def __enter__(self) -> None:
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
-        except sqlite3.Error as error:
-            raise StorageError(f"bay store {self._path}: {error}") from error
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        failure = error
-        try:
-            if error is None:
-                self._db.execute("COMMIT")
-        except sqlite3.Error as failed:
-            failure = failed
-        finally:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-        if isinstance(failure, sqlite3.Error):
-            raise StorageError(
-                f"bay store {self._path}: {failure}; free space on the disk"
-            ) from failure
 
 
 def _fields(session: Session) -> dict[str, object]:

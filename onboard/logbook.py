@@ -10,7 +10,6 @@ the crew as made, is still here after a power cut.
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from streams.codec import decode, encode
 from streams.errors import MessageError, StorageError
 from streams.inbox import Inbox, Line
 from streams.messages import CaseFact, Envelope, Lane
+from streams.sqlite_file import SqliteFile
 
 KINDS = frozenset(
     {
@@ -51,6 +51,11 @@ CREATE TABLE IF NOT EXISTS reads (
     what TEXT NOT NULL DEFAULT 'shown');
 """
 
+_ADDED = (
+    ("facts", "case_sequence", "INTEGER"),
+    ("reads", "what", "TEXT NOT NULL DEFAULT 'shown'"),
+)
+
 
 class Logbook:
     """The facts of this vehicle's runs. One process writes it, in one thread."""
@@ -62,23 +67,14 @@ class Logbook:
             StorageError: The file cannot be opened or is damaged.
         """
         self.inbox = Inbox()
-        self._path = path
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, isolation_level=None)
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
-                self._db.execute(f"PRAGMA {pragma}")
-            self._db.executescript(_SCHEMA)
-            self._add_what_an_older_one_lacks()
-            rows = self._db.execute("SELECT source, epoch, lane, stored, ahead FROM progress")
-            for source, epoch, lane, stored, ahead in rows:
-                self.inbox.restore(Line(source, epoch, lane), stored, json.loads(ahead))
-        except (OSError, sqlite3.Error) as error:
-            raise StorageError(f"logbook {path}: {error}; move the file away") from error
+        self._file = SqliteFile("logbook", path, _SCHEMA, _ADDED)
+        rows = self._file.read("SELECT source, epoch, lane, stored, ahead FROM progress")
+        for source, epoch, lane, stored, ahead in rows:
+            self.inbox.restore(Line(source, epoch, lane), stored, json.loads(ahead))
 
     def close(self) -> None:
         """Close the file."""
-        self._db.close()
+        self._file.close()
 
     def add_own(self, envelope: Envelope) -> bool:
         """Keep a fact that this vehicle made; return False if it was here before.
@@ -87,7 +83,7 @@ class Logbook:
             StorageError: The disk is full or fails.
         """
         at_hub_ns = envelope.source_ns + (envelope.offset_ns or 0)
-        with _Writing(self._db, self._path):
+        with self._file.writing():
             return self._insert(envelope, encode(envelope), own=True, at_hub_ns=at_hub_ns)
 
     def take(self, line: Line, sequence: int, fact: Envelope, carried: CaseFact) -> bool:
@@ -106,7 +102,7 @@ class Logbook:
             return False  # under an answered number may come what was given up, or a new fact
         ahead = self.inbox.copy()
         ahead.take(line, sequence)
-        with _Writing(self._db, self._path):
+        with self._file.writing():
             new = self._insert(
                 fact, carried.fact, own=False, at_hub_ns=carried.corrected_ns,
                 case_sequence=carried.case_sequence,
@@ -123,7 +119,7 @@ class Logbook:
         """
         ahead = self.inbox.copy()
         ahead.take(line, sequence)
-        with _Writing(self._db, self._path):
+        with self._file.writing():
             self._note_progress(ahead, line)
         self.inbox = ahead
 
@@ -137,9 +133,9 @@ class Logbook:
         gone = ahead.give_up(line, below)
         if not gone:
             return []
-        with _Writing(self._db, self._path):
+        with self._file.writing():
             for first, last in gone:
-                self._db.execute(
+                self._file.execute(
                     "INSERT INTO gone (at_ns, source, epoch, lane, first, last) "
                     "VALUES (?, ?, ?, ?, ?, ?)",
                     (at_ns, line.source, line.epoch, line.lane, first, last),
@@ -155,9 +151,9 @@ class Logbook:
             StorageError: The disk is full or fails.
         """
         ids: set[str] = set()
-        with _Writing(self._db, self._path):
+        with self._file.writing():
             for lane, number in stored.items():
-                rows = self._db.execute(
+                rows = self._file.execute(
                     "UPDATE facts SET delivered_hub_ns = ? WHERE own = 1 AND "
                     "delivered_hub_ns IS NULL AND lane = ? AND sequence <= ? RETURNING id",
                     (at_hub_ns, lane, number),
@@ -177,8 +173,8 @@ class Logbook:
         Raises:
             StorageError: It cannot be written: then it must be neither shown nor done.
         """
-        with _Writing(self._db, self._path):
-            self._db.execute(
+        with self._file.writing():
+            self._file.execute(
                 "INSERT INTO reads (at_ns, who, case_id, what) VALUES (?, ?, ?, ?)",
                 (at_ns, who, case, what),
             )
@@ -193,15 +189,12 @@ class Logbook:
 
     def _read(self, which: str, values: tuple[str, ...] = ()) -> Iterator[Fact]:
         columns = "own, at_hub_ns, delivered_hub_ns, data, case_sequence"
-        try:
-            rows = self._db.execute(f"SELECT {columns} FROM facts {which}", values).fetchall()  # noqa: S608 - no text of others
-        except sqlite3.Error as error:
-            raise StorageError(f"logbook {self._path}: {error}") from error
+        rows = self._file.read(f"SELECT {columns} FROM facts {which}", values)  # noqa: S608 - no text of others
         for own, at_hub_ns, delivered_hub_ns, data, case_sequence in rows:
             try:
                 envelope = decode(data)
             except MessageError as error:
-                raise StorageError(f"logbook {self._path}: {error}; move it away") from error
+                raise StorageError(f"logbook {self._file.path}: {error}; move it away") from error
             yield Fact(envelope, bool(own), at_hub_ns, delivered_hub_ns, case_sequence)
 
     def of_case(self, case: str) -> list[tuple[int, int, bytes]]:
@@ -212,14 +205,11 @@ class Logbook:
         Raises:
             StorageError: The disk fails.
         """
-        try:
-            return self._db.execute(
-                "SELECT coalesce(case_sequence, 0) AS place, iif(own, 0, at_hub_ns), data "
-                "FROM facts WHERE case_id = ? ORDER BY own, place, position",
-                (case,),
-            ).fetchall()
-        except sqlite3.Error as error:
-            raise StorageError(f"logbook {self._path}: {error}") from error
+        return self._file.read(
+            "SELECT coalesce(case_sequence, 0) AS place, iif(own, 0, at_hub_ns), data "
+            "FROM facts WHERE case_id = ? ORDER BY own, place, position",
+            (case,),
+        )
 
     def find(self, name: str) -> Fact | None:
         """Return the fact that has this id, own or the hub's.
@@ -242,8 +232,8 @@ class Logbook:
             StorageError: The disk fails.
         """
         kept = json.dumps(list(keep))
-        with _Writing(self._db, self._path):
-            return self._db.execute(
+        with self._file.writing():
+            return self._file.execute(
                 "DELETE FROM facts WHERE case_id IN (SELECT case_id FROM facts GROUP BY case_id "
                 "HAVING max(at_hub_ns) < ?) AND case_id NOT IN (SELECT value FROM json_each(?)) "
                 "AND (own = 0 OR delivered_hub_ns IS NOT NULL)",
@@ -254,7 +244,7 @@ class Logbook:
         self, envelope: Envelope, data: bytes, *, own: bool, at_hub_ns: int,
         case_sequence: int | None = None,
     ) -> bool:  # fmt: skip
-        inserted = self._db.execute(
+        inserted = self._file.execute(
             "INSERT OR IGNORE INTO facts (id, case_id, own, lane, sequence, at_hub_ns, data, "
             "case_sequence) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
@@ -264,47 +254,11 @@ class Logbook:
         )  # fmt: skip
         return inserted.rowcount == 1
 
-    def _add_what_an_older_one_lacks(self) -> None:
-        columns = {row[1] for row in self._db.execute("PRAGMA table_info(facts)")}
-        if "case_sequence" not in columns:
-            self._db.execute("ALTER TABLE facts ADD COLUMN case_sequence INTEGER")
-        if "what" not in {row[1] for row in self._db.execute("PRAGMA table_info(reads)")}:
-            self._db.execute("ALTER TABLE reads ADD COLUMN what TEXT NOT NULL DEFAULT 'shown'")
-
     def _note_progress(self, inbox: Inbox, line: Line) -> None:
-        self._db.execute(
+        self._file.execute(
             "INSERT OR REPLACE INTO progress VALUES (?, ?, ?, ?, ?)",
             (
                 line.source, line.epoch, line.lane, inbox.stored(line),
                 json.dumps(inbox.ahead(line)),
             ),
         )  # fmt: skip
-
-
-class _Writing:
-    """BEGIN IMMEDIATE … COMMIT, or ROLLBACK; database errors become ``StorageError``."""
-
-    def __init__(self, db: sqlite3.Connection, path: Path) -> None:
-        self._db = db
-        self._path = path
-
-    def __enter__(self) -> None:
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
-        except sqlite3.Error as error:
-            raise StorageError(f"logbook {self._path}: {error}") from error
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        failure = error
-        try:
-            if error is None:
-                self._db.execute("COMMIT")
-        except sqlite3.Error as failed:
-            failure = failed
-        finally:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-        if isinstance(failure, sqlite3.Error):
-            raise StorageError(
-                f"logbook {self._path}: {failure}; free space on the disk"
-            ) from failure

@@ -10,11 +10,9 @@ is missing. A new file has a new epoch and starts again at 1.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import structlog
@@ -24,6 +22,7 @@ from streams.codec import decode, encode, encode_body
 from streams.errors import StorageError
 from streams.identity import new_id
 from streams.messages import VERSION, Body, Envelope, Lane, Origin, Receipt
+from streams.sqlite_file import SqliteFile
 from streams.topics import LANES, find
 
 _NO_NUMBER = 2**62
@@ -41,15 +40,12 @@ CREATE TABLE IF NOT EXISTS facts (
     id TEXT NOT NULL, kind TEXT NOT NULL, made_ns INTEGER NOT NULL, data BLOB NOT NULL,
     case_id TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (destination, lane, sequence)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS facts_by_case ON facts (destination, lane, case_id, sequence);
 CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
 
-_ADD_CASE = "ALTER TABLE facts ADD COLUMN case_id TEXT NOT NULL DEFAULT ''"
-"""For files of before there was such a column; what waits in them counts as of no case."""
-
-_INDEX = """
-CREATE INDEX IF NOT EXISTS facts_by_case ON facts (destination, lane, case_id, sequence)
-"""
+_ADDED = (("facts", "case_id", "TEXT NOT NULL DEFAULT ''"),)
+"""What waits in a file of before there was such a column counts as of no case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,35 +149,23 @@ class Outbox:
         self._clock = clock
         self._offset = offset
         self._boot = boot_name() if boot is None else boot
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
-            self._db.execute("PRAGMA busy_timeout=5000")
-            self._db.executescript(_SCHEMA)
-            columns = [row[1] for row in self._db.execute("PRAGMA table_info(facts)")]
-            if "case_id" not in columns:
-                self._db.execute(_ADD_CASE)
-            self._db.execute(_INDEX)
-            row = self._db.execute("SELECT id, source FROM epoch").fetchone()
-            if row is None:
-                row = (new_id(), source)
-                self._db.execute("INSERT INTO epoch VALUES (?, ?)", row)
-        except (OSError, sqlite3.Error) as error:
-            raise StorageError(
-                f"outbox {path}: {error}; move the file away to start anew"
-            ) from error
-        if row[1] != source:
-            self._db.close()
-            raise StorageError(f"outbox {path} belongs to {row[1]!r}, not to {source!r}")
-        self.epoch: str = row[0]
-        rows = self._read("SELECT destination, lane, last FROM numbering")
+        self._file = SqliteFile("outbox", path, _SCHEMA, _ADDED)
+        rows = self._file.read("SELECT id, source FROM epoch")
+        if not rows:
+            rows = [(new_id(), source)]
+            with self._file.writing():
+                self._file.execute("INSERT INTO epoch VALUES (?, ?)", rows[0])
+        self.epoch: str = rows[0][0]
+        owner = rows[0][1]
+        if owner != source:
+            self._file.close()
+            raise StorageError(f"outbox {path} belongs to {owner!r}, not to {source!r}")
+        rows = self._file.read("SELECT destination, lane, last FROM numbering")
         self._opened = {(name, LANES[rank]): last for name, rank, last in rows}
 
     def close(self) -> None:
         """Close the file."""
-        self._db.close()
+        self._file.close()
 
     def stamp(self) -> Stamp:
         """Return this moment, for a draft that may have to wait."""
@@ -234,25 +218,22 @@ class Outbox:
             StorageError: The disk is full or fails; none was made.
             OversizedError: A body is too large for its kind; none was made.
         """
-        try:
-            with _Transaction(self._db):
-                made = [self._insert(destination, draft) for destination, draft in drafts]
-                if mark:
-                    self._db.execute("INSERT OR REPLACE INTO marks VALUES (?, ?)", mark)
-        except sqlite3.Error as error:
-            raise StorageError(f"outbox {self.path}: {error}; free space on the disk") from error
+        with self._file.writing():
+            made = [self._insert(destination, draft) for destination, draft in drafts]
+            if mark:
+                self._file.execute("INSERT OR REPLACE INTO marks VALUES (?, ?)", mark)
         return made
 
     def _insert(self, destination: str, draft: Draft) -> Envelope:
         lane = draft.lane or find(draft.kind).lane
         rank = LANES.index(lane)
-        (sequence,) = self._db.execute(
+        (sequence,) = self._file.execute(
             "INSERT INTO numbering (destination, lane, last) VALUES (?, ?, 1) "
             "ON CONFLICT DO UPDATE SET last = last + 1 RETURNING last",
             (destination, rank),
         ).fetchone()
         envelope = self.envelope(draft, lane, sequence)
-        self._db.execute(
+        self._file.execute(
             "INSERT INTO facts (destination, lane, sequence, id, kind, made_ns, data, case_id) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
@@ -268,7 +249,7 @@ class Outbox:
         Raises:
             StorageError: The disk fails; this and every other read may succeed later.
         """
-        rows = self._read("SELECT value FROM marks WHERE name = ?", (name,))
+        rows = self._file.read("SELECT value FROM marks WHERE name = ?", (name,))
         return int(rows[0][0]) if rows else 0
 
     def waiting(self, destination: str, lane: Lane, after: int, limit: int) -> list[Entry]:
@@ -277,7 +258,7 @@ class Outbox:
         Raises:
             StorageError: The disk fails.
         """
-        rows = self._read(
+        rows = self._file.read(
             "SELECT sequence, kind, made_ns, data FROM facts "
             "WHERE destination = ? AND lane = ? AND sequence > ? ORDER BY sequence LIMIT ?",
             (destination, LANES.index(lane), after, limit),
@@ -301,7 +282,7 @@ class Outbox:
             StorageError: The disk fails.
         """
         place, most = (destination, LANES.index(lane)), len(without) + 1
-        newest = self._read(
+        newest = self._file.read(
             "SELECT sequence, case_id FROM facts WHERE destination = ? AND lane = ? "
             "ORDER BY sequence DESC LIMIT ?",
             (*place, most),
@@ -309,7 +290,7 @@ class Outbox:
         case = next((case for sequence, case in newest if sequence not in without), None)
         if case is None:
             return []
-        found = self._read(
+        found = self._file.read(
             "SELECT sequence FROM facts WHERE destination = ? AND lane = ? AND case_id = ? "
             "ORDER BY sequence LIMIT ?",
             (*place, case, most + limit),
@@ -323,7 +304,7 @@ class Outbox:
         Raises:
             StorageError: The disk fails.
         """
-        ((number,),) = self._read(
+        ((number,),) = self._file.read(
             "SELECT count(*) FROM facts INDEXED BY facts_by_case "
             "WHERE destination = ? AND lane = ?",
             (destination, LANES.index(lane)),
@@ -338,7 +319,7 @@ class Outbox:
         Raises:
             StorageError: The disk fails.
         """
-        rows = self._read(
+        rows = self._file.read(
             "SELECT lane, coalesce((SELECT min(sequence) FROM facts WHERE "
             "facts.destination = numbering.destination AND facts.lane = numbering.lane), last + 1) "
             "FROM numbering WHERE destination = ? ORDER BY lane",
@@ -368,26 +349,23 @@ class Outbox:
         if receipt.epoch != self.epoch:
             return 0
         freed = 0
-        try:
-            with _Transaction(self._db):
-                for lane, stored in receipt.stored.items():
-                    if lane not in LANES:
-                        continue
-                    if sent is not None:
-                        self._number_anew(destination, lane, receipt, sent.get(lane, 0))
-                    key = (destination, LANES.index(lane), stored)
-                    freed += self._db.execute(
-                        "DELETE FROM facts WHERE destination = ? AND lane = ? AND sequence <= ?",
-                        key,
+        with self._file.writing():
+            for lane, stored in receipt.stored.items():
+                if lane not in LANES:
+                    continue
+                if sent is not None:
+                    self._number_anew(destination, lane, receipt, sent.get(lane, 0))
+                key = (destination, LANES.index(lane), stored)
+                freed += self._file.execute(
+                    "DELETE FROM facts WHERE destination = ? AND lane = ? AND sequence <= ?",
+                    key,
+                ).rowcount
+                for first, last in (receipt.ahead or {}).get(lane, ()):
+                    freed += self._file.execute(
+                        "DELETE FROM facts WHERE destination = ? AND lane = ? "
+                        "AND sequence BETWEEN ? AND ?",
+                        (*key[:2], first, last),
                     ).rowcount
-                    for first, last in (receipt.ahead or {}).get(lane, ()):
-                        freed += self._db.execute(
-                            "DELETE FROM facts WHERE destination = ? AND lane = ? "
-                            "AND sequence BETWEEN ? AND ?",
-                            (*key[:2], first, last),
-                        ).rowcount
-        except sqlite3.Error as error:
-            raise StorageError(f"outbox {self.path}: {error}; free space on the disk") from error
         return freed
 
     def _number_anew(self, destination: str, lane: Lane, receipt: Receipt, sent: int) -> None:
@@ -398,18 +376,18 @@ class Outbox:
         if not max(opened, sent) < highest < _NO_NUMBER:
             return
         key = (destination, LANES.index(lane))
-        rows = self._db.execute(
+        rows = self._file.execute(
             "DELETE FROM facts WHERE destination = ? AND lane = ? AND sequence > ? "
             "RETURNING sequence, id, kind, made_ns, data, case_id",
             (*key, opened),
         ).fetchall()
-        self._db.execute(
+        self._file.execute(
             "INSERT INTO numbering VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET last = excluded.last",
             (*key, highest + len(rows)),
         )
         for number, (_, name, kind, made_ns, data, case) in enumerate(sorted(rows), highest + 1):
             again = encode(msgspec.structs.replace(decode(data), sequence=number))
-            self._db.execute(
+            self._file.execute(
                 "INSERT INTO facts (destination, lane, sequence, id, kind, made_ns, data, case_id) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (*key, number, name, kind, made_ns, again, case),
@@ -427,7 +405,7 @@ class Outbox:
         Raises:
             StorageError: The disk fails.
         """
-        rows = self._read("SELECT DISTINCT destination FROM numbering ORDER BY destination")
+        rows = self._file.read("SELECT DISTINCT destination FROM numbering ORDER BY destination")
         return [row[0] for row in rows]
 
     def depth(self, destination: str) -> Depth:
@@ -436,11 +414,11 @@ class Outbox:
         Raises:
             StorageError: The disk fails.
         """
-        rows = self._read(
+        rows = self._file.read(
             "SELECT lane, count(*), min(made_ns) FROM facts WHERE destination = ? GROUP BY lane",
             (destination,),
         )
-        ((made,),) = self._read(
+        ((made,),) = self._file.read(
             "SELECT coalesce(sum(last), 0) FROM numbering WHERE destination = ?", (destination,)
         )
         return Depth(
@@ -448,27 +426,3 @@ class Outbox:
             made=made,
             oldest_ns=min((oldest for _, _, oldest in rows), default=None),
         )
-
-    def _read(self, statement: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
-        try:
-            return self._db.execute(statement, values).fetchall()
-        except sqlite3.Error as error:
-            raise StorageError(f"outbox {self.path}: {error}; look at the disk") from error
-
-
-class _Transaction:
-    """BEGIN IMMEDIATE … COMMIT, or ROLLBACK when anything is raised inside."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-
-    def __enter__(self) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        try:
-            if kind is None:
-                self._db.execute("COMMIT")
-        finally:  # a commit that fails (disk full) leaves the transaction open
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")

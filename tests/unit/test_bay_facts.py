@@ -112,7 +112,7 @@ def test_fact_that_the_hub_has_is_handed_over_from_the_logbook_with_the_same_byt
 ) -> None:
     note = board.note()
     (waiting,) = board.outbox.waiting("hub", "facts", 0, 1)
-    board.outbox._db.execute("DELETE FROM facts")
+    board.outbox._file._db.execute("DELETE FROM facts")
     (found,) = facts_of(board.logbook, board.outbox, board.case)
     assert (ids([found]), found.data) == ([note], waiting.data)
 

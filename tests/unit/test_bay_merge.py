@@ -420,7 +420,7 @@ async def test_full_disk_stores_nothing_and_answers_nothing(
     facts = vehicle.carried()
     here.let_in(vehicle)
     with monkeypatch.context() as full:
-        here.store._db.execute("PRAGMA max_page_count = 1")
+        here.store._file._db.execute("PRAGMA max_page_count = 1")
         large = [CarriedFact(0, 0, encode(vehicle.make(
             "case_note", CaseNote(text="x" * 3900, at_ns=1)))) for _ in range(40)]  # fmt: skip
         facts += large
@@ -428,7 +428,7 @@ async def test_full_disk_stores_nothing_and_answers_nothing(
             await here.desk.take(SECRET, Portion(first=0, expected=45, facts=facts))
         del full
     assert here.desk.progress(SECRET).stored == 0
-    here.store._db.execute("PRAGMA max_page_count = 1000000")
+    here.store._file._db.execute("PRAGMA max_page_count = 1000000")
     progress = await here.desk.take(SECRET, Portion(first=0, expected=45, facts=facts))
     assert progress.stored == 45
 

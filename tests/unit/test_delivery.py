@@ -183,10 +183,10 @@ async def test_sender_whose_disk_fails_at_a_receipt_goes_on_and_frees_at_the_nex
     await asyncio.wait_for(left.wait(), 5)
     task.cancel()
     receipt = Receipt(epoch=outbox.epoch, stored={"facts": 1})
-    outbox._db.execute("PRAGMA query_only = ON")
+    outbox._file._db.execute("PRAGMA query_only = ON")
     sender.take_receipt(receipt)
     assert outbox.depth("hub").waiting == {"facts": 1}
-    outbox._db.execute("PRAGMA query_only = OFF")
+    outbox._file._db.execute("PRAGMA query_only = OFF")
     sender.take_receipt(receipt)
     assert outbox.depth("hub").waiting == {}
 
@@ -202,14 +202,14 @@ async def test_sender_whose_outbox_cannot_be_read_goes_on_when_it_can(
         del data
         arrived.put_nowait(kind)
 
-    outbox._db.execute("ALTER TABLE facts RENAME TO hidden")
+    outbox._file._db.execute("ALTER TABLE facts RENAME TO hidden")
     sender = Sender(outbox, "hub", publish, SystemClock())
     async with asyncio.timeout(5), asyncio.TaskGroup() as group:
         task = group.create_task(sender.run())
         for _ in range(20):
             await asyncio.sleep(0)
         assert not task.done()
-        outbox._db.execute("ALTER TABLE hidden RENAME TO facts")
+        outbox._file._db.execute("ALTER TABLE hidden RENAME TO facts")
         assert await arrived.get() == "case_note"
         task.cancel()
 

@@ -98,12 +98,12 @@ def test_outbox_too_large_a_fact_is_refused_and_takes_no_number(tmp_path: Path) 
 def test_outbox_on_a_full_disk_says_so_and_works_again_with_space(tmp_path: Path) -> None:
     outbox = open_outbox(tmp_path)
     outbox.add("hub", BLOCK)
-    pages = outbox._db.execute("PRAGMA page_count").fetchone()[0]
-    outbox._db.execute(f"PRAGMA max_page_count={pages}")
+    pages = outbox._file._db.execute("PRAGMA page_count").fetchone()[0]
+    outbox._file._db.execute(f"PRAGMA max_page_count={pages}")
     block = Draft("ecg_record", EcgRecord(setup_id="a", frames=[bytes(200_000)]), case=CASE)
     with pytest.raises(StorageError, match="full"):
         outbox.add("hub", block)
-    outbox._db.execute("PRAGMA max_page_count=1000000")
+    outbox._file._db.execute("PRAGMA max_page_count=1000000")
     assert outbox.add("hub", block).sequence == 2
     outbox.close()
 
@@ -190,7 +190,7 @@ def test_outbox_of_a_killed_process_has_every_fact_it_reported(tmp_path: Path) -
 
 def test_outbox_writes_with_the_stated_sync_policy(tmp_path: Path) -> None:
     outbox = open_outbox(tmp_path)
-    assert outbox._db.execute("PRAGMA synchronous").fetchone() == (2,), "2 is FULL"
+    assert outbox._file._db.execute("PRAGMA synchronous").fetchone() == (2,), "2 is FULL"
     outbox.close()
     with sqlite3.connect(tmp_path / "outbox.sqlite") as db:
         assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
