@@ -27,6 +27,7 @@ from streams.credentials import credential_path
 from tests.hospital_town import Desk
 from tests.hub_town import REGION, Town
 from tests.vehicle_town import Vehicle, replay, talking_to, write_record
+from tests.waiting import until
 
 HERE, UNIT = "first-hospital", "unit-1"
 BOUND_S = 30.0
@@ -95,7 +96,9 @@ class BayTown:
         task = asyncio.create_task(serve_gateway(settings), name="gateway")
         try:
             ready = Path(settings.state) / "ready.json"
-            await self.until(lambda: (task.done() and task.result()) or ready.exists())
+            await until(
+                lambda: (task.done() and task.result()) or ready.exists(), "ready.json", BOUND_S
+            )
             self.gateway_url = msgspec.json.decode(ready.read_bytes())["url"]
             ca = Path(str(self.town.broker.endpoints.ca_path))
             async with Desk(self.gateway_url, self.desk.token, ca) as desk:
@@ -119,18 +122,6 @@ class BayTown:
             task.cancel()
             await asyncio.wait({task})
 
-    async def until(self, condition: Callable[[], Any]) -> Any:
-        """Wait until something holds; return it."""
-        async with asyncio.timeout(BOUND_S):
-            while True:
-                found = condition()
-                if asyncio.iscoroutine(found):
-                    found = await found
-                if found:
-                    return found
-                await asyncio.sleep(0.05)
-        raise AssertionError
-
     async def run_without_link(self, vehicle: Vehicle) -> str:
         """Do what a crew does on a run of its own; return the case once its recordings ended."""
         for action, fields in (
@@ -146,7 +137,7 @@ class BayTown:
         async def over() -> bool:
             return all(one["state"] == "ended" for one in (await vehicle.state())["sensors"])
 
-        await self.until(over)
+        await until(over, "all that was recorded ends", BOUND_S)
         return str((await vehicle.state())["case"]["id"])
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 import socket
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 import psutil
 import pytest
 from hypothesis import settings
+
+from tests.waiting import until
 
 # How long an example takes says how busy the machine is, not whether the code is right.
 settings.register_profile("forerun", deadline=None)
@@ -74,20 +74,7 @@ def free_port() -> Callable[[], int]:
 @pytest.fixture
 def wait_for() -> WaitFor:
     """A coroutine function that waits until a condition holds, and says what did not happen."""
-
-    async def wait(condition: Callable[[], object], what: str, timeout_s: float = 10.0) -> None:
-        until = time.monotonic() + timeout_s
-        while True:
-            holds = condition()
-            if isinstance(holds, Awaitable):
-                holds = await holds
-            if holds:
-                return
-            if time.monotonic() > until:
-                pytest.fail(f"not within {timeout_s:g} s: {what}")
-            await asyncio.sleep(0.01)
-
-    return wait
+    return until
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,7 @@ from streams.messages import (
     Vitals,
 )
 from tests.hub_stand_in import HubStandIn, hospital_settings
+from tests.waiting import until
 
 HERE, THERE = "first-hospital", "second-hospital"
 BOUND_S = 20.0
@@ -83,19 +84,8 @@ class Town:
 
     async def ready(self, state: Path, check: Callable[[], object]) -> str:
         """Wait until a gateway serves; return its address."""
-        await self.until(lambda: check() or (state / "ready.json").exists(), "ready.json")
+        await until(lambda: check() or (state / "ready.json").exists(), "ready.json", BOUND_S)
         return str(json.loads((state / "ready.json").read_text())["url"])
-
-    async def until(self, condition: Callable[[], Any], what: str) -> Any:
-        async with asyncio.timeout(BOUND_S):
-            while True:
-                found = condition()
-                if asyncio.iscoroutine(found):
-                    found = await found
-                if found:
-                    return found
-                await asyncio.sleep(0.02)
-        raise AssertionError(what)
 
     async def case(self, hospital: str | None = HERE, unit: str = "unit-1") -> str:
         """Open a case with a unit, bound for a hospital."""
@@ -124,4 +114,4 @@ class Town:
         await self.hub.fact(case, body, "vitals", unit, patient="1")
 
     async def delivered(self, hospital: str = HERE) -> None:
-        await self.until(lambda: self.hub.waiting(hospital) == 0, f"receipts of {hospital}")
+        await until(lambda: self.hub.waiting(hospital) == 0, f"receipts of {hospital}", BOUND_S)

@@ -49,8 +49,8 @@ async def begin_run(page: Page, started: Started, until: Any) -> str:
     """Send the vehicle on a call and tap through to a run."""
     case = started.hub.call()
     started.hub.choose(case)
-    await until(page, "!!document.querySelector('.run-button')")
-    await page.click(".run-button")
+    await until(page, "!!document.querySelector('.main.run-button')")
+    await page.click(".main.run-button")
     await until(page, "!!document.querySelector('.stamp.main')")
     return case
 

@@ -21,10 +21,11 @@ from streams.errors import StorageError
 from streams.export import export_case
 from streams.journal import Journal
 from streams.messages import EcgRecord
-from tests.bay_town import HERE, UNIT, BayTown
+from tests.bay_town import BOUND_S, HERE, UNIT, BayTown
 from tests.hospital_town import Desk
 from tests.hub_town import a_town
 from tests.vehicle_town import RECORD_SAMPLES, Vehicle
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ async def hand_over(bay: BayTown, desk: Desk, vehicle: Vehicle) -> dict[str, Any
         told: dict[str, Any] = (await vehicle.state())["bay"]
         return told if told["state"] in ("done", "failed") else None
 
-    return dict(await bay.until(over))
+    return dict(await until(over, "the hand-over ends", BOUND_S))
 
 
 async def journal_of(folder: Path, case: str) -> list[Stored]:
@@ -117,7 +118,7 @@ async def test_run_without_coverage_is_handed_over_and_reconciled_without_double
                 seen = [mark["state"] for mark in card["seen"]]
                 return bool(card["bay"]["confirmed"]) and seen == ["delivered"]
 
-            await bay.until(confirmed)
+            await until(confirmed, "the hub confirmed it", BOUND_S)
             hub_case = await bay.town.get(f"/api/cases/{case}")
             assert hub_case["hospital"] == HERE
             after = await shown(desk, case)
@@ -202,7 +203,7 @@ async def test_gateway_killed_in_the_middle_goes_on_where_it_was(
         async def waits() -> bool:
             return bool((await vehicle.state())["bay"]["state"] == "waiting")
 
-        await bay.until(waits)
+        await until(waits, "it waits", BOUND_S)
     monkeypatch.setattr(BayStore, "take", stored)
     try:
         async with bay.gateway() as desk:
@@ -211,7 +212,7 @@ async def test_gateway_killed_in_the_middle_goes_on_where_it_was(
                 told: dict[str, Any] = (await vehicle.state())["bay"]
                 return told if told["state"] == "done" else None
 
-            told = await bay.until(done)
+            told = await until(done, "it is done", BOUND_S)
             assert told["stored"] == told["expected"]
             card = (await desk.board())[case]
             assert card["bay"]["closed"]
@@ -235,7 +236,7 @@ async def test_wrong_code_and_wrong_gateway_are_told_to_the_crew(
             told = (await vehicle.state())["bay"]
             return str(told["problem"]) if told["state"] == "failed" else ""
 
-        assert "not the code" in await bay.until(failed)
+        assert "not the code" in await until(failed, "it failed", BOUND_S)
         for bad in ({"address": "x y", "code": code}, {"address": bay.gateway_url, "code": "12"}):
             status, _ = await begin(vehicle, bad["address"], bad["code"])
             assert status == 400
@@ -244,12 +245,12 @@ async def test_wrong_code_and_wrong_gateway_are_told_to_the_crew(
         async def waits() -> bool:
             return bool((await vehicle.state())["bay"]["state"] == "waiting")
 
-        await bay.until(waits)
+        await until(waits, "it waits", BOUND_S)
         status, answer = await begin(vehicle, bay.gateway_url, code)
         assert (status, "under way" in answer["error"]) == (400, True)
         async with vehicle.http.delete(f"{vehicle.url}/api/bay") as stopped:
             assert stopped.status == 200
-        await bay.until(failed)
+        await until(failed, "it failed", BOUND_S)
 
 
 async def test_gateway_without_a_certificate_of_ours_gets_nothing(
@@ -275,7 +276,7 @@ async def test_gateway_without_a_certificate_of_ours_gets_nothing(
             told = (await vehicle.state())["bay"]
             return str(told["problem"]) if told["state"] == "failed" else ""
 
-        assert "no gateway of ours" in await bay.until(failed)
+        assert "no gateway of ours" in await until(failed, "it failed", BOUND_S)
     assert not any(heard)
 
 
@@ -315,7 +316,7 @@ async def test_qr_codes_of_the_tablet_are_read_at_a_seat_and_reconciled(bay: Bay
             async def confirmed() -> bool:
                 return bool((await desk.board())[case]["bay"]["confirmed"])
 
-            await bay.until(confirmed)
+            await until(confirmed, "the hub confirmed it", BOUND_S)
             after = await shown(desk, case)
             assert after["points"] == 40
             assert before["lines"] <= after["lines"]

@@ -12,9 +12,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.bay_town import HERE, UNIT, BayTown
+from tests.bay_town import BOUND_S, HERE, UNIT, BayTown
 from tests.hospital_town import Desk
 from tests.hub_town import a_town
+from tests.waiting import until
 
 
 @contextlib.asynccontextmanager
@@ -33,7 +34,7 @@ async def gateway_process(bay: BayTown) -> AsyncIterator[tuple[asyncio.subproces
         stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        await bay.until(lambda: ready.exists() or process.returncode is not None)
+        await until(lambda: ready.exists() or process.returncode is not None, "ready.json", BOUND_S)
         bay.gateway_url = msgspec.json.decode(ready.read_bytes())["url"]
         ca = Path(str(bay.town.broker.endpoints.ca_path))
         async with Desk(bay.gateway_url, bay.desk.token, ca) as desk:
@@ -71,7 +72,7 @@ async def test_gateway_killed_twice_in_the_middle_has_all_it_answered_and_the_re
                     async def came(at_least: int = more) -> bool:
                         return bool((await told())["stored"] >= at_least)
 
-                    await bay.until(came)
+                    await until(came, "the facts come", BOUND_S)
                     process.kill()
                     await process.wait()
                     answered = (await told())["stored"]
@@ -84,7 +85,7 @@ async def test_gateway_killed_twice_in_the_middle_has_all_it_answered_and_the_re
                 async def done() -> bool:
                     return bool((await told())["state"] == "done")
 
-                await bay.until(done)
+                await until(done, "it is done", BOUND_S)
                 last = await told()
                 assert last["stored"] == last["expected"]
                 card = (await desk.board())[case]

@@ -37,6 +37,7 @@ from streams.outbox import Draft
 from tests.case_writer import twelve_leads
 from tests.hospital_town import BOUND_S, HERE, NOBODYS, THERE, Town
 from tests.hub_stand_in import REGION, HubStandIn, hospital_settings
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -120,7 +121,7 @@ async def test_acknowledge_goes_to_the_hub_and_comes_back_delivered(town: Town) 
                 ("charge nurse", "delivered")
             ]
 
-        await town.until(delivered, "the acknowledgement comes back")
+        await until(delivered, "the acknowledgement comes back", BOUND_S)
         again = await here.act(action="acknowledge", case=case, role="charge nurse")
         assert again["already"]
         assert [one.kind for one in town.hub.from_hospitals] == ["acknowledged"]
@@ -139,7 +140,7 @@ async def test_acknowledge_refused_by_the_hub_is_told_on_the_card(town: Town) ->
             seen = (await here.board())[case]["seen"]
             return bool(seen) and seen[0]["problem"] == "not this hospital's case"
 
-        await town.until(refused, "the refusal is shown")
+        await until(refused, "the refusal is shown", BOUND_S)
 
 
 @pytest.mark.parametrize(
@@ -359,7 +360,7 @@ async def test_hub_with_another_clock_gives_the_board_its_time(tmp_path: Path) -
                 now_ms = (await here.get("/api/board"))["now_ms"]
                 return bool(abs(now_ms - hub.now_ns() / 1e6) < 500)
 
-            await town.until(set_right, "the board shows the hub's time")
+            await until(set_right, "the board shows the hub's time", BOUND_S)
             case = await town.case()
             await town.hub.fact(
                 case, Milestone(stage="on_scene", at_ns=hub.now_ns()), "milestone", "unit-1"
