@@ -390,7 +390,8 @@ class Agent:
         if self.camera is not None:
             self.camera.obey(rung, pace_bps)
 
-    def _limit_record(self, most: int) -> None:
+    def _limit_record(self, most: int, block_bytes: int) -> None:
+        self.ecg.record_bytes = block_bytes
         sender = self.link.sender
         sender.plan.windows["record"] = max(1, most)
         sender.hold([] if most else ["record"])

@@ -19,10 +19,11 @@ from streams.errors import ForerunError, StorageError
 from streams.messages import EcgEnded, EcgRecord, EcgStarted
 from streams.outbox import Draft, Stamp
 
-RECORD_S, RECORD_BYTES = 2.0, 24_000
+RECORD_S, RECORD_BYTES, LEAST_RECORD_BYTES = 2.0, 24_000, 5_000
 """Signal in one ``ecg_record`` fact, and its size where frames are large: 12 leads at 500 Hz make
-4 kB in two seconds, 15 at 1000 Hz make 20. Blocks of 5 kB would keep a narrow link freer, but four
-times as many facts made the live ECG of three vehicles 100 ms later at the board."""
+4 kB in two seconds, 15 at 1000 Hz make 20. On a narrow link the size is cut, down to the last
+(``onboard.quality``); always so small, four times as many facts made the live ECG of three vehicles
+100 ms later at the board."""
 
 STALLED_NS = 2_000_000_000
 """Frames wait no longer than this for the rest of their fact."""
@@ -41,6 +42,7 @@ class KeptRecording:
         header: What is recorded, of whom.
         samples: Samples per lead that were taken, on the disk or not.
         held_bytes: Of frames that are not in a fact yet.
+        record_bytes: Size at which a fact is closed before ``RECORD_S`` is together.
         error: What the disk said last; empty while it takes everything.
         done: Whether it ended, and all of it is on the disk.
     """
@@ -50,6 +52,7 @@ class KeptRecording:
         self.header = header
         self.samples = 0
         self.held_bytes = 0
+        self.record_bytes = RECORD_BYTES
         self.error = ""
         self.done = False
         self._recorder = recorder
@@ -143,14 +146,14 @@ class KeptRecording:
         rate_hz = self.header.started.setup.sampling_frequency_hz
         return (
             self._pending_samples >= rate_hz * RECORD_S
-            or self._pending_bytes >= RECORD_BYTES
+            or self._pending_bytes >= self.record_bytes
             or len(self._pending) >= FRAMES_IN_FACT
         )
 
     def _make_record(self, segment: Segment, now_ns: int) -> None:
         setup = self.header.started.setup
         first = list(itertools.islice(self._pending, FRAMES_IN_FACT))
-        group = groups(first, setup.sampling_frequency_hz * RECORD_S)[0]
+        group = groups(first, setup.sampling_frequency_hz * RECORD_S, self.record_bytes)[0]
         _make_record(self._outgoing, self.header, segment, group)
         for frame in group:
             self._pending.popleft()
@@ -181,22 +184,26 @@ def recover(outgoing: Outgoing, segment: Segment, found: Found) -> None:
         draft = _draft(header, "ecg_started", header.started)
         outgoing.make([draft], (_mark(segment), _SENT_START))
     unsent = [frame for frame in found.frames if frame.first_sample >= mark - _SENT_START]
-    for group in groups(unsent, header.started.setup.sampling_frequency_hz * RECORD_S):
+    enough = header.started.setup.sampling_frequency_hz * RECORD_S
+    for group in groups(unsent, enough, RECORD_BYTES):
         _make_record(outgoing, header, segment, group)
     _make_end(outgoing, header, segment, found.samples)
 
 
-def groups(frames: list[RecordedFrame], enough: float) -> list[list[RecordedFrame]]:
+def groups(
+    frames: list[RecordedFrame], enough: float, enough_bytes: int
+) -> list[list[RecordedFrame]]:
     """Return frames in the groups that become one fact each.
 
     Args:
         frames: In order.
         enough: Samples per lead from which a group is closed.
+        enough_bytes: Bytes from which it is closed.
     """
     found: list[list[RecordedFrame]] = []
     together = size = 0
     for frame in frames:
-        full = together >= enough or size >= RECORD_BYTES
+        full = together >= enough or size >= enough_bytes
         if not found or full or len(found[-1]) >= FRAMES_IN_FACT:
             found.append([])
             together = size = 0

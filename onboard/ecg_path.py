@@ -19,7 +19,7 @@ import msgspec
 import structlog
 from prometheus_client import Counter
 
-from onboard.ecg_keeping import KeptRecording, recover
+from onboard.ecg_keeping import RECORD_BYTES, KeptRecording, recover
 from onboard.live_frames import LiveFrames, LiveShape
 from onboard.outgoing import Outgoing
 from onboard.recorder import Header, RecordedFrame, Recorder, UnreadableError
@@ -95,8 +95,10 @@ class EcgPath:
 
         Attributes:
             live_shape: How live frames go out; the record is the same whatever it is.
+            record_bytes: Size at which a fact of the record is closed early.
         """
         self.live_shape = LiveShape()
+        self.record_bytes = RECORD_BYTES
         self._recorder = recorder
         self._outgoing = outgoing
         self._binding = binding
@@ -269,6 +271,7 @@ class EcgPath:
             recording.torn = True
             GIVEN_UP.inc(frame.samples)
         else:
+            recording.kept.record_bytes = self.record_bytes
             recording.kept.take(frame, now_ns)
         recording.kept.advance(now_ns)
 

@@ -17,6 +17,7 @@ from typing import Protocol
 import structlog
 from prometheus_client import Counter, Gauge
 
+from onboard.ecg_keeping import LEAST_RECORD_BYTES, RECORD_BYTES
 from onboard.ladder import ROOM, Ladder, Measured, Rung, Step, brake
 from onboard.path_probe import PathProbe, PathState
 from streams.messages import QualityStep
@@ -46,6 +47,10 @@ has no hurry, and at 64 kbit/s each holds up a vital sign by half a second."""
 
 RECORD_WINDOW = 16
 """Blocks on the way on a link with room for video; on a narrower one they go one by one."""
+
+BLOCK_TAKES_S = 0.2
+"""A new block is no larger than what the link carries in so long, for what is urgent waits behind
+it; within the bounds of ``onboard.ecg_keeping``."""
 
 STALL_S, STALLED_FOR_S = 0.15, 0.5
 """A tick that comes so late means that this machine stood still, not the link: for so long after
@@ -115,7 +120,7 @@ class QualityControl:
         path: Path,
         *,
         obey: Callable[[Rung, float], None],
-        limit_record: Callable[[int], None],
+        limit_record: Callable[[int, int], None],
         size: Callable[[], tuple[int, int]],
         oldest_s: Callable[[], float],
         ecg_load: Callable[[], float],
@@ -128,7 +133,8 @@ class QualityControl:
             rungs: The table.
             path: Where the probes go.
             obey: Has a rung obeyed, with the pace of the video in bits per second.
-            limit_record: Has at most so many blocks of the ECG's record on the way.
+            limit_record: Has at most so many blocks of the ECG's record on the way, and new ones
+                closed at so many bytes.
             size: Tells width and height of the published picture; (0, 0) without a camera.
             oldest_s: Tells the age of the oldest urgent fact or vital sign without a receipt.
             ecg_load: Tells how much ECG is recorded, in 12-lead ECGs at 500 Hz.
@@ -153,6 +159,7 @@ class QualityControl:
         self._ticked_at = time.monotonic()
         self._stalled_until = self._oldest_due = 0.0
         self._record_began = time.monotonic()
+        self._block_bytes = RECORD_BYTES
         self._empties = self._waited = False
 
     def _path_is_new(self, now: float) -> None:
@@ -170,7 +177,7 @@ class QualityControl:
                 self._tick(time.monotonic())
                 await asyncio.sleep(TICK_S)
         finally:
-            self._limit_record(RECORD_WINDOW)
+            self._limit_record(RECORD_WINDOW, self._block_bytes)
             self.view = Quality(None, self._wall_ns(), None)
 
     def _tick(self, now: float) -> None:
@@ -178,7 +185,7 @@ class QualityControl:
             # Media that has another way than the probes is not stopped for want of them.
             held = now - self._lost_at <= HOLD_WITHOUT_PATH_S
             self._obey_at(0.0 if held else 1.0, None, held=held)
-            self._limit_record(RECORD_WINDOW)
+            self._limit_record(RECORD_WINDOW, self._block_bytes)
             self.view = Quality(self.view.step, self.view.since_ns, None)
             return
         self._lost_at = now
@@ -201,8 +208,12 @@ class QualityControl:
         self._obey_at(share, state, held=held)
         waits = state.queue_s > RECORD_QUEUE_S and now - self._record_began < RECORD_WAITS_S
         self._record_began = self._record_began if waits else now
-        narrow = self._rungs[self._ladder.rung].picture != "video"
-        self._limit_record(0 if waits else 1 if narrow or held else RECORD_WINDOW)
+        narrow = self._ladder.rung > 0 and self._rungs[self._ladder.rung].picture != "video"
+        most = 0 if waits else 1 if narrow or held else RECORD_WINDOW
+        if state.capacity_bps is not None:
+            fitting = round(BLOCK_TAKES_S * state.capacity_bps / 8)
+            self._block_bytes = min(RECORD_BYTES, max(LEAST_RECORD_BYTES, fitting))
+        self._limit_record(most, self._block_bytes)
         self._ask(now, state)
         self._count(state)
 
@@ -237,7 +248,7 @@ class QualityControl:
         """Send the probes that are due."""
         if now >= self._ping_due:
             if self._path.send_probe([self._probe.ping(now)]):
-                narrow = self._rungs[self._ladder.rung].picture != "video"
+                narrow = self._ladder.rung > 0 and self._rungs[self._ladder.rung].picture != "video"
                 self._ping_due = now + (PING_NARROW_EVERY_S if narrow else PING_EVERY_S)
             else:
                 self._probe.forget_ping()

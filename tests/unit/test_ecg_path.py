@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onboard.ecg_keeping import STALLED_NS
+from onboard.ecg_keeping import RECORD_BYTES, STALLED_NS
 from onboard.ecg_path import EcgPath
 from onboard.live_frames import LiveShape
 from onboard.logbook import Logbook
@@ -181,6 +181,19 @@ def test_path_thinned_live_leaves_the_record_complete(vehicle: Vehicle) -> None:
     last = [open_body(decode(message), EcgLive) for message in vehicle.live[6:]]
     assert [one.every for one in last] == [1, 1]
     assert decode_frame(SETUP, last[0].frame).first_sample == 900, "what waited goes out first"
+    vehicle.stop()
+
+
+def test_path_record_on_a_narrow_link_is_the_same_in_smaller_facts(vehicle: Vehicle) -> None:
+    vehicle.begin()
+    vehicle.path.record_bytes = 1
+    vehicle.play(chunks=20)
+    small = sum(fact.kind == "ecg_record" for fact in vehicle.facts())
+    assert small == 20, "each frame is a fact"
+    vehicle.path.record_bytes = RECORD_BYTES
+    vehicle.play(chunks=20, first=1000)
+    assert sum(fact.kind == "ecg_record" for fact in vehicle.facts()) == small + 1
+    assert np.array_equal(vehicle.recorded(), samples(0, 2000))
     vehicle.stop()
 
 
