@@ -118,19 +118,28 @@ class Forwarder:
 
     async def run(self, group: asyncio.TaskGroup) -> None:
         """Forward until cancelled; senders become tasks of ``group``."""
-        for party in self._outbox.destinations():
-            self._start_sender(party, group)
+        self.start_senders(group)
         while True:
             self._wake.clear()
-            try:
-                facts = await self._next()
-                if facts:
-                    await self._forward(facts, group)
-                elif not self._has_gap and not self._fresh:
-                    await self._wake.wait()
-            except StorageError as error:
-                log.error("journal or outbox refuses", error=str(error))  # noqa: TRY400
-                await self._begin_again()
+            if not await self.step(group) and not self._has_gap and not self._fresh:
+                await self._wake.wait()
+
+    def start_senders(self, group: asyncio.TaskGroup) -> None:
+        """Start a sender for whoever something was sent to before."""
+        for party in self._outbox.destinations():
+            self._start_sender(party, group)
+
+    async def step(self, group: asyncio.TaskGroup) -> bool:
+        """Forward what is next, at most a page of it; return False where there was nothing."""
+        try:
+            facts = await self._next()
+            if facts:
+                await self._forward(facts, group)
+        except StorageError as error:
+            log.error("journal or outbox refuses", error=str(error))  # noqa: TRY400
+            await self._begin_again()
+            return True
+        return bool(facts)
 
     def take_receipt(self, party: str, receipt: Receipt) -> None:
         """Take a receipt of a unit or hospital (``unit/<name>``, ``hospital/<name>``)."""

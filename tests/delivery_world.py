@@ -71,16 +71,22 @@ class OnWire:
 
 
 class PlainRecord:
-    """Stores what came, and judges nothing."""
+    """Stores what came, and judges nothing; tells a follower what is stored."""
 
-    def __init__(self, journal: Journal) -> None:
-        self.journal = journal
+    def __init__(
+        self, journal: Journal, follower: Callable[[Stored], None] = lambda _: None
+    ) -> None:
+        self.journal, self.follower = journal, follower
 
     async def take(
-        self, items: Sequence[Examined | Refused]
+        self, items: Sequence[Examined | Arrived | Refused]
     ) -> list[tuple[Arrived | Refused, Stored | None]]:
         taken = [one.arrived if isinstance(one, Examined) else one for one in items]
-        return list(zip(taken, await self.journal.append_all(taken), strict=True))
+        stored = await self.journal.append_all(taken)
+        for fact in stored:
+            if fact is not None:
+                self.follower(fact)
+        return list(zip(taken, stored, strict=True))
 
 
 def draft(lane: Lane, case: int, size: int) -> Draft:
@@ -154,7 +160,7 @@ class World:
         self.outbox.close()
         if copy is not None:
             waited = self.waiting()
-            _put_back(copy, self.folder / "outbox.sqlite")
+            put_back(copy, self.folder / "outbox.sqlite")
         self.start_vehicle()
         if copy is not None:
             self.lost_with_vehicle |= waited - self.waiting()
@@ -221,7 +227,7 @@ class World:
         self.run(self.journal.__aexit__(None, None, None))
         had = self.journaled()
         if copy is not None:
-            _put_back(copy, self.folder / "journal.sqlite")
+            put_back(copy, self.folder / "journal.sqlite")
         self.start_hub()
         self.forgotten = (self.forgotten | had.keys()) - self.journaled().keys()
 
@@ -276,11 +282,11 @@ class World:
     def exchange(self) -> None:
         """Let both sides do a turn, and bring over what is under way, in its order."""
         self.send()
-        for word in _drained(self.words):
+        for word in drained(self.words):
             self.hear(word)
         if self.up:
             self.deliver(list(self.up))
-        for receipt in _drained(self.down):
+        for receipt in drained(self.down):
             self.answer(receipt)
 
     def heal(self) -> None:
@@ -333,16 +339,17 @@ def copy_of(database: Path, to: Path) -> None:
     target.close()
 
 
-def _put_back(copy: Path, to: Path) -> None:
+def put_back(copy: Path, to: Path) -> None:
+    """Put a copy in a database's place; where there is no copy, nothing."""
     for ending in ("-wal", "-shm"):
         to.with_name(to.name + ending).unlink(missing_ok=True)
     if copy.exists():
         shutil.copy(copy, to)
     else:
-        to.unlink()
+        to.unlink(missing_ok=True)
 
 
-def _drained(messages: list[bytes]) -> list[bytes]:
+def drained(messages: list[bytes]) -> list[bytes]:
     found = list(messages)
     messages.clear()
     return found
