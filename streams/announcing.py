@@ -56,7 +56,7 @@ class Announcing:
             held: The lowest number that the outbox holds, per lane.
         """
         self._is_answered = True
-        if any(receipt.stored.get(lane, low) < low - 1 for lane, low in held.items()):
+        if any(receipt.stored.get(lane, 0) < low - 1 for lane, low in held.items()):
             self._is_due = True
 
     def holds_back(self, now_ns: int) -> bool:
