@@ -352,10 +352,13 @@ class Inbound:
             try:
                 carried = open_case_fact(found, region=self._region, hospital=self._hospital)
             except ForerunError as error:
-                arrived = found.arrived
+                arrived, address = found.arrived, found.address
+                # The hub numbers for each hospital apart: another's number says nothing here,
+                # and a receipt for it would free what this hospital has not got.
+                is_ours = (address.region, address.name) == (self._region, self._hospital)
                 found = Refused(
                     received_ns, message.topic, error.reason, str(error),
-                    message.data, arrived.line, arrived.sequence,
+                    message.data, arrived.line if is_ours else None, arrived.sequence,
                 )  # fmt: skip
             else:
                 await self._know(str(carried.inner.case))
