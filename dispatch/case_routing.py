@@ -41,12 +41,15 @@ class Forward:
         case: The case.
         after: The last case_sequence that went there before; 0 for none.
         until: The case_sequence of the fact that caused the order, the last to go.
+        returns: Whether it had a part in the case before, lost it, and has one again from this
+            fact on.
     """
 
     destination: str
     case: str
     after: int
     until: int
+    returns: bool = False
 
 
 @dataclass(slots=True)
@@ -109,12 +112,14 @@ class Router:
             return []
         route = self._routes.get(envelope.case) or _Route()
         self._keep(envelope.case, route)
+        before = route.parties()
         leaving = self._decide(route, envelope) if envelope.kind in DECIDING else []
         orders = []
         for party in dict.fromkeys([*leaving, *route.parties()]):
             after = route.sent.get(party, 0)
             # A party that missed facts while it had no part in the case gets them now.
-            orders.append(Forward(party, envelope.case, after, number))
+            returns = after > 0 and party not in before
+            orders.append(Forward(party, envelope.case, after, number, returns))
             route.sent[party] = number
         return orders
 

@@ -251,6 +251,8 @@ class Forwarder:
                 return
 
     async def _facts_of(self, order: Forward, newest: Stored) -> list[Stored]:
+        if order.returns:
+            order = await refilling.whole_if_lost(order, self._journal)
         if order.until == order.after + 1:
             return [newest]
         found: list[Stored] = []

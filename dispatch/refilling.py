@@ -2,14 +2,15 @@
 
 The facts go into the outbox once more, under new numbers; whoever has one already knows it by its
 id. So a gateway with an empty disk gets back each case in progress, from its first fact on, and
-can prove the chain again.
+can prove the chain again. A case that was elsewhere meanwhile it gets back when it returns.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
-from dispatch.case_routing import DECIDING, Router, destination, wants
+from dispatch.case_routing import DECIDING, Forward, Router, destination, wants
 from streams.chain import Stored
 from streams.journal import Journal
 from streams.topics import Scope
@@ -30,9 +31,9 @@ async def party_of(lost: Stored, journal: Journal) -> str | None:
 
 
 async def open_cases(party: str, until: int, journal: Journal) -> list[str]:
-    """Return the open cases that are routed to a party at a position of the journal."""
+    """Return the cases that were open and routed to a party at a position of the journal."""
     found = []
-    for case in await journal.begun_cases("case_opened", "case_closed"):
+    for case in await journal.begun_cases("case_opened", "case_closed", until):
         router = Router()
         last = await journal.last_number(case, until)
         deciding = await journal.facts(case=case, kinds=DECIDING, until=until, limit=None)
@@ -55,3 +56,18 @@ async def pages_for(party: str, until: int, journal: Journal) -> AsyncIterator[l
         while page := await journal.facts(case=case, after=after, until=until, limit=PAGE):
             after = page[-1].position
             yield [fact for fact in page if wants(party, fact.envelope)]
+
+
+async def whole_if_lost(order: Forward, journal: Journal) -> Forward:
+    """Return an order to a party that returns to a case, from the first fact on if that is lost.
+
+    Args:
+        order: What would go there if it still had what it was sent before.
+        journal: The journal, which tells whether it lost its copy since then.
+    """
+    _, _, name = order.destination.partition("/")
+    lost = await journal.newest("copy_lost", name, 1)
+    if not lost:
+        return order
+    (left,) = await journal.facts(case=order.case, beyond=order.after - 1, limit=1)
+    return replace(order, after=0) if lost[0].position > left.position else order

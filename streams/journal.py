@@ -242,9 +242,12 @@ class Journal:
         rows = await self._in_thread(self._fetch, query.order_by(FACTS.c.case_sequence))
         return {row.case_sequence: row.hash for row in rows}
 
-    async def begun_cases(self, begin: str, end: str) -> list[str]:
-        """Return the cases that have a fact of kind ``begin`` and none of ``end``, by their id."""
-        query = begun_cases(begin, end)
+    async def begun_cases(self, begin: str, end: str, until: int | None = None) -> list[str]:
+        """Return the cases that have a fact of kind ``begin`` and none of ``end``, by their id.
+
+        With ``until`` as it was at that position.
+        """
+        query = begun_cases(begin, end, until)
         return [row.case_id for row in await self._in_thread(self._fetch, query)]
 
     async def last_cases(self, kind: str, limit: int) -> list[str]:

@@ -58,18 +58,18 @@ def stored_fact(row: sa.Row[Any]) -> Stored:
     )  # fmt: skip
 
 
-def begun_cases(begin: str, end: str) -> sa.Select[Any]:
-    """Ask for the cases that have a fact of kind ``begin`` and none of ``end``, by their id."""
+def begun_cases(begin: str, end: str, until: int | None = None) -> sa.Select[Any]:
+    """Ask for the cases that have a fact of kind ``begin`` and none of ``end``, by their id.
+
+    With ``until`` only facts up to this position are looked at.
+    """
     ended = FACTS.alias()
-    return (
-        sa.select(FACTS.c.case_id)
-        .where(
-            FACTS.c.kind == begin,
-            ~sa.exists().where(ended.c.case_id == FACTS.c.case_id, ended.c.kind == end),
-        )
-        .distinct()
-        .order_by(FACTS.c.case_id)
-    )
+    has_ended = sa.exists().where(ended.c.case_id == FACTS.c.case_id, ended.c.kind == end)
+    query = sa.select(FACTS.c.case_id).where(FACTS.c.kind == begin)
+    if until is not None:
+        has_ended = has_ended.where(ended.c.position <= until)
+        query = query.where(FACTS.c.position <= until)
+    return query.where(~has_ended).distinct().order_by(FACTS.c.case_id)
 
 
 def last_cases(kind: str, limit: int) -> sa.Select[Any]:
