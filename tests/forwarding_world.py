@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -52,6 +52,7 @@ from tests.delivery_world import (
     copy_of,
     put_back,
 )
+from tests.mortal_parts import Killed, MortalJournal, MortalOutbox, NoTasks
 
 HERE, ELSEWHERE = "first-hospital", "second-hospital"
 PARTY = f"hospital/{HERE}"
@@ -66,49 +67,6 @@ Place = tuple[str, int]
 
 Carrier = tuple[Lane, int]
 """A lane of the hub's outbox for the hospital, and a number in it."""
-
-
-class Killed(Exception):  # noqa: N818 - it is no error
-    """A process ended in the middle of its work."""
-
-
-class MortalOutbox(Outbox):
-    """The outbox of a process that may end, or whose disk may refuse, at one of its writes.
-
-    Attributes:
-        made: All that was made, by destination.
-        fault: What happens at the write after ``writes_left`` others; None for nothing.
-    """
-
-    made: dict[str, list[Envelope]]
-    fault: Exception | None = None
-    writes_left = 0
-
-    def add_all(
-        self, drafts: Iterable[tuple[str, Draft]], mark: tuple[str, int] | None = None
-    ) -> list[Envelope]:
-        """Write, unless the fault comes before; a process may also end right after."""
-        drafts = list(drafts)
-        fault = self.fault if self.writes_left == 0 else None
-        self.writes_left -= 1
-        if fault is not None:
-            self.fault = None
-            if not isinstance(fault, Killed) or fault.args == ("before",):
-                raise fault
-        made = super().add_all(drafts, mark)
-        for (party, _), envelope in zip(drafts, made, strict=True):
-            self.made[party].append(envelope)
-        if fault is not None:
-            raise fault
-        return made
-
-
-class NoTasks:
-    """A task group that starts nothing: the test gives the senders their turns."""
-
-    def create_task(self, work: Coroutine[Any, Any, Any], name: str) -> None:
-        del name
-        work.close()
 
 
 @dataclass
@@ -286,9 +244,8 @@ class World:
         self.state.mkdir(exist_ok=True)
         self.outbox = MortalOutbox(self.state / "outbox.sqlite", HERE, self.clock, boot="g")
         self.outbox.made = defaultdict(list)
-        self.journal: Journal = self.run(
-            Journal(f"sqlite:///{self.state / 'journal.sqlite'}").__aenter__()
-        )
+        self.journal = MortalJournal(f"sqlite:///{self.state / 'journal.sqlite'}")
+        self.run(self.journal.__aenter__())
         self.board, self.bay_store = Board(HERE), BayStore(self.state / "bay.sqlite")
         self.inbound = Inbound(
             region=REGION, hospital=HERE, journal=self.journal, outbox=self.outbox,
@@ -342,12 +299,12 @@ class World:
 
     def take(self, batch: Sequence[OnWire], *, dies: str = "") -> None:
         """Give facts to the gateway, which may die ``before`` or ``after`` its commit."""
-        if dies != "before":
-            work = self.inbound.take(batch) if dies else self.inbound.run(_one_batch(batch))
-            self.run(work)
-            self.lost_there -= self.stored().keys()
-        if dies:
+        self.journal.death = Killed(dies) if dies else None
+        try:
+            self.run(self.inbound.run(_one_batch(batch)))
+        except Killed:
             self.restart_gateway()
+        self.lost_there -= self.stored().keys()
 
     def hear_with(self, death: Killed, words: Sequence[OnWire]) -> None:
         """Let the gateway hear what the hub holds, and die if it has to tell of a loss."""

@@ -40,7 +40,8 @@ from streams.messages import (
 from streams.outbox import Draft
 from streams.topics import LANES
 from tests.delivery_world import CASES, SECOND_NS, UNIT, OnWire, draft
-from tests.forwarding_world import ELSEWHERE, FILES, HERE, Killed, World
+from tests.forwarding_world import ELSEWHERE, FILES, HERE, World
+from tests.mortal_parts import Killed
 
 RUNS = int(os.environ.get("FORERUN_SEARCH", "0"))
 
@@ -255,7 +256,8 @@ class Forwarding(RuleBasedStateMachine):
     @step(place=PLACE, count=st.integers(1, 8), moment=MOMENT)
     def kill_the_gateway_while_it_takes(self, place: int, count: int, moment: str) -> None:
         """Before or after its commit, and in any case before it answers."""
-        self.world.take(self.some("case_fact", place, count), dies=moment)
+        if some := self.some("case_fact", place, count):
+            self.world.take(some, dies=moment)
 
     @step(place=PLACE, moment=MOMENT)
     def kill_the_gateway_while_it_finds_a_loss(self, place: int, moment: str) -> None:
