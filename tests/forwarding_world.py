@@ -410,6 +410,10 @@ class World:
 
     def heal(self) -> None:
         """Let everything be good from now on; then all must be where it belongs."""
+        for kind in reversed(KINDS):  # receipts first: what they free must be stored by now
+            if self.wires[kind]:
+                self.deliver(kind, list(self.wires[kind]))
+                self.check()
         for _ in range(2):  # what a receipt of long ago has freed is told on the next path
             self.hub_finds_path()
             self.gateway_finds_path()

@@ -253,11 +253,16 @@ class Forwarding(RuleBasedStateMachine):
         else:
             self.world.forward_with(fault, writes)
 
-    @step(place=PLACE, count=st.integers(1, 8), moment=MOMENT)
-    def kill_the_gateway_while_it_takes(self, place: int, count: int, moment: str) -> None:
-        """Before or after its commit, and in any case before it answers."""
-        if some := self.some("case_fact", place, count):
+    @step(count=st.integers(1, 8), moment=MOMENT, told=st.booleans())
+    def kill_the_gateway_while_it_takes(self, count: int, moment: str, told: bool) -> None:
+        """Before or after its commit; what it told before that may be heard at once."""
+        self.world.hub_finds_path()
+        self.store("urgent", 0, 0, 1)
+        self.give_turns(["forward"] * 9 + ["send"] * 2)
+        if some := self.world.wires["case_fact"][-count:]:
             self.world.take(some, dies=moment)
+        if told and self.world.wires["receipt_up"]:
+            self.world.deliver("receipt_up", list(self.world.wires["receipt_up"]))
 
     @step(place=PLACE, moment=MOMENT)
     def kill_the_gateway_while_it_finds_a_loss(self, place: int, moment: str) -> None:
