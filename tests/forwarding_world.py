@@ -134,6 +134,8 @@ class World:
 
     def __post_init__(self) -> None:
         self.made: dict[str, list[Envelope]] = defaultdict(list)
+        self._carriers: dict[Place, set[Carrier]] = defaultdict(set)
+        self._looked_at = 0
         self.unit_outbox = Outbox(self.folder / "unit.sqlite", UNIT, self.clock, boot="u")
         self.numbers = 0
         self.state = self.folder / "gateway"
@@ -387,11 +389,11 @@ class World:
 
     def carriers(self) -> dict[Place, set[Carrier]]:
         """Return as what each fact was ever put into the hub's outbox for the hospital."""
-        found: dict[Place, set[Carrier]] = defaultdict(set)
-        for envelope in self.made[PARTY]:
+        for envelope in self.made[PARTY][self._looked_at :]:
             place = (str(envelope.case), open_body(envelope, CaseFact).case_sequence)
-            found[place].add((envelope.lane, envelope.sequence))
-        return found
+            self._carriers[place].add((envelope.lane, envelope.sequence))
+        self._looked_at = len(self.made[PARTY])
+        return self._carriers
 
     def check(self) -> None:
         """Check what holds at every moment."""
