@@ -87,6 +87,15 @@ function reach(unit, low, high) {
 }
 
 /**
+ * The newest moment stands at the right end; of a single one uPlot itself would make a day.
+ * @param {ArrayLike<number>} times @param {number | null} first @returns {[number, number]}
+ */
+function span(times, first) {
+  const last = times[times.length - 1] ?? 0;
+  return [Math.min(first ?? 0, last - LEAST_S), last];
+}
+
+/**
  * @param {Series[]} series @param {number} width @param {number} height
  * @returns {uPlot.Options}
  */
@@ -100,7 +109,7 @@ function chartOptions(series, width, height) {
     height,
     cursor: { drag: { x: false, y: false } },
     scales: {
-      x: { range: (_, first, last) => [Math.min(first ?? 0, (last ?? 0) - LEAST_S), last ?? 0] },
+      x: { range: (plot, first) => span(plot.data[0], first) },
       ...Object.fromEntries(units.map((unit) => [unit, {
         range: (/** @type {uPlot} */ _, /** @type {number | null} */ low, /** @type {number | null} */ high) => reach(unit, low, high),
       }])),

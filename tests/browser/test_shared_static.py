@@ -380,14 +380,17 @@ INK_OF_CHART = """async (values) => {
   while (!(canvas = box.querySelector("canvas"))) await new Promise(requestAnimationFrame);
   await new Promise((done) => setTimeout(done, 100)); // it draws in the turn after
   const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-  let ink = 0;
+  let pixels = 0, right = 0;
   for (let i = 0; i < data.length; i += 4) {
-    ink += data[i] === 0x56 && data[i + 1] === 0xb4 && data[i + 2] === 0xe9 ? 1 : 0;
+    if (data[i] !== 0x56 || data[i + 1] !== 0xb4 || data[i + 2] !== 0xe9) continue;
+    pixels += 1;
+    right = Math.max(right, (i / 4) % canvas.width / canvas.width);
   }
   box.remove();
-  return ink;
+  return { pixels, right };
 }"""
-"""Pixels of the first curve's own colour in a chart of these values, one a second."""
+"""Pixels of the first curve's own colour in a chart of these values, one a second, and how far to
+the right the last of them stands, 0 to 1."""
 
 
 @pytest.mark.parametrize(
@@ -398,7 +401,9 @@ async def test_trend_chart_shows_a_value_that_stands_alone_as_a_point(
     gallery: GalleryServer, open_page: Opened, values: list[float | None], drawn: bool
 ) -> None:
     page = await open_page(gallery.url, theme="dark")
-    assert (await page.evaluate(INK_OF_CHART, values) > 4) is drawn
+    ink = await page.evaluate(INK_OF_CHART, values)
+    assert (ink["pixels"] > 4) is drawn
+    assert (ink["right"] > 0.9) is drawn, "the newest stands at the right end"
 
 
 CROWD = """() => {
