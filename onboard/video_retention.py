@@ -60,7 +60,7 @@ def surplus(
     Args:
         segments: All that are finished.
         running: The case of the run.
-        free_bytes: Room on the disk.
+        free_bytes: Room on the disk; negative where the system does not say.
         now_ns: Wall clock.
         limits: How much is kept.
     """
@@ -74,7 +74,7 @@ def surplus(
             kept.append(one)
     size = sum(one.size_bytes for one in kept)
     free = free_bytes + sum(one.size_bytes for one, _ in gone)
-    short = free < limits.keep_free_bytes
+    short = 0 <= free_bytes and free < limits.keep_free_bytes
     wanted = limits.keep_free_bytes + limits.margin_bytes
     for one in kept:
         reason: Reason | None = None

@@ -25,6 +25,11 @@ def test_surplus_without_room_goes_from_ended_cases_first_then_from_the_oldest()
     assert surplus(kept, "running", 1000, 50, LIMITS) == []
 
 
+def test_surplus_where_the_system_does_not_tell_the_room_is_not_the_whole_folder() -> None:
+    kept = [segment("a", 1), segment("running", 2)]
+    assert surplus(kept, "running", -1, 50, LIMITS) == []
+
+
 def test_surplus_of_age_and_size_goes_whatever_room_there_is() -> None:
     old, big, newest = segment("a", 1), segment("b", 120, 9_000), segment("running", 150, 2_000)
     gone = surplus([newest, big, old], "running", 10**9, 160, LIMITS)
