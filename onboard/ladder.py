@@ -214,7 +214,7 @@ class Ladder:
         """Begin at a middle rung, before anything is measured."""
         self.rungs = rungs
         self.rung = _best(rungs, START.need_bps)
-        self.placed = False
+        self.placed = self._is_blind = False
         self._first: tuple[float, float] | None = None
         self._moved_at: dict[Change, float] = {}
         self._queues: deque[tuple[float, float]] = deque(maxlen=_QUEUES)
@@ -260,6 +260,26 @@ class Ladder:
             return self._place(now, measured, fresh=fresh)
         return self._down(now, measured, fresh=fresh) or self._up(now, measured, fresh=fresh)
 
+    def go_blind(self, now: float) -> Step | None:
+        """Take single pictures, if better goes, for nothing tells what the link carries.
+
+        The next two trains place it anew, as those of a new run.
+        """
+        if self._is_blind or not self._may("down", now):
+            return None
+        narrow = (
+            n for n, rung in enumerate(self.rungs) if rung.picture != "video" and not rung.sound
+        )
+        target = next(narrow, len(self.rungs) - 1)
+        before, self._is_blind = self.placed, True
+        self.placed, self._first, self._trouble_since = False, None, None
+        if target <= self.rung:
+            return None
+        if before:
+            return self._move(target, "down", "silence", now)
+        self.rung = target
+        return Step(target, "start", "silence")
+
     def _place(self, now: float, measured: Measured, *, fresh: bool) -> Step | None:
         """Take the better of the first two trains: what else starts with a run may halve one.
 
@@ -289,7 +309,7 @@ class Ladder:
         return second or _best(self.rungs, capacity / ROOM) == 0
 
     def _begin_at(self, rung: int, reason: Reason, now: float) -> Step:
-        self.placed, self._trouble_since = True, None
+        self.placed, self._is_blind, self._trouble_since = True, False, None
         if rung != self.rung:
             self._moved_at["up" if rung < self.rung else "down"] = now
         self.rung = rung

@@ -42,8 +42,9 @@ HOLD_S, HOLD_WITHOUT_PATH_S = 4.0, 8.0
 """So long video and sound wait for the trains of a new path, and for such a path at all."""
 
 RECORD_QUEUE_S, RECORD_WAITS_S = 0.1, 5.0
-"""No block of the ECG's record is begun into a longer queue, unless it waited for so long: it
-has no hurry, and at 64 kbit/s each holds up a vital sign by half a second."""
+"""No block of the ECG's record is begun into a longer queue, unless it waited for so long, and
+none at all while live ECG is held: it has no hurry, and at 64 kbit/s each holds up a vital sign by
+half a second."""
 
 RECORD_WINDOW = 16
 """Blocks on the way on a link with room for video; on a narrower one they go one by one."""
@@ -75,6 +76,9 @@ CAPACITY = Gauge("forerun_path_capacity_bps", "What the uplink carried in the la
 ROUND_TRIP = Gauge("forerun_path_round_trip_seconds", "Of the newest probe of the media path")
 QUEUE = Gauge("forerun_path_queue_seconds", "Standing queue of the uplink")
 LOSS = Gauge("forerun_path_loss_ratio", "Share of the probes of the last seconds that were lost")
+
+NOTHING_KNOWN = PathProbe(0.0).look(0.0)
+"""State of a path of which nothing is known."""
 
 log = structlog.get_logger(__name__)
 
@@ -182,10 +186,11 @@ class QualityControl:
 
     def _tick(self, now: float) -> None:
         if not self._path.connected:
-            # Media that has another way than the probes is not stopped for want of them.
-            held = now - self._lost_at <= HOLD_WITHOUT_PATH_S
-            self._obey_at(0.0 if held else 1.0, None, held=held)
-            self._limit_record(RECORD_WINDOW, self._block_bytes)
+            if now - self._lost_at > HOLD_WITHOUT_PATH_S:
+                self._go_blind(now)
+            else:
+                self._obey_at(0.0, None, held=True)
+                self._limit_record(1, self._block_bytes)
             self.view = Quality(self.view.step, self.view.since_ns, None)
             return
         self._lost_at = now
@@ -193,6 +198,10 @@ class QualityControl:
             self._paths = self._path.paths
             self._path_is_new(now)
         state = self._probe.look(now)
+        if state.round_trip_s is None and now >= self._held_until:
+            self._go_blind(now)
+            self._ask(now, state)
+            return
         if now >= self._oldest_due:
             self._oldest_due, self._oldest_s = now + OLDEST_EVERY_S, self._oldest_of()
         step = self._decide(now, state)
@@ -206,7 +215,8 @@ class QualityControl:
         # leaves in the moment in which the queue is gone would be the next queue.
         share = 0.0 if held or self._ladder.waits else brake(state.queue_s)
         self._obey_at(share, state, held=held)
-        waits = state.queue_s > RECORD_QUEUE_S and now - self._record_began < RECORD_WAITS_S
+        waited = now - self._record_began >= RECORD_WAITS_S
+        waits = state.queue_s > RECORD_QUEUE_S and (self._empties or not waited)
         self._record_began = self._record_began if waits else now
         narrow = self._ladder.rung > 0 and self._rungs[self._ladder.rung].picture != "video"
         most = 0 if waits else 1 if narrow or held else RECORD_WINDOW
@@ -216,6 +226,17 @@ class QualityControl:
         self._limit_record(most, self._block_bytes)
         self._ask(now, state)
         self._count(state)
+
+    def _go_blind(self, now: float) -> None:
+        """Let single pictures go: the camera may have a way where the probes have none.
+
+        More of it on a narrow link, or more of the record, would keep the probes from theirs.
+        """
+        step = self._ladder.go_blind(now)
+        if step is not None:
+            self._tell(step, NOTHING_KNOWN)
+        self._obey_at(1.0, None)
+        self._limit_record(1, self._block_bytes)
 
     def _decide(self, now: float, state: PathState) -> Step | None:
         if now - self._ticked_at > TICK_S + STALL_S:

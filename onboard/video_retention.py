@@ -74,7 +74,7 @@ def surplus(
             kept.append(one)
     size = sum(one.size_bytes for one in kept)
     free = free_bytes + sum(one.size_bytes for one, _ in gone)
-    short = 0 <= free_bytes and free < limits.keep_free_bytes
+    short = free_bytes >= 0 and free < limits.keep_free_bytes
     wanted = limits.keep_free_bytes + limits.margin_bytes
     for one in kept:
         reason: Reason | None = None

@@ -89,13 +89,33 @@ async def test_quality_on_a_wide_path_is_measured_and_full_at_once(
         assert echo.unanswered == 0
 
 
-async def test_quality_without_an_echo_lets_video_go_at_the_middle_rung(
+async def test_quality_without_an_echo_lets_single_pictures_go_until_there_is_one(
     serve_relay: Any, wait_for: Any
 ) -> None:
     async with serve_relay() as site, running(site, RUNGS) as run:
-        await wait_for(lambda: run.obeyed and run.obeyed[-1][1] > 0, "video goes", timeout_s=20.0)
-        assert run.obeyed[-1][0].video_bps == 270_000
-        assert run.steps == []
+        await wait_for(lambda: run.obeyed and run.obeyed[-1][1] > 0, "pictures go", timeout_s=20.0)
+        rung = run.obeyed[-1][0]
+        assert (rung.picture, rung.video_bps, rung.sound) == ("stills", 20_000, False)
+        assert all(pace == 0 for one, pace in run.obeyed if one.picture == "video")
+        assert [(step.change, step.reason) for step in run.steps] == [("start", "silence")]
+        PathEcho(site.relay)
+        await wait_for(lambda: run.steps[-1].rung == 0, "all of it", timeout_s=30.0)
+
+
+async def test_quality_that_lost_its_path_lets_single_pictures_go_after_a_while(
+    serve_relay: Any, wait_for: Any
+) -> None:
+    async with contextlib.AsyncExitStack() as hub:
+        site = await hub.enter_async_context(serve_relay())
+        PathEcho(site.relay)
+        async with running(site, RUNGS) as run:
+            await wait_for(lambda: run.steps and run.steps[-1].rung == 0, "all of it", 30.0)
+            await hub.aclose()
+            await wait_for(lambda: run.obeyed[-1][1] == 0, "video is held", 10.0)
+            lost = len(run.obeyed)
+            await wait_for(lambda: run.steps[-1].picture == "stills", "pictures", 30.0)
+            assert (run.steps[-1].change, run.steps[-1].reason) == ("down", "silence")
+            assert all(pace == 0 for one, pace in run.obeyed[lost:] if one.picture == "video")
 
 
 async def test_echo_answers_only_probes_and_only_their_sender(

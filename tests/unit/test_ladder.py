@@ -134,6 +134,27 @@ def test_ladder_that_starts_takes_the_better_of_two_trains() -> None:
     assert [ladder.decide(0.3 + n / 10, seen) for n in range(5)] == [None] * 5, "one is not two"
 
 
+def test_ladder_that_knows_nothing_takes_single_pictures_and_two_trains_place_it_anew() -> None:
+    ladder = Ladder(TABLE)
+    step = ladder.go_blind(10.0)
+    assert step is not None
+    assert (step.change, step.reason, TABLE[step.rung].picture) == ("start", "silence", "stills")
+    assert not TABLE[step.rung].sound
+    assert ladder.go_blind(10.1) is None, "once is enough"
+    drive = Drive(ladder)
+    assert drive.go(6.5, ENOUGH_BPS) == [Step(0, "start", "start")]
+    assert ladder.go_blind(drive.now) == replace(step, change="down")
+    assert ladder.go_blind(drive.now) is None
+    assert drive.go(6.5, ENOUGH_BPS) == [Step(0, "start", "start")], "and not only after 10 s"
+
+
+def test_ladder_that_knows_nothing_keeps_what_is_less_than_single_pictures() -> None:
+    low = at(len(TABLE) - 1)
+    assert (low.go_blind(30.0), low.rung) == (None, len(TABLE) - 1)
+    without_camera = Ladder(rungs_for(0, 25, sound=False))
+    assert (without_camera.go_blind(1.0), without_camera.rung) == (None, 0)
+
+
 def test_ladder_that_starts_lets_go_of_a_first_train_that_came_bunched() -> None:
     assert place(Ladder(TABLE), 800_000, 250_000) == place(Ladder(TABLE), 250_000)
 
