@@ -33,6 +33,9 @@ from dispatch.rtp import (
 HISTORY_PACKETS = 256
 """Packets kept per track for repairs: about 2 s at 1 Mbit/s, 0.3 MB."""
 
+TORN_S, TORN_PACKETS = 0.5, 8
+"""So many packets lost in so long a silence are no part of a live picture any more."""
+
 _REORDERING = 512
 """Packets after a change of source in which one from before its key frame may still come."""
 
@@ -192,6 +195,11 @@ class Track:
             leg.forward(kept, ticks)
         self.forwarded += 1
 
+    def restart(self) -> None:
+        """Let viewers wait for a key frame, and see no gap before it: as after another source."""
+        self._source = None
+        self.key_frames.wanted = True
+
     def _continue_with(self, source: Inbound, packet: Packet, codec: Codec, now: float) -> None:
         """Map a new source's numbers so that viewers see the old ones go on."""
         self._source, self.codec = source, codec
@@ -288,6 +296,7 @@ class Inbound:
         self._repairs = Repairs()
         self._estimator = RemoteBitrateEstimator() if send_time_id else None
         self._frame_octets = 0
+        self._last_at = 0.0
 
     def take(self, packet: Packet, now: float) -> None:
         """Take one packet that arrived at ``now`` (monotonic, s)."""
@@ -300,14 +309,31 @@ class Inbound:
         self.octets += packet.payload_size
         track = self.track
         if track.kind == "video":
-            missing = self._repairs.take(packet.sequence, now)
-            if missing:
-                self.repairs_asked += len(missing)
-                self._ask_again(packet.ssrc, missing)
+            self._repair(packet, now)
             self._estimate(packet, now)
         track.forward(self, packet, codec, now)
         if track.key_frames.wanted:
             self.want_key_frame(now)
+
+    def _repair(self, packet: Packet, now: float) -> None:
+        """Ask for what is missing; where that is of no use, for a key frame.
+
+        Viewers would see the gap late: a browser's patience is 3 s, aiortc's 128 packets.
+        """
+        repairs, silent_s = self._repairs, now - self._last_at
+        gap, given_up = repairs.gap(packet.sequence), repairs.given_up
+        self._last_at = now
+        if gap > repairs.limit or (gap >= TORN_PACKETS and silent_s >= TORN_S):
+            self._repairs = Repairs()
+            self._repairs.take(packet.sequence, now)
+            self.track.restart()
+            return
+        missing = repairs.take(packet.sequence, now)
+        if missing:
+            self.repairs_asked += len(missing)
+            self._ask_again(packet.ssrc, missing)
+        if repairs.given_up > given_up:
+            self.track.key_frames.wanted = True
 
     def want_key_frame(self, now: float) -> None:
         """Ask the source for a key frame, unless it was asked just now."""

@@ -80,13 +80,23 @@ class Repairs:
 
     Each is asked for at most ``attempts`` times, ``interval_s`` apart; at most ``limit`` are
     followed at once, so a long gap costs a key frame and not a flood of requests.
+
+    Attributes:
+        given_up: Packets that are not asked for any more.
     """
 
     interval_s: float = 0.06
     attempts: int = 4
     limit: int = 64
+    given_up: int = 0
     _highest: int | None = None
     _missing: dict[int, tuple[int, float]] = field(default_factory=dict)
+
+    def gap(self, sequence: int) -> int:
+        """Return how many packets are missing right before one that arrives."""
+        if self._highest is None:
+            return 0
+        return max(0, sequence_distance(sequence, self._highest) - 1)
 
     def take(self, sequence: int, now: float) -> list[int]:
         """Take one arrived packet; return the sequence numbers to ask for now, in order."""
@@ -99,6 +109,7 @@ class Repairs:
             return []
         if distance > 0:
             if distance - 1 > self.limit:
+                self.given_up += distance - 1
                 self._missing.clear()
             else:
                 for step in range(1, distance):
@@ -111,12 +122,14 @@ class Repairs:
     def _due(self, now: float) -> list[int]:
         while len(self._missing) > self.limit:
             self._missing.pop(next(iter(self._missing)))  # the oldest
+            self.given_up += 1
         asked = []
         for sequence, (attempt, due) in list(self._missing.items()):
             if now < due:
                 continue
             if attempt >= self.attempts:
                 del self._missing[sequence]
+                self.given_up += 1
                 continue
             self._missing[sequence] = (attempt + 1, now + self.interval_s)
             asked.append(sequence)

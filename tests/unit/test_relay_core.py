@@ -344,6 +344,46 @@ def test_packets_out_of_order_keep_their_own_numbers(seed: int) -> None:
     assert all(h.sequence == h.timestamp for h in rig.headers())
 
 
+def test_gap_with_a_silence_or_too_long_costs_a_key_frame_and_no_viewer_sees_it() -> None:
+    for missing, silent_s in ((20, 1.0), (65, 0.04)):
+        rig = Rig()
+        source = rig.source()
+        source.take(vp8_packet(0, 0, key=True), 1.0)
+        source.take(vp8_packet(1, 3600, key=False), 1.04)
+        first, now = 2 + missing, 1.04 + silent_s
+        source.take(vp8_packet(first, 9000, key=False), now)
+        assert (rig.nacks, rig.asked) == ([], [77])
+        source.take(vp8_packet(first + 1, 12_600, key=True), now + 0.1)
+        source.take(vp8_packet(first + 2, 16_200, key=False), now + 0.14)
+        assert [h.sequence for h in rig.headers()] == [0, 1, 2, 3]
+        assert rig.track.discarded == 1
+
+
+def test_short_gap_that_nobody_mends_costs_a_key_frame_and_one_that_is_mended_none() -> None:
+    for mended in (True, False):
+        rig = Rig()
+        source = rig.source()
+        source.take(vp8_packet(0, 0, key=True), 1.0)
+        source.take(vp8_packet(3, 0, key=False), 1.04)
+        assert rig.nacks == [1, 2]
+        if mended:
+            source.take(vp8_packet(1, 0, key=False), 1.06)
+            source.take(vp8_packet(2, 0, key=False), 1.06)
+        for step in range(12):
+            source.take(vp8_packet(4 + step, 0, key=False), 1.08 + 0.04 * step)
+        assert rig.asked == ([] if mended else [77])
+        assert rig.track.discarded == 0
+
+
+def test_silence_with_no_or_little_loss_is_no_torn_picture() -> None:
+    rig = Rig()
+    source = rig.source()
+    source.take(vp8_packet(0, 0, key=True), 1.0)
+    source.take(vp8_packet(1, 0, key=False), 9.0)
+    source.take(vp8_packet(3, 0, key=False), 14.0)
+    assert (len(rig.got[0]), rig.asked, rig.nacks) == (3, [], [2])
+
+
 def test_packet_from_before_the_sources_key_frame_is_discarded() -> None:
     rig = Rig()
     source = rig.source()
