@@ -36,6 +36,7 @@ from onboard.media import CabinCamera, LiveEcg, cancel
 from onboard.outgoing import Outgoing
 from onboard.positions import TRACK_S, Positions
 from onboard.quality import QualityControl
+from onboard.record_pace import RecordLimit
 from onboard.recorder import Recorder
 from onboard.reserve import Reserve
 from onboard.run import Effect
@@ -390,11 +391,14 @@ class Agent:
         if self.camera is not None:
             self.camera.obey(rung, pace_bps)
 
-    def _limit_record(self, most: int, block_bytes: int) -> None:
-        self.ecg.record_bytes = block_bytes
+    def _limit_record(self, limit: RecordLimit) -> None:
+        self.ecg.record_bytes = limit.block_bytes
         sender = self.link.sender
-        sender.plan.windows["record"] = max(1, most)
-        sender.hold([] if most else ["record"])
+        sender.plan.windows["record"] = max(1, limit.on_the_way)
+        if limit.largest_bytes != sender.plan.largest_record:
+            sender.plan.largest_record = limit.largest_bytes
+            sender.wake()
+        sender.hold([] if limit.on_the_way else ["record"])
 
     def _quality_stepped(self, step: QualityStep) -> None:
         self.outgoing.make_or_hold(Draft("quality_step", step, "live", self._bound().case))

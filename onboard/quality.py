@@ -17,9 +17,9 @@ from typing import Protocol
 import structlog
 from prometheus_client import Counter, Gauge
 
-from onboard.ecg_keeping import LEAST_RECORD_BYTES, RECORD_BYTES
 from onboard.ladder import ROOM, Ladder, Measured, Rung, Step, brake
 from onboard.path_probe import PathProbe, PathState
+from onboard.record_pace import RecordLimit, RecordPace
 from streams.messages import QualityStep
 
 TICK_S = 0.1
@@ -40,18 +40,6 @@ ECG_BPS = 60_000
 
 HOLD_S, HOLD_WITHOUT_PATH_S = 4.0, 8.0
 """So long video and sound wait for the trains of a new path, and for such a path at all."""
-
-RECORD_QUEUE_S, RECORD_WAITS_S = 0.1, 5.0
-"""No block of the ECG's record is begun into a longer queue, unless it waited for so long, and
-none at all while live ECG is held: it has no hurry, and at 64 kbit/s each holds up a vital sign by
-half a second."""
-
-RECORD_WINDOW = 16
-"""Blocks on the way on a link with room for video; on a narrower one they go one by one."""
-
-BLOCK_TAKES_S = 0.2
-"""A new block is no larger than what the link carries in so long, for what is urgent waits behind
-it; within the bounds of ``onboard.ecg_keeping``."""
 
 STALL_S, STALLED_FOR_S = 0.15, 0.5
 """A tick that comes so late means that this machine stood still, not the link: for so long after
@@ -124,7 +112,7 @@ class QualityControl:
         path: Path,
         *,
         obey: Callable[[Rung, float], None],
-        limit_record: Callable[[int, int], None],
+        limit_record: Callable[[RecordLimit], None],
         size: Callable[[], tuple[int, int]],
         oldest_s: Callable[[], float],
         ecg_load: Callable[[], float],
@@ -137,8 +125,7 @@ class QualityControl:
             rungs: The table.
             path: Where the probes go.
             obey: Has a rung obeyed, with the pace of the video in bits per second.
-            limit_record: Has at most so many blocks of the ECG's record on the way, and new ones
-                closed at so many bytes.
+            limit_record: Has no more of the ECG's record sent than this.
             size: Tells width and height of the published picture; (0, 0) without a camera.
             oldest_s: Tells the age of the oldest urgent fact or vital sign without a receipt.
             ecg_load: Tells how much ECG is recorded, in 12-lead ECGs at 500 Hz.
@@ -162,8 +149,7 @@ class QualityControl:
         self._lost_at = time.monotonic()
         self._ticked_at = time.monotonic()
         self._stalled_until = self._oldest_due = 0.0
-        self._record_began = time.monotonic()
-        self._block_bytes = RECORD_BYTES
+        self._record = RecordPace(time.monotonic())
         self._empties = self._waited = False
 
     def _path_is_new(self, now: float) -> None:
@@ -181,7 +167,7 @@ class QualityControl:
                 self._tick(time.monotonic())
                 await asyncio.sleep(TICK_S)
         finally:
-            self._limit_record(RECORD_WINDOW, self._block_bytes)
+            self._limit_record(self._record.free())
             self.view = Quality(None, self._wall_ns(), None)
 
     def _tick(self, now: float) -> None:
@@ -190,7 +176,7 @@ class QualityControl:
                 self._go_blind(now)
             else:
                 self._obey_at(0.0, None, held=True)
-                self._limit_record(1, self._block_bytes)
+                self._limit_record(self._record.blind())
             self.view = Quality(self.view.step, self.view.since_ns, None)
             return
         self._lost_at = now
@@ -215,15 +201,14 @@ class QualityControl:
         # leaves in the moment in which the queue is gone would be the next queue.
         share = 0.0 if held or self._ladder.waits else brake(state.queue_s)
         self._obey_at(share, state, held=held)
-        waited = now - self._record_began >= RECORD_WAITS_S
-        waits = state.queue_s > RECORD_QUEUE_S and (self._empties or not waited)
-        self._record_began = self._record_began if waits else now
-        narrow = self._ladder.rung > 0 and self._rungs[self._ladder.rung].picture != "video"
-        most = 0 if waits else 1 if narrow or held else RECORD_WINDOW
-        if state.capacity_bps is not None:
-            fitting = round(BLOCK_TAKES_S * state.capacity_bps / 8)
-            self._block_bytes = min(RECORD_BYTES, max(LEAST_RECORD_BYTES, fitting))
-        self._limit_record(most, self._block_bytes)
+        limit = self._record.look(
+            now,
+            queue_s=state.queue_s,
+            capacity_bps=state.capacity_bps,
+            narrow=held or self._is_narrow,
+            empties=self._empties,
+        )
+        self._limit_record(limit)
         self._ask(now, state)
         self._count(state)
 
@@ -236,7 +221,12 @@ class QualityControl:
         if step is not None:
             self._tell(step, NOTHING_KNOWN)
         self._obey_at(1.0, None)
-        self._limit_record(1, self._block_bytes)
+        self._limit_record(self._record.blind())
+
+    @property
+    def _is_narrow(self) -> bool:
+        """Whether the link has no room for video."""
+        return self._ladder.rung > 0 and self._rungs[self._ladder.rung].picture != "video"
 
     def _decide(self, now: float, state: PathState) -> Step | None:
         if now - self._ticked_at > TICK_S + STALL_S:
@@ -269,8 +259,8 @@ class QualityControl:
         """Send the probes that are due."""
         if now >= self._ping_due:
             if self._path.send_probe([self._probe.ping(now)]):
-                narrow = self._ladder.rung > 0 and self._rungs[self._ladder.rung].picture != "video"
-                self._ping_due = now + (PING_NARROW_EVERY_S if narrow else PING_EVERY_S)
+                every_s = PING_NARROW_EVERY_S if self._is_narrow else PING_EVERY_S
+                self._ping_due = now + every_s
             else:
                 self._probe.forget_ping()
             return  # a train has a tick of its own: it leaves only when nothing is before it

@@ -35,6 +35,8 @@ class SendPlan:
     Attributes:
         resent: Facts sent again so far.
         windows: Facts per lane that may be on the way; less than ``WINDOW`` on a narrow link.
+        largest_record: Bytes of a fact of the record lane; a larger one, and what is behind it,
+            waits. None sets no limit.
     """
 
     def __init__(self, *, newest_case_first: bool = False) -> None:
@@ -46,6 +48,7 @@ class SendPlan:
         """
         self.resent = 0
         self.windows = dict(WINDOW)
+        self.largest_record: int | None = None
         self._lanes: dict[Lane, _LanePlan] = {
             lane: _ByCase(lane) if newest_case_first and lane == "record" else _InOrder(lane)
             for lane in LANES
@@ -96,10 +99,16 @@ class SendPlan:
             if room <= 0:
                 continue
             entries = lane.waiting(outbox, destination, 1 if name == "record" else room)
+            if name == "record" and self._is_too_large(entries):
+                continue
             if entries:
                 lane.begin(entries[-1].sequence, now_ns)
                 return entries
         return []
+
+    def _is_too_large(self, entries: Sequence[Entry]) -> bool:
+        most = self.largest_record
+        return most is not None and any(len(entry.data) > most for entry in entries)
 
     def sent(self, entry: Entry) -> None:
         """Note that an entry left."""

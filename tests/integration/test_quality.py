@@ -21,7 +21,8 @@ from onboard.camera import Camera, CameraSettings
 from onboard.ecg_keeping import RECORD_BYTES
 from onboard.ladder import RUNGS, Rung, rungs_for
 from onboard.media import CabinCamera, LiveEcg
-from onboard.quality import BLOCK_TAKES_S, RECORD_WINDOW, QualityControl
+from onboard.quality import QualityControl
+from onboard.record_pace import BLOCK_TAKES_S, WINDOW, RecordLimit
 from onboard.settings import CameraTable
 from onboard.situation import Binding
 from onboard.whip import Publication, PublishSettings, publish
@@ -49,7 +50,7 @@ class Run:
         self.obeyed: list[tuple[Rung, float]] = []
         self.control = QualityControl(
             rungs, path, obey=lambda *told: self.obeyed.append(told),
-            limit_record=lambda _most, _bytes: None, size=lambda: (640, 480), oldest_s=lambda: 0.0,
+            limit_record=lambda _limit: None, size=lambda: (640, 480), oldest_s=lambda: 0.0,
             ecg_load=lambda: 1.0,
             make=self.steps.append, wall_ns=time.time_ns,
         )  # fmt: skip
@@ -272,10 +273,10 @@ async def test_quality_on_a_thin_link_keeps_video_going_and_the_queue_short_and_
             table, site.whip(), LOOPBACK, make=lambda _draft: None, wall_ns=time.time_ns
         )
         steps: list[QualityStep] = []
-        limits: list[tuple[int, int]] = []
+        limits: list[RecordLimit] = []
         control = QualityControl(
             rungs_for(table.most_bps, table.fps, sound=table.sound), path, obey=camera.obey,
-            limit_record=lambda *told: limits.append(told), size=lambda: camera.size,
+            limit_record=limits.append, size=lambda: camera.size,
             oldest_s=lambda: 0.0,
             ecg_load=lambda: 1.0,
             make=steps.append, wall_ns=time.time_ns,
@@ -288,7 +289,7 @@ async def test_quality_on_a_thin_link_keeps_video_going_and_the_queue_short_and_
                 assert 3 <= steps[0].rung <= 5
                 assert (steps[0].picture, steps[0].width) == ("video", camera.size[0])
                 at_300_kbps = BLOCK_TAKES_S * 300_000 / 8
-                assert limits[-1][1] == pytest.approx(at_300_kbps, rel=0.3)
+                assert limits[-1].block_bytes == pytest.approx(at_300_kbps, rel=0.3)
                 queues = []
                 for _ in range(60):
                     await asyncio.sleep(0.1)
@@ -301,7 +302,7 @@ async def test_quality_on_a_thin_link_keeps_video_going_and_the_queue_short_and_
                 assert forwarded > 20
                 link.widen(Conditions(delay_ms=25, rate_kbps=20_000))
                 await wait_for(lambda: steps[-1].rung == 0, "all of it again", timeout_s=30.0)
-                assert limits[-1] == (RECORD_WINDOW, RECORD_BYTES)
+                assert limits[-1] == RecordLimit(WINDOW, RECORD_BYTES)
             finally:
                 for task in tasks:
                     task.cancel()

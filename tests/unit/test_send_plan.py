@@ -118,6 +118,20 @@ def test_plan_begins_nothing_of_lanes_that_are_held(outbox: Outbox) -> None:
     assert [entry.kind for entry in found] == ["run_started"]
 
 
+def test_plan_with_a_largest_block_lets_a_larger_one_wait_with_all_behind_it(
+    outbox: Outbox,
+) -> None:
+    for size in (100, 5000, 100):
+        body = EcgRecord(setup_id="a", frames=[b"x" * size])
+        outbox.add("hub", Draft("ecg_record", body, case=NEW))
+    outbox.add("hub", note())
+    plan = SendPlan(newest_case_first=True)
+    plan.largest_record = 1000
+    assert send(plan, outbox) == [1, 1], "the note, and the block before the large one"
+    plan.largest_record = None
+    assert send(plan, outbox) == [2, 3]
+
+
 def test_plan_on_a_line_with_slow_receipts_stops_sending_everything_twice(outbox: Outbox) -> None:
     """Receipts take 3.2 s, longer than the usual patience."""
     plan, now_ns = SendPlan(), 0
