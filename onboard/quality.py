@@ -207,6 +207,7 @@ class QualityControl:
             capacity_bps=state.capacity_bps,
             narrow=held or self._is_narrow,
             empties=self._empties,
+            untold=self._ladder.waits,
         )
         self._limit_record(limit)
         self._ask(now, state)

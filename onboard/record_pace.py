@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from onboard.ecg_keeping import LEAST_RECORD_BYTES, RECORD_BYTES
 
 QUEUE_S, WAITS_S = 0.1, 5.0
-"""No block is begun into a longer queue, unless it waited for so long, and none at all while live
-ECG is held: at 64 kbit/s each holds up a vital sign by half a second."""
+"""No block is begun into a longer queue, unless it waited for so long; none at all while live ECG
+is held, or before a train has told why there was a queue: at 64 kbit/s each holds up a vital sign
+by half a second, and one that was made for a wide link by three."""
 
 WINDOW = 16
 """Blocks on the way on a link with room for video; on a narrower one they go one by one."""
@@ -49,7 +50,14 @@ class RecordPace:
         self._began = self._large_at = now
 
     def look(
-        self, now: float, *, queue_s: float, capacity_bps: float | None, narrow: bool, empties: bool
+        self,
+        now: float,
+        *,
+        queue_s: float,
+        capacity_bps: float | None,
+        narrow: bool,
+        empties: bool,
+        untold: bool,
     ) -> RecordLimit:
         """Return what may go at ``now``.
 
@@ -59,11 +67,12 @@ class RecordPace:
             capacity_bps: What the uplink carries, if it is known.
             narrow: Whether it has no room for video.
             empties: Whether live ECG is held, so that a queue gets shorter.
+            untold: Whether a queue stood and no train has told yet what the link carries.
         """
         if capacity_bps is not None:
             fitting = round(BLOCK_TAKES_S * capacity_bps / 8)
             self._block_bytes = min(RECORD_BYTES, max(LEAST_RECORD_BYTES, fitting))
-        if queue_s > QUEUE_S and (empties or now - self._began < WAITS_S):
+        if untold or (queue_s > QUEUE_S and (empties or now - self._began < WAITS_S)):
             return RecordLimit(0, self._block_bytes)
         self._began = now
         if not narrow:

@@ -16,11 +16,13 @@ def look(
     *,
     narrow: bool = False,
     empties: bool = False,
+    untold: bool = False,
 ) -> RecordLimit:
     capacity_bps = None if kbps is None else kbps * 1000
     return pace.look(
-        now, queue_s=queue_s, capacity_bps=capacity_bps, narrow=narrow, empties=empties
-    )
+        now, queue_s=queue_s, capacity_bps=capacity_bps, narrow=narrow, empties=empties,
+        untold=untold,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -36,6 +38,7 @@ def test_block_is_not_begun_into_a_queue_unless_it_waited_and_never_while_it_is_
     assert look(pace, WAITS_S + 0.1, queue_s=0.2).on_the_way == WINDOW
     assert look(pace, WAITS_S + 0.2, queue_s=0.2).on_the_way == 0, "one wait lets one look through"
     assert look(pace, 90.0, queue_s=0.2, empties=True).on_the_way == 0
+    assert look(pace, 91.0, untold=True).on_the_way == 0, "the queue is gone, its cause not known"
 
 
 def test_block_from_a_wider_link_waits_on_a_narrow_one_and_then_goes_alone() -> None:
