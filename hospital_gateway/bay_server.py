@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import msgspec
+import structlog
 from aiohttp import web
 
 from hospital_gateway.bay_desk import BayDesk
-from hospital_gateway.errors import BayRefusedError
+from hospital_gateway.errors import BayRefusedError, PairingError
 from hospital_gateway.settings import Settings
 from streams.bay_code import MOST_FRAMES, content_of
 from streams.bay_messages import PORTION_BYTES, Closing, Opening, Portion
@@ -32,6 +33,8 @@ OPEN_PATH = "/bay/"
 
 MOST_BYTES = PORTION_BYTES + LARGEST_BYTES + 64 * 1024
 """Of a request of a vehicle: a piece, one fact that alone is larger, and what is around them."""
+
+log = structlog.get_logger(__name__)
 
 Body = TypeVar("Body", bound=msgspec.Struct)
 Note = Callable[[str, str, str], Awaitable[None]]
@@ -71,7 +74,13 @@ class BayServer:
     # --- vehicles ----------------------------------------------------------------------------
 
     async def _open(self, request: web.Request) -> web.Response:
-        return _packed(self._desk.open(await _body(request, Opening)))
+        opening = await _body(request, Opening)
+        try:
+            return _packed(self._desk.open(opening))
+        except (PairingError, BayRefusedError) as error:
+            log.warning("hand-over refused", address=request.remote, unit=opening.unit,
+                        error=str(error))  # fmt: skip
+            raise
 
     async def _facts(self, request: web.Request) -> web.Response:
         secret = token_of(request)

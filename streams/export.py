@@ -61,15 +61,15 @@ def journal_url(text: str) -> str:
     path = Path(text)
     path = path / "journal.sqlite" if path.is_dir() else path
     if not path.is_file():
-        raise ConfigError(f"--journal {text}: there is no such file")
+        raise ConfigError(f"--journal {text}: there is no file {path}")
     return f"sqlite:///{path.resolve()}"
 
 
 async def _run(case: str, to: Path | None, url: str) -> int:
     async with Journal(url) as journal:
         if case == "list":
-            for known in await journal.cases():
-                print(known)  # noqa: T201 -- the command's answer
+            cases = await journal.cases()
+            print("\n".join(cases) or "this journal holds no case")  # noqa: T201 -- the answer
             return 0
         if to is None:
             raise ConfigError("--to DIR says where to write; nothing was written")
@@ -110,10 +110,12 @@ def write_case(
         missing: What the journal lacks of each line.
 
     Raises:
+        ConfigError: Another case is in the folder.
         StorageError: The folder cannot be written, or the chain is broken.
     """
     recordings = Recordings()
     recordings.add_all(facts)
+    _check_other(case, to)
     try:
         to.mkdir(parents=True, exist_ok=True)
         with (to / "timeline.jsonl").open("w", encoding="utf-8") as timeline:
@@ -132,6 +134,16 @@ def write_case(
     except OSError as error:
         raise StorageError(f"{to}: {error.strerror}; nothing more was written") from error
     return summary
+
+
+def _check_other(case: str, to: Path) -> None:
+    """Let no case be written over, or beside, another one's."""
+    try:
+        there = msgspec.json.decode((to / "summary.json").read_bytes(), type=dict[str, Any])
+    except (OSError, msgspec.MsgspecError):
+        return
+    if there.get("case") not in (None, case):
+        raise ConfigError(f"{to} holds case {there['case']}; name another folder")
 
 
 async def pages(journal: Journal, case: str | None = None) -> AsyncIterator[list[Stored]]:

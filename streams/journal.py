@@ -28,6 +28,7 @@ from streams.inbox import Inbox, Line
 from streams.journal_rows import (
     begun_cases,
     head_of,
+    in_words,
     is_unstorable,
     last_cases,
     note_progress,
@@ -313,7 +314,7 @@ class Journal:
             with self._engine.connect() as connection:
                 self._restore(connection)
         except (OSError, sa.exc.SQLAlchemyError) as error:
-            raise StorageError(f"journal {self._url!r}: {error}") from error
+            raise StorageError(f"journal {self._url!r}: {in_words(error)}") from error
         except ImportError as error:
             raise ConfigError(
                 f"journal {self._url!r}: its driver {error.name} is not installed; "
@@ -389,7 +390,7 @@ class Journal:
                 note_progress(connection, inbox, lines)
                 lost = journal_losses.read(connection) if touches_lost else self.lost
         except Exception as error:  # whatever it is, nothing of the group was stored
-            raise StorageError(f"journal {self._url!r}: {error}") from error
+            raise StorageError(f"journal {self._url!r}: {in_words(error)}") from error
         self.inbox, self.lost = inbox, lost
         tell([one for found in results if isinstance(found, tuple) for one in found])
         self._chains.update(heads)
@@ -481,11 +482,11 @@ class Journal:
             with self._engine.begin() as connection:
                 connection.execute(statement)
         except sa.exc.SQLAlchemyError as error:
-            raise StorageError(f"journal {self._url!r}: {error}") from error
+            raise StorageError(f"journal {self._url!r}: {in_words(error)}") from error
 
     def _fetch(self, query: sa.Select[Any]) -> list[sa.Row[Any]]:
         try:
             with self._engine.connect() as connection:
                 return list(connection.execute(query))
         except sa.exc.SQLAlchemyError as error:
-            raise StorageError(f"journal {self._url!r}: {error}") from error
+            raise StorageError(f"journal {self._url!r}: {in_words(error)}") from error

@@ -13,6 +13,17 @@ from streams.errors import ForerunError
 from streams.inbox import Inbox, Line
 from streams.journal_tables import FACTS, PROGRESS
 
+DAMAGED = (
+    "; the file is damaged: keep it, and put a copy in its place; a hospital's may be left out, "
+    "its cases in progress come again from the hub"
+)
+
+
+def in_words(error: BaseException) -> str:
+    """Return what a database said, without its library's links, and what to do if it is damaged."""
+    text = str(getattr(error, "orig", None) or error)
+    return text + DAMAGED if "malformed" in text or "not a database" in text else text
+
 
 def tune_sqlite(connection: Any, _record: Any) -> None:
     """Make a new connection write ahead and sync."""

@@ -47,7 +47,10 @@ class SqliteFile:
                     self._db.execute(f"ALTER TABLE {table} ADD COLUMN {column} {definition}")
             self._db.executescript(schema)
         except (OSError, sqlite3.Error) as error:
-            raise self._failed(error, "move the file away to start anew") from error
+            advice = (
+                "move the file away to start anew, and keep it: what waits in it is nowhere else"
+            )
+            raise self._failed(error, advice) from error
 
     def close(self) -> None:
         """Close the file."""

@@ -9,9 +9,9 @@ import { qualityWords } from "/static/shared/quality_words.js";
 /** @param {{state: import("./state.js").TabletState}} props */
 export function QualityNote({ state }) {
   const quality = state.quality.value;
-  if (!quality) return null;
+  if (!quality || !state.link.value?.connected) return null; // no link is no narrow one
   const { full, what, why } = qualityWords(quality.said);
   if (full) return null;
-  return html`<div class="narrow-link small live" role="status"><strong>${t("quality.label")}</strong>
+  return html`<div class="narrow-link small live" role="status"><strong>${t("quality.label")}</strong>${" "}
     ${t("quality.since", { time: timeOfDay(quality.since_ms) })}: ${what} (${why}). ${t("quality.kept")}</div>`;
 }

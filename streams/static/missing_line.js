@@ -14,5 +14,5 @@ import { t } from "./i18n.js";
 export function MissingLine({ missing, nameOf }) {
   if (!missing.length) return null;
   return html`<div class="missing-line small" role="status">${missing.map((one) => html`<div key=${`${one.source} ${Boolean(one.gone)}`}>
-    ${t(one.gone ? "missing.gone" : "missing.line", { facts: one.facts, who: nameOf(one.source), ago: durationInWords(now.value - (one.gone ? one.since_ms : one.asked_ms)) })}</div>`)}</div>`;
+    ${t(one.gone ? (one.source === "hub" ? "missing.gone_hub" : "missing.gone") : "missing.line", { facts: one.facts, who: nameOf(one.source), ago: durationInWords(now.value - (one.gone ? one.since_ms : one.asked_ms)) })}</div>`)}</div>`;
 }

@@ -17,8 +17,8 @@ from streams.clock import SystemClock
 from streams.codec import encode
 from streams.ecg_block import encode_frame
 from streams.ecg_leads import Lead, Samples, describe
-from streams.errors import ConfigError
-from streams.export import command, export_case, utc
+from streams.errors import ConfigError, StorageError
+from streams.export import command, export_case, utc, write_case
 from streams.identity import new_id
 from streams.inbox import Line
 from streams.journal import Journal
@@ -187,6 +187,19 @@ async def test_export_timeline_and_chain_have_every_fact(tmp_path: Path, case: C
     assert summary["chain_head"] == raw[-1][3].hex()
 
 
+async def test_export_never_writes_a_case_over_another_ones(tmp_path: Path, case: Case) -> None:
+    case.make("case_note", CaseNote(text="first", at_ns=START_NS))
+    async with Journal(case.url) as journal:
+        await journal.append_all(case.facts)
+        for _ in range(2):
+            await export_case(journal, case.id, tmp_path)
+        facts = await journal.facts(case=case.id)
+    before = (tmp_path / "summary.json").read_bytes()
+    with pytest.raises(ConfigError, match=f"holds case {case.id}; name another folder"):
+        write_case(new_id(), facts, tmp_path)
+    assert (tmp_path / "summary.json").read_bytes() == before
+
+
 async def test_export_of_an_unknown_case_names_those_that_are_there(
     tmp_path: Path, case: Case
 ) -> None:
@@ -199,8 +212,27 @@ async def test_export_of_an_unknown_case_names_those_that_are_there(
 
 
 def test_export_from_a_journal_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no such file"):
+    with pytest.raises(ConfigError, match=r"there is no file .*none\.sqlite"):
         command(["X", "--to", str(tmp_path), "--journal", str(tmp_path / "none.sqlite")])
+    with pytest.raises(ConfigError, match=r"there is no file .*journal\.sqlite"):
+        command(["X", "--to", str(tmp_path), "--journal", str(tmp_path)])
+
+
+def test_export_list_of_a_journal_without_a_case_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "journal.sqlite").touch()
+    assert command(["list", "--journal", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == "this journal holds no case\n"
+
+
+def test_export_from_a_damaged_journal_says_what_to_do_and_names_no_foreign_page(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "journal.sqlite").write_bytes(b"no journal at all" * 1000)
+    with pytest.raises(StorageError, match="the file is damaged: keep it") as told:
+        command(["list", "--journal", str(tmp_path)])
+    assert "http" not in str(told.value)
 
 
 def test_utc_is_iso_8601_whatever_the_time_zone_of_the_machine(
