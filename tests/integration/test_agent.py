@@ -320,6 +320,9 @@ async def test_agent_refused_fact_is_told_to_the_crew(site: Town, wait_for: Any)
             return bool(alert["delivery"] == "refused" and "unit" in alert["refusal"])
 
         await wait_for(is_refused, "the refusal on the tablet")
+        assert not site.hub.of("pre_alert"), "the hub has not stored it"
+        (alert,) = (await started.vehicle.state())["case"]["alerts"]
+        assert (alert["pathway"], alert["delivery"]) == ("stroke", "refused")
 
 
 async def test_agent_clock_that_is_wrong_is_known_and_told(site: Town, wait_for: Any) -> None:

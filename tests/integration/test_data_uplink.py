@@ -110,9 +110,9 @@ async def test_uplink_whose_path_goes_silent_is_built_anew(serve_relay: Any, wai
             await uplink.wait_disconnected(5.0)
             await wait_for(lambda: uplink.counts.connections == 2, "a new path is built")
             uplink.send(b"after")
-            await wait_for(
-                lambda: site.messages[-1:] == [("unit-7/data", "ecg", b"after")], "it works"
-            )
+            await wait_for(lambda: site.messages, "it works")
+            assert site.messages == [("unit-7/data", "ecg", b"after")]
+            assert uplink.counts.connections == 2
 
 
 async def test_uplink_stays_up_while_nothing_is_sent(serve_relay: Any, wait_for: Any) -> None:

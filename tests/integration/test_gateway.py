@@ -138,9 +138,11 @@ async def test_acknowledge_refused_by_the_hub_is_told_on_the_card(town: Town) ->
 
         async def refused() -> bool:
             seen = (await here.board())[case]["seen"]
-            return bool(seen) and seen[0]["problem"] == "not this hospital's case"
+            return bool(seen) and seen[0]["problem"] is not None
 
         await until(refused, "the refusal is shown", BOUND_S)
+        (seen,) = (await here.board())[case]["seen"]
+        assert (seen["role"], seen["problem"]) == ("charge nurse", "not this hospital's case")
 
 
 @pytest.mark.parametrize(

@@ -350,6 +350,7 @@ async def test_vehicle_that_comes_back_gets_what_waited_at_once(
             await unit.stream(Draft("time_request", TimeRequest(t1_ns=1)))
             await wait_for(lambda: unit.kinds(case) == ["case_opened", "unit_assigned"], "all", 5)
             await wait_for(lambda: hub.forwarder.reached("unit/unit-1", case, 2), "the receipt")
+            assert unit.kinds(case) == ["case_opened", "unit_assigned"], "each once"
 
 
 async def test_media_is_for_the_unit_itself_the_seat_and_the_hospital_of_the_case(

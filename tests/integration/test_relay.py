@@ -311,6 +311,9 @@ async def test_source_is_told_no_more_than_the_limit(
         await wait_for(
             lambda: getattr(sender, encoder).target_bitrate <= 300_000, "the encoder follows"
         )
+        (video,) = [track for track in site.resource().tracks if track.kind == "video"]
+        assert video.bitrate_bps is not None
+        assert 0 < video.bitrate_bps <= 300_000
 
 
 async def test_relay_closed_leaves_no_task_and_no_thread(  # noqa: PLR0917 - fixtures

@@ -8,6 +8,7 @@ import ssl
 import stat
 import subprocess
 import sys
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -43,8 +44,8 @@ def authority_in(directory: Path) -> Authority:
     return authority
 
 
-async def handshake(pair: Pair, ca_path: Path, name: str) -> None:
-    """Connect with TLS to a server on this machine under ``name``."""
+async def handshake(pair: Pair, ca_path: Path, name: str) -> set[str]:
+    """Connect with TLS to a server here under ``name``; return its certificate's names."""
     server = await asyncio.start_server(
         lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=server_context(pair)
     )
@@ -55,8 +56,10 @@ async def handshake(pair: Pair, ca_path: Path, name: str) -> None:
         _, writer = await asyncio.open_connection(
             "127.0.0.1", port, ssl=context, server_hostname=name
         )
+        shown = writer.get_extra_info("peercert")["subjectAltName"]
         writer.close()
         await writer.wait_closed()
+    return {str(ip_address(name)) if kind == "IP Address" else name for kind, name in shown}
 
 
 def test_ensure_twice_keeps_the_same_authority(tmp_path: Path) -> None:
@@ -83,7 +86,7 @@ async def test_server_certificate_is_accepted_under_each_of_its_names(
     authority = authority_in(tmp_path)
     pair = authority.server_certificate("hub", ["hub.example", "192.0.2.7"])
 
-    await handshake(pair, authority.ca_path, name)
+    assert name in await handshake(pair, authority.ca_path, name)
 
 
 async def test_server_certificate_is_refused_under_another_name(tmp_path: Path) -> None:
@@ -153,7 +156,9 @@ def test_damaged_server_certificate_is_made_again(tmp_path: Path) -> None:
     pair = authority.server_certificate("hub", [])
     pair.certificate.write_bytes(b"half a file")
 
-    server_context(authority.server_certificate("hub", []))
+    again = authority.server_certificate("hub", [])
+    assert again.certificate.read_bytes().startswith(b"-----BEGIN CERTIFICATE-----")
+    server_context(again)
 
 
 def test_damaged_authority_key_stops_with_its_name(tmp_path: Path) -> None:

@@ -67,6 +67,9 @@ async def test_idle_link_that_dies_is_noticed_by_the_keepalive(city: City, link:
         await uplink.wait_connected(BOUND_S)
         link.flowing.clear()
         await uplink.wait_disconnected(BOUND_S)
+        assert not uplink.connected
+        with pytest.raises(TransportError):
+            await uplink.publish("ems/north/unit-7/vitals", b"into the dead link")
 
 
 async def test_link_that_breaks_fails_what_is_on_the_way_and_comes_back(
