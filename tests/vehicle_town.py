@@ -360,3 +360,13 @@ def write_record(folder: Path, samples: int = RECORD_SAMPLES) -> Path:
 
 def replay(record: Path, name: str = "ecg", **options: Any) -> WfdbReplaySettings:
     return WfdbReplaySettings(name=name, paths=(str(record),), **options)
+
+
+async def begin_run(started: Started, wait_for: Any) -> str:
+    """Send the vehicle on a call and start the run."""
+    case = started.hub.call()
+    started.hub.choose(case)
+    await wait_for(lambda: started.vehicle.shows(run__state="assigned"), "the assignment")
+    status, answer = await started.vehicle.act("start_run")
+    assert status == 200, answer
+    return case

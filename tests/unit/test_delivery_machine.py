@@ -8,12 +8,10 @@ a few.
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import tempfile
 from pathlib import Path
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -24,23 +22,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from streams.topics import LANES
 from tests.delivery_world import SECOND_NS, OnWire, World, copy_of
+from tests.machine_search import LANE, PLACE, RUNS, SIZE, search
 
-RUNS = int(os.environ.get("FORERUN_SEARCH", "0"))
+SEARCH = search(max_examples=RUNS or 40, derandomize=not RUNS)
 
-SEARCH = settings(
-    max_examples=RUNS or 40,
-    stateful_step_count=60 if RUNS else 30,
-    derandomize=not RUNS,
-    deadline=None,
-    print_blob=True,
-    suppress_health_check=list(HealthCheck),
-)
-
-PLACE = st.integers(0, 1000)
-LANE = st.sampled_from(LANES)
-SIZE = st.one_of(st.integers(0, 40), st.integers(0, 3000))
 DEATHS = st.sampled_from(["before the commit", "before it answers"])
 
 

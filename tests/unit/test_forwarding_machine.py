@@ -8,7 +8,6 @@ a few.
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import tempfile
 import time
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import HealthCheck, seed, settings
+from hypothesis import seed
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -38,28 +37,16 @@ from streams.messages import (
     UnitAssigned,
 )
 from streams.outbox import Draft
-from streams.topics import LANES
 from tests.delivery_world import CASES, SECOND_NS, UNIT, OnWire, draft
 from tests.forwarding_world import ELSEWHERE, FILES, HERE, World
+from tests.machine_search import LANE, PLACE, RUNS, SIZE, search
 from tests.mortal_parts import Killed
 
-RUNS = int(os.environ.get("FORERUN_SEARCH", "0"))
-
-ONE_RUN = settings(
-    max_examples=2,
-    stateful_step_count=60 if RUNS else 30,
-    database=None,
-    deadline=None,
-    print_blob=True,
-    suppress_health_check=list(HealthCheck),
-)
+ONE_RUN = search(max_examples=2, database=None)
 """The first example is the simplest one, and what Hypothesis makes of a third on is mostly a
 variation of those before: so each run is a new one, with a seed of its own."""
 
-PLACE = st.integers(0, 1000)
 CASE = st.sampled_from([0, 0, 1, 2])
-LANE = st.sampled_from(LANES)
-SIZE = st.one_of(st.integers(0, 40), st.integers(0, 3000))
 DECISION = st.sampled_from([HERE, HERE, HERE, ELSEWHERE, ELSEWHERE, "nowhere", UNIT, "over"])
 TURNS = st.lists(st.sampled_from(["forward", "send", "answer", "ask", "tell"]), min_size=1)
 ON_WIRE = st.sampled_from(["deliver", "deliver", "deliver", "backwards", "repeat", "lose"])

@@ -130,6 +130,7 @@ def test_ladder_that_starts_goes_straight_to_the_rung_that_fits(kbps: int, rung:
 def test_ladder_that_starts_takes_the_better_of_two_trains() -> None:
     assert place(Ladder(TABLE), 120_000, 250_000) == Step(5, "start", "start")
     assert place(Ladder(TABLE), 250_000, 200_000) == Step(5, "start", "start")
+    assert place(Ladder(TABLE), 250_000, 120_000) == place(Ladder(TABLE), 120_000, 120_000)
     ladder, seen = Ladder(TABLE), Measured(0.0, 0.0, 250_000, 0.2, settled=True)
     assert [ladder.decide(0.3 + n / 10, seen) for n in range(5)] == [None] * 5, "one is not two"
 
