@@ -37,8 +37,8 @@ Pathway = Literal[
 ]
 Stage = Literal["en_route", "on_scene", "patient_contact", "departed", "arrived"]
 Datum = Literal["wgs84"]
-"""GCJ-02 and BD-09 are refused until a source of them is converted where it is read: drawn as
-WGS-84 they would be wrong by up to 700 m."""
+"""What travels is WGS-84 and nothing else; GCJ-02 and BD-09 are converted where they are read
+(``streams.geodesy``): drawn as WGS-84 they would be wrong by up to 700 m."""
 Lane = Literal["urgent", "vitals", "facts", "record", "stream"]
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
@@ -103,6 +103,14 @@ class Body(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Base of all bodies; encoded as a map, so that fields can be added."""
 
 
+class GivenPlace(msgspec.Struct, frozen=True, kw_only=True):
+    """Coordinates as their source gave them, before they were converted to WGS-84."""
+
+    datum: Literal["gcj02", "bd09"]
+    latitude_deg: Latitude
+    longitude_deg: Longitude
+
+
 class Position(Body, frozen=True, kw_only=True):
     """A position with what is needed to judge it (see RFC 7459 for radius and confidence).
 
@@ -110,6 +118,8 @@ class Position(Body, frozen=True, kw_only=True):
         radius_m: Radius of uncertainty at ``confidence``; None when the source says nothing.
         confidence: Probability that the true place is within the radius, 0 to 1.
         source: ``gnss``, ``gpsd``, ``dispatcher``, ``replay`` and the like.
+        altitude_m: Above the ellipsoid.
+        given: What the source said, where its datum is another one; else None.
     """
 
     latitude_deg: Latitude
@@ -121,6 +131,8 @@ class Position(Body, frozen=True, kw_only=True):
     confidence: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
     speed_mps: Annotated[float, msgspec.Meta(ge=0)] | None = None
     heading_deg: Annotated[float, msgspec.Meta(ge=0, lt=360.0001)] | None = None
+    altitude_m: float | None = None
+    given: GivenPlace | None = None
 
 
 class Track(Body, frozen=True, kw_only=True):
