@@ -47,7 +47,7 @@ class ActionDesk:
         case = getattr(action, "case", None)
         kind = action.__struct_config__.tag
         await self._journal.note_read(f"seat/{who}", f"action {kind}", case, self._clock.wall_ns())
-        return await self._record.act(action)
+        return await self._record.act(action, who)
 
     @staticmethod
     def describe(error: ForerunError) -> dict[str, Any]:

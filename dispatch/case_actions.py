@@ -11,13 +11,22 @@ the client, makes a repeat harmless: it becomes the id of the main fact.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 
+from dispatch.call_actions import (
+    CallAction,
+    LinkAction,
+    LinkCase,
+    UnlinkCase,
+    decide_call,
+    decide_link,
+)
 from dispatch.cases import Case, CaseBook
 from dispatch.errors import ConflictError, DispatchError, UnknownError
 from dispatch.units import Fleet
+from streams.call_messages import CallStep
 from streams.identity import alias, is_id
 from streams.messages import (
     Age,
@@ -32,6 +41,7 @@ from streams.messages import (
     Longitude,
     Name,
     Origin,
+    Outcome,
     Position,
     Severity,
     Sex,
@@ -45,7 +55,6 @@ from streams.outbox import Draft
 MS_NS = 1_000_000
 AHEAD_NS = 60_000_000_000
 """A note's time may be this much ahead of the hub's clock: the clocks of seats differ."""
-Outcome = Literal["handed_over", "refused", "not_found", "died", "treated", "cancelled"]
 Address = Annotated[str, msgspec.Meta(min_length=1, max_length=4000, pattern=r"\S")]
 Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=4000, pattern=r"\S")]
 
@@ -146,7 +155,8 @@ class CloseCase(_Action, frozen=True, kw_only=True, tag="close_case"):
     text: Text | None = None
 
 
-Action = OpenCase | AmendCase | AssignUnit | ReleaseUnit | ChooseHospital | AddNote | CloseCase
+CaseAction = OpenCase | AmendCase | AssignUnit | ReleaseUnit | ChooseHospital | AddNote | CloseCase
+Action = CaseAction | CallAction | LinkAction
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +186,9 @@ def check_id(action: Action) -> None:
         raise DispatchError(f"id {action.id!r} is no ULID: 26 characters, the first at most 7")
 
 
-def decide(action: Action, book: CaseBook, fleet: Fleet, now_ns: int, new_case: str) -> Decision:
+def decide(
+    action: Action, book: CaseBook, fleet: Fleet, now_ns: int, new_case: str, *, seat: str
+) -> Decision:
     """Return the facts that an action makes.
 
     Args:
@@ -185,6 +197,7 @@ def decide(action: Action, book: CaseBook, fleet: Fleet, now_ns: int, new_case: 
         fleet: Units and hospitals.
         now_ns: The hub's wall clock.
         new_case: Id for a case that is opened.
+        seat: Who asks.
 
     Raises:
         UnknownError: No such case, unit or hospital.
@@ -200,10 +213,14 @@ def decide(action: Action, book: CaseBook, fleet: Fleet, now_ns: int, new_case: 
         return _note(action, case, now_ns)
     if isinstance(action, AmendCase):
         return _amend(action, case, now_ns)
+    if isinstance(action, CallAction):
+        return Decision(case.id, decide_call(action, case, book, seat))
     if not case.is_open:
         raise ConflictError(
             f"the case was closed ({case.outcome}): open a new one", kind="closed", case=case.id
         )
+    if isinstance(action, LinkCase | UnlinkCase):
+        return Decision(case.id, decide_link(action, case, book))
     return _lead(action, case, book, fleet)
 
 
@@ -221,7 +238,7 @@ def _lead(
         case ChooseHospital():
             return _choose(action, case, fleet)
         case CloseCase():
-            return _one(case, "case_closed", CaseClosed(outcome=action.outcome, text=action.text))
+            return _close(action, case, book)
 
 
 def _open(action: OpenCase, now_ns: int, new_case: str) -> Decision:
@@ -273,6 +290,12 @@ def _assign(action: AssignUnit, case: Case, book: CaseBook, fleet: Fleet) -> Dec
             f"replaces {case.unit}",
             kind="has_unit", unit=case.unit or "", case=case.id,
         )  # fmt: skip
+    if case.linked_to is not None:
+        raise ConflictError(
+            "the case goes on in another one: send the unit there",
+            kind="linked",
+            case=case.linked_to,
+        )
     drafts = []
     other = book.of_unit(unit.name)
     if other is not None and other.id != case.id:
@@ -322,6 +345,17 @@ def _choose(action: ChooseHospital, case: Case, fleet: Fleet) -> Decision:
         hospital=hospital.name, name=hospital.title, reason=action.reason, previous=case.hospital
     )
     return Decision(case.id, (*drafts, _draft(case, "hospital_chosen", chosen)))
+
+
+def _close(action: CloseCase, case: Case, book: CaseBook) -> Decision:
+    """Close a case, with it those that are the same event, and a call that nobody has any more."""
+    others = [other for other in map(book.get, case.linked) if other and other.is_open]
+    drafts = [_draft(one, "case_closed", CaseClosed(outcome="duplicate")) for one in others]
+    if case.call is not None and case.call.phase == "lost":
+        over = CallStep(step="gave_up", reason="the case is closed")
+        drafts.append(_draft(case, "call_step", over))
+    closed = CaseClosed(outcome=action.outcome, text=action.text)
+    return Decision(case.id, (*drafts, _draft(case, "case_closed", closed)))
 
 
 def _one(case: Case, kind: str, body: Any) -> Decision:

@@ -149,7 +149,7 @@ class CaseRecord:
         DUPLICATES.inc(sum(isinstance(item, Arrived) and fact is None for item, fact in outcome))
         return outcome
 
-    async def act(self, action: Action) -> dict[str, Any]:
+    async def act(self, action: Action, seat: str) -> dict[str, Any]:
         """Do what a seat or a script asks for; return what is told to it.
 
         Raises:
@@ -160,11 +160,12 @@ class CaseRecord:
         async with self._lock:
             await self._catch_up_if_behind()
             if action.id is not None and (made := await self._journal.find(action.id)):
-                return self._repeated(action, made)
+                return self._repeated(action, made, seat)
             if not isinstance(action, OpenCase):
                 await self._know(action.case)
+                await self._know(getattr(action, "to", None))
             now_ns = self._clock.wall_ns()
-            decision = decide(action, self.book, self.fleet, now_ns, new_id())
+            decision = decide(action, self.book, self.fleet, now_ns, new_id(), seat=seat)
             items = [self._arrived(draft) for draft in decision.drafts[:-1]]
             items.append(self._arrived(decision.drafts[-1], action.id))
             stored = await self._store(items)
@@ -230,11 +231,11 @@ class CaseRecord:
         wall_ns = self._clock.wall_ns()
         return Arrived(encode(envelope), wall_ns, envelope.source_ns, line, number)
 
-    def _repeated(self, action: Action, fact: Stored) -> dict[str, Any]:
+    def _repeated(self, action: Action, fact: Stored, seat: str) -> dict[str, Any]:
         """Answer an action whose id was used, by what the journal has under that id."""
         made = fact.envelope
         own = made.source == self._outbox.source
-        if not own or not is_repeat(action, made, any_body(made)):
+        if not own or not is_repeat(action, made, any_body(made), seat):
             raise ConflictError(
                 f"the id {made.id} was used for another action ({made.kind}): nothing was done; "
                 f"a new action needs a new id",

@@ -15,9 +15,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from dispatch.calls import Call
 from dispatch.timeline import Entry, entry_of
 from dispatch.vital_signs import VitalSigns, measure, offset_ns
 from streams.bay_messages import BayHandover
+from streams.call_messages import CallerPosition, CallStep, CaseLinked, LocationRefused
 from streams.chain import Stored
 from streams.codec import any_body
 from streams.messages import (
@@ -77,6 +79,12 @@ class Case:
         units: Every unit ever assigned: each may deliver facts of the case, however late.
         hospital: The receiving hospital now.
         severity_by: Who said the severity that is shown.
+        position: Where the scene is, as a person said or confirmed.
+        call: The call that opened it, if one did.
+        fixes: Where sources say that the caller is, in the order of coming, by their ids.
+        unread: Messages about the caller's place that could not be read.
+        linked_to: The case in which it goes on, because both are one event.
+        linked: Cases that go on in this one.
         stages: When each stage was reached, corrections applied, by the hub's clock.
         vitals: Per patient (None is *unassigned*) and sign; a second patient is a second row.
         facts: How many facts the case has: its last case_sequence.
@@ -96,6 +104,11 @@ class Case:
     severity_by: str = ""
     position: Position | None = None
     caller: str | None = None
+    call: Call | None = None
+    fixes: dict[str, CallerPosition] = field(default_factory=dict)
+    unread: list[LocationRefused] = field(default_factory=list)
+    linked_to: str | None = None
+    linked: list[str] = field(default_factory=list)
     age_years: int | None = None
     age_is_estimate: bool = False
     sex: Sex = "unknown"
@@ -254,6 +267,8 @@ class CaseBook:
             case HospitalStoodDown() if case.hospital == body.hospital:
                 case.hospital, case.hospital_name = None, ""
                 case.decided_sequence = fact.case_sequence or 0
+            case CallStep() | CallerPosition() | LocationRefused() | CaseLinked():
+                _fold_call_fact(case, fact, body)
             case CaseClosed():
                 case.closed_ns, case.outcome = fact.corrected_ns, body.outcome
                 if case.id in self._cases:
@@ -287,6 +302,30 @@ def _open(case: Case, fact: Stored, body: CaseOpened) -> None:
     case.position, case.caller = body.position, body.caller
     case.age_years, case.sex = body.age_years, body.sex
     case.severity, case.severity_by = body.severity, fact.envelope.source
+
+
+def _fold_call_fact(
+    case: Case, fact: Stored, body: CallStep | CallerPosition | LocationRefused | CaseLinked
+) -> None:
+    match body:
+        case CallStep():
+            case.call = case.call or Call()
+            case.call.take(body, fact.corrected_ns)
+        case CallerPosition():
+            case.fixes.setdefault(body.fix, body)
+        case LocationRefused():
+            case.unread.append(body)
+        case CaseLinked():
+            _link(case, body)
+
+
+def _link(case: Case, body: CaseLinked) -> None:
+    if body.is_duplicate:
+        case.linked_to = body.other if body.linked else None
+    elif body.linked and body.other not in case.linked:
+        case.linked.append(body.other)
+    elif not body.linked and body.other in case.linked:
+        case.linked.remove(body.other)
 
 
 def _amend(case: Case, fact: Stored, body: CaseAmended) -> None:

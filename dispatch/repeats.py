@@ -6,10 +6,22 @@ for what was done, "done" is a true answer; anything else would be swallowed by 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
+from dispatch.call_actions import (
+    OWNERS,
+    AnswerCall,
+    CallAction,
+    CallBack,
+    CallBackDone,
+    DeclineCall,
+    GiveUpCall,
+    LinkCase,
+    OfferCall,
+    UnlinkCase,
+)
 from dispatch.case_actions import (
     MS_NS,
     Action,
@@ -22,6 +34,7 @@ from dispatch.case_actions import (
     Place,
     ReleaseUnit,
 )
+from streams.call_messages import CallStep, CaseLinked, Step
 from streams.messages import Body, CaseNote, Envelope, Position
 
 _MADE: dict[type[Any], str] = {
@@ -32,6 +45,9 @@ _MADE: dict[type[Any], str] = {
     ChooseHospital: "hospital_chosen",
     AddNote: "case_note",
     CloseCase: "case_closed",
+    LinkCase: "case_linked",
+    UnlinkCase: "case_linked",
+    **dict.fromkeys(get_args(CallAction), "call_step"),
 }
 """Kind of the main fact of each action."""
 
@@ -39,7 +55,19 @@ _CONDITIONS = frozenset({"previous"})
 """Named alike in action and fact, but what the action *requires*, not what it asks for."""
 
 
-def is_repeat(action: Action, made: Envelope, body: Body) -> bool:
+_STEPS: dict[type[Any], frozenset[Step]] = {
+    **{action: frozenset({step}) for action, step in OWNERS.items()},
+    AnswerCall: frozenset({"answered", "taken"}),
+    OfferCall: frozenset({"offered"}),
+    DeclineCall: frozenset({"declined"}),
+    CallBack: frozenset({"called_back"}),
+    CallBackDone: frozenset({"connected", "unanswered"}),
+    GiveUpCall: frozenset({"gave_up"}),
+}
+"""The step of a call that each action is."""
+
+
+def is_repeat(action: Action, made: Envelope, body: Body, seat: str = "") -> bool:
     """Whether ``action`` asks for just the fact that was made under its id.
 
     Conditions (``previous``, ``replaces``, ``override``) are not compared: they speak of how
@@ -49,23 +77,40 @@ def is_repeat(action: Action, made: Envelope, body: Body) -> bool:
         action: What is asked for now.
         made: The fact's envelope.
         body: The fact's body.
+        seat: Who asks.
     """
     if made.kind != _MADE[type(action)]:
         return False
-    if isinstance(action, OpenCase):
-        if action.origin != made.origin:
-            return False
-    elif action.case != made.case:
+    if not _same_case(action, made):
         return False
     if isinstance(action, AddNote) and action.at_ms is not None:
         assert isinstance(body, CaseNote)
         if action.at_ms * MS_NS != body.at_ns:
             return False
+    if isinstance(body, CallStep):
+        return body.step in _STEPS[type(action)] and body.seat == seat and _agree(action, body)
+    if isinstance(body, CaseLinked):
+        return body.linked == isinstance(action, LinkCase) and body.is_duplicate
     asked, stands = msgspec.structs.asdict(action), msgspec.structs.asdict(body)
     if asked.get("alias", "") is None:
         del asked["alias"]  # the hub made one up
     common = (asked.keys() & stands.keys()) - _CONDITIONS
     return all(_plain(asked[name]) == _plain(stands[name]) for name in common)
+
+
+def _same_case(action: Action, made: Envelope) -> bool:
+    if isinstance(action, OpenCase):
+        return action.origin == made.origin
+    return action.case == made.case
+
+
+def _agree(action: Action, body: CallStep) -> bool:
+    """Whether what an action on a call asks for beside its step is what was done."""
+    if isinstance(action, OfferCall):
+        return body.to_seat == action.to
+    if isinstance(action, CallBackDone):
+        return (body.step == "connected") == action.connected
+    return True
 
 
 def _plain(value: object) -> object:

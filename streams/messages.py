@@ -36,6 +36,9 @@ Pathway = Literal[
     "stemi", "stroke", "trauma", "cardiac_arrest", "sepsis", "obstetric", "paediatric", "other"
 ]
 Stage = Literal["en_route", "on_scene", "patient_contact", "departed", "arrived"]
+Outcome = Literal[
+    "handed_over", "refused", "not_found", "died", "treated", "cancelled", "duplicate"
+]  # fmt: skip
 Datum = Literal["wgs84"]
 """What travels is WGS-84 and nothing else; GCJ-02 and BD-09 are converted where they are read
 (``streams.geodesy``): drawn as WGS-84 they would be wrong by up to 700 m."""
@@ -335,7 +338,7 @@ class CaseNote(Body, frozen=True, kw_only=True):
 class CaseClosed(Body, frozen=True, kw_only=True):
     """The case ended; ``outcome`` says how."""
 
-    outcome: Literal["handed_over", "refused", "not_found", "died", "treated", "cancelled"]
+    outcome: Outcome
     text: Text | None = None
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from streams import bay_messages, link_messages, messages, video_messages
+from streams import bay_messages, call_messages, link_messages, messages, video_messages
 from streams.errors import TopicError, UnknownKindError
 from streams.identity import check_name
 from streams.messages import Body, Lane
@@ -134,6 +134,10 @@ _ROWS = (
     _row("case_amended", messages.CaseAmended, "hub", "urgent", case_only=True),
     _row("case_note", messages.CaseNote, "hub unit hospital", "facts",
          scopes="unit hospital", case_only=True),
+    _row("case_linked", call_messages.CaseLinked, "hub", "urgent", case_only=True),
+    _row("call_step", call_messages.CallStep, "hub", "urgent", case_only=True),
+    _row("caller_position", call_messages.CallerPosition, "hub", "facts"),
+    _row("location_refused", call_messages.LocationRefused, "hub", "facts"),
     _row("case_closed", messages.CaseClosed, "hub", "urgent", case_only=True),
     _row("unit_assigned", messages.UnitAssigned, "hub", "urgent", case_only=True),
     _row("unit_released", messages.UnitReleased, "hub", "urgent", case_only=True),

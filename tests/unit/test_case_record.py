@@ -53,7 +53,7 @@ class Hub:
         self.record.follow(lambda fact: self.told.append(fact.envelope.kind))
 
     async def act(self, action: Action) -> str:
-        return str((await self.record.act(action))["case"])
+        return str((await self.record.act(action, "seat-1"))["case"])
 
     async def case(self, case: str) -> cases.Case:
         found = await self.record.case(case)
@@ -95,7 +95,9 @@ async def test_action_cut_off_at_any_moment_is_done_and_shown_or_not_done(
     hub: Hub, moments: int
 ) -> None:
     case = await hub.act(OpenCase(address="Long Street"))
-    acting = asyncio.create_task(hub.record.act(AssignUnit(case=case, unit="unit-1")), name="act")
+    acting = asyncio.create_task(
+        hub.record.act(AssignUnit(case=case, unit="unit-1"), "seat-1"), name="act"
+    )
     for _ in range(moments):
         await asyncio.sleep(0)
     acting.cancel()
@@ -130,7 +132,7 @@ async def test_action_repeated_after_a_restart_is_done_once(
     hub.outbox.close()
     again = Hub(tmp_path, journal)
     await again.record.restore()
-    assert (await again.record.act(action))["repeated"]
+    assert (await again.record.act(action, "seat-1"))["repeated"]
     assert await again.kinds() == ["case_opened"]
     await again.act(AddNote(case=case, text="n"))
     numbers = [(f.envelope.lane, f.envelope.sequence) for f in await journal.facts()]

@@ -59,7 +59,7 @@ class Desk:
         )
 
     def act(self, action: Action, new_case: str = CASE) -> Decision:
-        decision = decide(action, self.book, self.fleet, START_NS, new_case)
+        decision = decide(action, self.book, self.fleet, START_NS, new_case, seat="seat-1")
         for draft in decision.drafts:
             fact = self.pages.add(draft.kind, draft.body, case=draft.case, origin=draft.origin)
             self.book.take(fact)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams import bay_messages, link_messages, messages, topics, video_messages
+from streams import bay_messages, call_messages, link_messages, messages, topics, video_messages
 from streams.errors import ForerunError, MalformedError, TopicError, UnknownKindError
 
 ROOT = Path(__file__).parents[2]
@@ -22,7 +22,7 @@ def test_table_has_every_body_that_travels_once() -> None:
     parts = {messages.Body, messages.Numeric, messages.Refusal}
     declared = {
         value
-        for module in (messages, link_messages, bay_messages, video_messages)
+        for module in (messages, link_messages, bay_messages, call_messages, video_messages)
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, messages.Body)
     }
