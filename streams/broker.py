@@ -17,7 +17,7 @@ import signal
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, get_args
 
 import aiohttp
 import msgspec
@@ -37,7 +37,7 @@ from streams.broker_endpoints import (
 from streams.broker_log import ServerLog
 from streams.child_process import tied
 from streams.config import example, load
-from streams.credentials import Roster, credential_path, issue, revoke
+from streams.credentials import Role, Roster, credential_path, issue, revoke
 from streams.errors import ConfigError, ForerunError, TransportError
 from streams.identity import check_name
 from streams.page_server import certificate_name
@@ -396,10 +396,13 @@ def _parser() -> argparse.ArgumentParser:
         ),
     )
     issuing.add_argument("name", help="one name, one credential: a-z, 0-9, - and _")
-    issuing.add_argument("--role", required=True, choices=["unit", "hub", "hospital", "seat"])
+    issuing.add_argument("--role", required=True, choices=get_args(Role))
     issuing.add_argument("--region", required=True)
     issuing.add_argument(
-        "--at", default="", metavar="NAME", help="of a seat: the hub, hospital or unit of its pages"
+        "--at",
+        default="",
+        metavar="NAME",
+        help="of a seat or an exchange: the hub, hospital or unit that lets it in",
     )
     issuing.add_argument("--drill", action="store_true", help="refused: exercises do not work yet")
     revoking = actions.add_parser("revoke", help="take a credential away")

@@ -18,7 +18,7 @@ import msgspec
 
 from streams.authority import Pair
 from streams.broker_rights import rights_of
-from streams.credentials import Entry
+from streams.credentials import PLACED, Entry
 from streams.errors import ConfigError
 from streams.topics import LARGEST_BYTES
 
@@ -110,7 +110,7 @@ def _accounts(entries: Mapping[str, Entry]) -> dict[str, Any]:
     """Return one account per region: what is in one cannot be seen from another."""
     accounts: dict[str, Any] = {}
     for name, entry in sorted(entries.items()):
-        if entry.role == "seat":
+        if entry.role in PLACED:
             continue
         account = accounts.setdefault(entry.region, {"jetstream": "enabled", "users": []})
         rights = rights_of(entry.role, entry.region, name, drill=entry.drill)

@@ -29,8 +29,12 @@ from streams.errors import ConfigError, CredentialError
 from streams.identity import check_name
 from streams.private_files import locked, make_private_directory, write_private
 
-Role = Literal["unit", "hub", "hospital", "seat"]
-"""``seat`` is a person's place at a page; it has no rights at the broker."""
+Role = Literal["unit", "hub", "hospital", "seat", "exchange"]
+"""``seat`` is a person's place at a page; ``exchange`` a telephone exchange, message gateway or
+location service that tells a hub of calls. Both have no rights at the broker."""
+
+PLACED: frozenset[Role] = frozenset({"seat", "exchange"})
+"""Roles that come in at the pages of one service and nowhere else."""
 
 _BCRYPT_COST = 4
 
@@ -44,7 +48,7 @@ class Credential(
         name: Of the unit, hospital, hub or person; one name, one credential.
         role: What it is for.
         region: The region (district) to which it is limited.
-        place: Of a seat: the hub, hospital or unit whose pages it opens, and no others'.
+        place: Of a seat or exchange: the hub, hospital or unit that lets it in, and no other.
         drill: Only for exercises: rights in the drill tree and none in the live one.
         secret: 256 bits, URL-safe base64; never logged.
     """
@@ -156,7 +160,7 @@ def issue(
         name: See ``Credential``.
         role: See ``Credential``.
         region: See ``Credential``.
-        place: See ``Credential``; for a seat, and for nothing else.
+        place: See ``Credential``; for a seat or an exchange, and for nothing else.
         drill: See ``Credential``.
 
     Raises:
@@ -168,12 +172,13 @@ def issue(
     """
     if drill and role == "hub":
         raise CredentialError("a hub carries live and drill data: it cannot be marked drill")
-    if role == "seat" and not place:
+    if role in PLACED and not place:
         raise CredentialError(
-            "a seat is at one place: name the hub, hospital or unit of its pages with --at"
+            f"a{'n' * (role == 'exchange')} {role} is at one place: name the hub, hospital or unit "
+            f"that lets it in with --at"
         )
-    if role != "seat" and place:
-        raise CredentialError(f"a {role} has no place: only a seat is at one")
+    if role not in PLACED and place:
+        raise CredentialError(f"a {role} has no place: only a seat or an exchange is at one")
     for one in (name, region, *([place] if place else [])):
         check_name(one)
     make_private_directory(directory / "issued")

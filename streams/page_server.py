@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 from streams.authority import Authority, Pair
-from streams.credentials import Roster, Verified
+from streams.credentials import PLACED, Roster, Verified
 from streams.errors import ConfigError, CredentialError
 from streams.private_files import held_alone, make_private_directory, write_private
 from streams.service import is_everywhere, reachable_host
@@ -135,9 +135,11 @@ def admission(settings: PageSettings) -> Callable[[str], Verified]:
         holder = roster.verify(token)
         if holder.region != region or holder.drill:
             raise CredentialError(f"{holder.name} is not of region {region}")
-        if holder.role == "seat" and holder.place != place:
+        if holder.role in PLACED and holder.place != place:
             other = holder.place or "no place: revoke it, and issue it again with --at"
-            raise CredentialError(f"{holder.name} is no seat at {place}; it is one at {other}")
+            raise CredentialError(
+                f"{holder.name} is no {holder.role} at {place}; it is one at {other}"
+            )
         return holder
 
     return verify
