@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from dispatch import call_pages
 from dispatch.cases import Case, CaseBook
 from dispatch.suggestion import Suggestion
 from dispatch.timeline import Entry
@@ -37,6 +38,9 @@ def summary(case: Case, reached: Reached) -> dict[str, Any]:
         "age_is_estimate": case.age_is_estimate,
         "sex": case.sex,
         "caller": case.caller,
+        "call": call_pages.call(case),
+        "linked_to": case.linked_to,
+        "linked": case.linked,
         "position": _position(case.position),
         "opened_ms": _ms(case.opened_ns),
         "closed_ms": _ms(case.closed_ns),
@@ -69,6 +73,7 @@ def detail(case: Case, reached: Reached) -> dict[str, Any]:
             for patient, signs in case.vitals.items()
         ],
         "vitals_stale_after_s": TOPICS["vitals"].stale_after_s,
+        **call_pages.located(case),
         "media": case.media,
         "media_origins": case.media_origins,
         "entries": entries(case.entries, case, reached),

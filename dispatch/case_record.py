@@ -172,6 +172,21 @@ class CaseRecord:
             assert stored[-1] is not None, "an id was looked up and is there all the same"
         return decision.answer()
 
+    async def add(self, decide: Callable[[], Sequence[Draft]]) -> list[Stored]:
+        """Store facts that the hub makes by itself; return them.
+
+        Args:
+            decide: Called once nobody else writes: it sees the cases as they stand.
+
+        Raises:
+            DispatchError: ``decide`` refuses; nothing was done.
+            StorageError: The journal refuses; nothing was done, trying again helps.
+        """
+        async with self._lock:
+            await self._catch_up_if_behind()
+            stored = await self._store([self._arrived(draft) for draft in decide()])
+        return [fact for fact in stored if fact is not None]
+
     async def _open_for_crew(self, item: Examined) -> None:
         """Open the case of a unit's fact, where the journal has none of that name."""
         envelope = item.envelope

@@ -19,9 +19,11 @@ from aiohttp import web
 from dispatch import case_pages
 from dispatch.actions import ActionDesk
 from dispatch.arrival import Travel
+from dispatch.call_desk import CallDesk
 from dispatch.case_pages import Reached
 from dispatch.case_record import CaseRecord
 from dispatch.cases import Case
+from dispatch.seats import SeatWatch
 from dispatch.suggestion import suggest_hospitals, suggest_units
 from dispatch.trouble import LOOK_S, TroubleWatch
 from streams.chain import Stored
@@ -63,6 +65,8 @@ class Console:
         about: dict[str, Any],
         trouble: TroubleWatch,
         missing: Callable[[], list[dict[str, Any]]],
+        calls: CallDesk,
+        seat_grace_s: float,
     ) -> None:
         """Prepare; ``run`` sends the changes.
 
@@ -77,6 +81,8 @@ class Console:
             about: What the snapshot says of the hub itself.
             trouble: What of the hub does not work; looked at here.
             missing: Facts that are missing and were asked for again.
+            calls: Frees the calls of a seat that is gone.
+            seat_grace_s: So long a seat may be without a page before it counts as gone.
         """
         self._record = record
         self._journal = journal
@@ -88,6 +94,7 @@ class Console:
         self._about = about
         self._trouble = trouble
         self._missing = missing
+        self._seats = SeatWatch(calls, record.book, seat_grace_s)
         self._told_missing: list[dict[str, Any]] = []
         self._pages: dict[PageSocket, _Watcher] = {}
         self._cases: set[str] = set()
@@ -122,8 +129,9 @@ class Console:
 
         def joined(page: PageSocket) -> None:
             self._tell_trouble()  # that the snapshot is not a second behind
-            self._pages[page] = _Watcher(seat)
             page.send_state(_encode(self._snapshot(seat)))
+            self._pages[page] = _Watcher(seat)
+            self._tell_seats()
 
         return await serve_page(request, joined, self._left, self._hear)
 
@@ -136,6 +144,13 @@ class Console:
 
     def _left(self, page: PageSocket) -> None:
         self._pages.pop(page, None)
+        self._tell_seats()
+
+    def _tell_seats(self) -> None:
+        """Tell all pages which seats are there."""
+        seats = sorted({watcher.seat for watcher in self._pages.values()})
+        if self._seats.are(seats):
+            self._send(_encode({"type": "seats", "seats": seats}))
 
     async def _hear(self, page: PageSocket, message: dict[str, Any]) -> None:
         watcher = self._pages[page]
@@ -186,6 +201,7 @@ class Console:
             await asyncio.sleep(TICK_S)
             ticks += 1
             self._send(_encode({"type": "tick", "now_ms": self._now_ms()}))
+            await self._seats.free_lost(self._clock.monotonic_ns())
             with _logged_fault():
                 self._send_periodic(suggest=ticks % SUGGEST_EVERY == 0)
 
@@ -241,6 +257,7 @@ class Console:
             "type": "snapshot",
             "now_ms": self._now_ms(),
             "seat": seat,
+            "seats": self._seats.there,
             **self._about,
             "trouble": self._trouble.standing,
             "cases": [case_pages.summary(c, self._reached) for c in self._record.book.recent()],

@@ -15,6 +15,9 @@ from aiohttp import web
 from dispatch.actions import ActionDesk, tell_errors
 from dispatch.api import Api
 from dispatch.broker_link import BrokerLink
+from dispatch.call_api import OPEN as CALL_PATHS
+from dispatch.call_api import CallApi
+from dispatch.call_desk import CallDesk
 from dispatch.case_record import CaseRecord
 from dispatch.console import Console
 from dispatch.forwarder import Forwarder
@@ -65,6 +68,7 @@ class Hub:
         record: The cases, units and hospitals as the journal says.
         relay: The media relay.
         echo: Answers the vehicles' probes of their path.
+        calls: Takes calls and where their callers are.
         forwarder: What is on its way to units and hospitals.
         port: Where the pages are served; 0 before.
         link: The side of the broker; ``link.ready`` is set once facts can come.
@@ -99,6 +103,13 @@ class Hub:
         )
         self.gaps = GapAsking(parts.journal, self.record.fleet, self.ingest.send_receipt, clock)
         self._desk = ActionDesk(self.record, parts.journal, clock)
+        self.calls = CallDesk(
+            self.record,
+            parts.journal,
+            clock,
+            source=settings.name,
+            country=settings.calls.country,
+        )
         self.console = Console(
             self.record,
             parts.journal,
@@ -110,6 +121,8 @@ class Hub:
             about=self._about(),
             trouble=TroubleWatch(self.checks),
             missing=self.gaps.for_page,
+            calls=self.calls,
+            seat_grace_s=settings.calls.seat_grace_s,
         )
         self.live = LiveStreams(
             self.record,
@@ -147,6 +160,7 @@ class Hub:
         self.record.follow(self.console.fact_stored)
         self.record.retimed = self.console.case_changed
         self.record.follow(self._check_views)
+        await self.calls.restore()
         log.info("journal read", facts_read=count, open=len(self.record.book.open()))
 
     async def work(self) -> None:
@@ -164,7 +178,7 @@ class Hub:
         app = web.Application(
             middlewares=[
                 pages.secure_headers,
-                pages.guard(parts.verify, ["seat"], ["/whip/", "/whep/"]),
+                pages.guard(parts.verify, ["seat"], ["/whip/", "/whep/", *CALL_PATHS]),
                 pages.answer_errors,
                 tell_errors,
             ],
@@ -180,6 +194,7 @@ class Hub:
             travel=parts.settings.travel_times(),
             reached=self.forwarder.reached,
         ).add_routes(app)
+        CallApi(self.calls, parts.verify).add_routes(app)
         add_relay_routes(app, self.relay, self.rights.authorise)
         health.add_routes(app, self.checks)
         return app

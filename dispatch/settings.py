@@ -53,6 +53,13 @@ class Media(_Table, frozen=True, kw_only=True):
     ice_servers: tuple[Ice, ...] = ()
 
 
+class Calls(_Table, frozen=True, kw_only=True):
+    """Calls and the seats that answer them."""
+
+    country: Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")] = "CN"
+    seat_grace_s: Positive = 10.0
+
+
 class TravelSettings(_Table, frozen=True, kw_only=True):
     """How fast units get through the town, until there is road time."""
 
@@ -82,6 +89,7 @@ class Settings(_Table, frozen=True, kw_only=True):
     tls: Tls = Tls()
     listen: Listen = Listen()
     media: Media = Media()
+    calls: Calls = Calls()
     travel: TravelSettings = TravelSettings()
     map: MapSettings = MapSettings()
     units: Annotated[tuple[UnitSettings, ...], msgspec.Meta(min_length=1)]

@@ -28,7 +28,7 @@ from streams.broker_rights import stream_name
 from streams.chain import Arrived, verify
 from streams.clock import SystemClock
 from streams.codec import decode, encode, open_body
-from streams.credentials import Role, credential_path, issue
+from streams.credentials import PLACED, Role, credential_path, issue
 from streams.delivery import Examined, Sender, examine
 from streams.inbox import Inbox
 from streams.journal import Journal
@@ -209,7 +209,7 @@ class Town:
 
     def issue(self, name: str, role: Role, at: str = "hub") -> Any:
         """Issue a credential; a seat's is at the hub unless told otherwise."""
-        place = at if role == "seat" else ""
+        place = at if role in PLACED else ""
         return issue(Path(self.broker.endpoints.credentials), name, role, REGION, place=place)
 
     def settings(self, **changes: Any) -> Settings:
@@ -298,7 +298,7 @@ async def a_town(state: Path) -> AsyncIterator[Town]:
     roles: dict[str, Role] = {"hub": "hub", **dict.fromkeys(UNITS, "unit")}
     for name, role in {**roles, **dict.fromkeys(HOSPITALS, "hospital")}.items():
         issue(credentials_directory(broker_state), name, role, REGION)  # type: ignore[arg-type]
-    async with Broker(BrokerSettings(ports=Ports(0, 0, 0, 0, 0)), broker_state) as broker:
+    async with Broker(BrokerSettings(ports=Ports(0, 0, 0, 0, 0, 0)), broker_state) as broker:
         yield Town(broker, state)
 
 

@@ -1,0 +1,64 @@
+"""Calls as the console's page gets them: JSON-able, times in ms. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dispatch.cases import Case
+from streams.call_messages import CallerPosition
+
+FIXES_SENT = 50
+"""Positions of a caller that a page gets: the last ones; the journal has all."""
+
+
+def call(case: Case) -> dict[str, Any] | None:
+    """Return what the queue shows of the call of a case; None where none opened it."""
+    one = case.call
+    if one is None or one.phase is None:
+        return None
+    return {
+        "phase": one.phase,
+        "seat": one.seat,
+        "offered_to": one.offered_to,
+        "number": one.number,
+        "line": one.line,
+        "silent": one.silent,
+        "rang_ms": _ms(one.rang_ns),
+        "since_ms": _ms(one.since_ns),
+        "answered_ms": _ms(one.answered_ns),
+        "call_backs": one.call_backs,
+    }
+
+
+def fix(one: CallerPosition) -> dict[str, Any]:
+    """Return one position of a caller, as its source gave it."""
+    position = one.position
+    return {
+        "fix": one.fix,
+        "latitude_deg": position.latitude_deg,
+        "longitude_deg": position.longitude_deg,
+        "radius_m": position.radius_m,
+        "confidence": position.confidence,
+        "source": position.source,
+        "at_ms": _ms(position.measured_ns),
+        "altitude_m": position.altitude_m,
+        "datum": position.given.datum if position.given else position.datum,
+        "civic": one.civic,
+        "warnings": list(one.warnings),
+    }
+
+
+def located(case: Case) -> dict[str, Any]:
+    """Return what is known of where the caller is: positions, and what could not be read."""
+    return {
+        "fixes": [fix(one) for one in list(case.fixes.values())[-FIXES_SENT:]],
+        "fixes_in_all": len(case.fixes),
+        "unread": [
+            {"source": one.source, "field": one.field, "text": one.text}
+            for one in case.unread[-FIXES_SENT:]
+        ],
+    }
+
+
+def _ms(time_ns: int | None) -> int | None:
+    return None if time_ns is None else time_ns // 1_000_000
