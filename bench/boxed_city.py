@@ -34,7 +34,7 @@ from streams.broker_endpoints import read_ready
 from streams.errors import ConfigError
 
 BROKER = "broker"
-_BROKER_PORTS = ("mqtt", "websocket", "nats", "monitor", "health")
+_BROKER_PORTS = ("mqtt", "websocket", "nats", "monitor", "health", "leaf")
 _EVERYWHERE = "0.0.0.0"  # noqa: S104 - in a namespace of its own
 
 CAMERA = {"width": 320, "height": 240, "fps": 10.0, "sound": False, "most_bps": 300_000}

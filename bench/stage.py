@@ -62,7 +62,7 @@ class Stage:
 
     def write_broker(self) -> Path:
         """Write the broker's configuration; ports are the system's to choose."""
-        ports = dict.fromkeys(("mqtt", "websocket", "nats", "monitor", "health"), 0)
+        ports = dict.fromkeys(("mqtt", "websocket", "nats", "monitor", "health", "leaf"), 0)
         return self._write("broker", {"state": str(self.broker), "ports": ports})
 
     def write_hub(self, nats_url: str) -> Path:

@@ -26,15 +26,18 @@ from aiohttp import web
 
 from streams import health, service
 from streams.authority import SERVER_RENEWAL, SERVER_VALIDITY, Authority, Pair
-from streams.broker_config import BrokerSettings, Ports, find_server, render
+from streams.broker_config import BrokerSettings, Ports, Standing, find_server, render
 from streams.broker_endpoints import (
     Endpoints,
     chosen_ports,
     credentials_directory,
+    kept_server_name,
     read_ready,
     ready_path,
 )
+from streams.broker_leaves import changed_pairs, given
 from streams.broker_log import ServerLog
+from streams.broker_neighbours import read_remotes
 from streams.child_process import tied
 from streams.config import example, load
 from streams.credentials import Role, Roster, credential_path, issue, revoke
@@ -100,6 +103,8 @@ class Broker:
         self._resources = contextlib.ExitStack()
         self._ports = settings.ports
         self._taken: tuple[bytes, int] | None = None  # what the server said it runs on
+        self._standing = Standing()
+        self._given: frozenset[tuple[str, str, str]] = frozenset()  # to neighbours, likewise
         self.reloads = 0
         self.not_taken: str | None = None
 
@@ -123,6 +128,7 @@ class Broker:
             ca_path=None if own else str(self._authority.ca_path),
             credentials=str(credentials_directory(self._state)),
             pid=self._process.pid,
+            leaf_port=self._ports.leaf,
         )
 
     async def __aenter__(self) -> Self:
@@ -135,6 +141,10 @@ class Broker:
             make_private_directory(directory)
         self._resources.enter_context(held_alone(self._state, "broker"))
         try:
+            self._standing = Standing(
+                server_name=kept_server_name(self._state),
+                remotes=read_remotes(self._settings.neighbours),
+            )
             await self.start()
         except BaseException:
             self._resources.close()
@@ -179,6 +189,7 @@ class Broker:
                     raise
                 continue
             self._ports, self._taken = ports, wanted
+            self._given = given(self._roster.entries())
             break
         write_private(ready_path(self._state), msgspec.json.encode(self.endpoints))
         log.info("broker runs", **msgspec.structs.asdict(self.endpoints))
@@ -225,7 +236,7 @@ class Broker:
         store = self._state / "jetstream"
         make_private_directory(store)
         tls, entries = self._certificate(), self._roster.entries()
-        text = render(self._settings, ports, tls, store, entries)
+        text = render(self._settings, ports, tls, store, entries, standing=self._standing)
         try:
             return text.encode(), tls.certificate.stat().st_mtime_ns
         except OSError as error:
@@ -308,11 +319,25 @@ class Broker:
                 raise TransportError("nats-server does not answer a reload") from None
             if wrong is not None:
                 raise ConfigError(f"nats-server: {wrong}")
+            await self._end_leaves()
             # Only now: a reload that failed is tried again, though its file stands there.
             self._taken = wanted
             self.reloads += 1
             log.info("broker reloaded", credentials=len(self._roster.entries()))
             return True
+
+    async def _end_leaves(self) -> None:
+        """End the connections of neighbours whose credential is gone or another one."""
+        now = given(self._roster.entries())
+        if changed := changed_pairs(self._given, now):
+            where = self.endpoints
+            listen = self._settings.listen
+            host = "127.0.0.1" if service.is_everywhere(listen) else listen
+            url = f"tls://[{host}]" if ":" in host else f"tls://{host}"
+            await self._standing.door.end(
+                changed, f"{url}:{where.nats_port}", where.monitor_url, self._certificate()
+            )
+        self._given = now
 
     async def _watch(self) -> None:
         seen, looked_s = self._roster.entries(), time.monotonic()
@@ -402,7 +427,8 @@ def _parser() -> argparse.ArgumentParser:
         "--at",
         default="",
         metavar="NAME",
-        help="of a seat or an exchange: the hub, hospital or unit that lets it in",
+        help="of a seat or an exchange: the hub, hospital or unit that lets it in; of a district: "
+        "the neighbour's region",
     )
     issuing.add_argument("--drill", action="store_true", help="refused: exercises do not work yet")
     revoking = actions.add_parser("revoke", help="take a credential away")

@@ -11,12 +11,15 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 
 from streams.authority import Pair
+from streams.broker_leaves import SYSTEM, LeafDoor
+from streams.broker_neighbours import NeighbourSettings, Remote, add_pairs, leaf_nodes
 from streams.broker_rights import rights_of
 from streams.credentials import PLACED, Entry
 from streams.errors import ConfigError
@@ -45,6 +48,7 @@ class Ports(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     nats: Port = 4222
     monitor: Port = 8222
     health: Port = 8223
+    leaf: Port = 7422
 
 
 class BrokerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,6 +63,23 @@ class BrokerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     storage_mib: Annotated[int, msgspec.Meta(ge=64)] = 16384
     connections: Annotated[int, msgspec.Meta(ge=1)] = 10000
     ports: Ports = Ports()
+    neighbours: tuple[NeighbourSettings, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What of a broker stays the same while its roster changes.
+
+    Attributes:
+        server_name: Its server's name. Brokers that are joined must have different ones: seen
+            when tried, the server takes a neighbour of the same name for itself.
+        door: By whom leaf nodes are shown out.
+        remotes: Neighbours to dial.
+    """
+
+    server_name: str = "forerun"
+    door: LeafDoor = field(default_factory=LeafDoor)
+    remotes: tuple[Remote, ...] = ()
 
 
 def render(
@@ -67,6 +88,8 @@ def render(
     tls: Pair,
     store: Path,
     entries: Mapping[str, Entry],
+    *,
+    standing: Standing | None = None,
 ) -> str:
     """Return the server's configuration.
 
@@ -76,11 +99,13 @@ def render(
         tls: The server's certificate.
         store: JetStream's directory.
         entries: The roster.
+        standing: What stays; None for a server of its own that has no neighbours.
     """
+    standing = standing or Standing()
     files = {"cert_file": str(tls.certificate), "key_file": str(tls.key), "timeout": 5}
     host = f"[{settings.listen}]" if ":" in settings.listen else settings.listen
     config: dict[str, Any] = {
-        "server_name": "forerun",
+        "server_name": standing.server_name,
         "listen": f"{host}:{ports.nats}",
         "http": f"127.0.0.1:{ports.monitor}",
         "tls": files,
@@ -91,13 +116,21 @@ def render(
             "max_file_store": settings.storage_mib * 1024 * 1024,
             "max_memory_store": 64 * 1024 * 1024,
         },
-        "accounts": _accounts(entries),
+        "system_account": SYSTEM,
+        "accounts": {SYSTEM: standing.door.account(), **_accounts(standing.remotes, entries)},
+        "leafnodes": leaf_nodes(f"{host}:{ports.leaf}", files, standing.remotes, entries),
         "max_payload": MAX_PAYLOAD,
         "max_connections": settings.connections,
         # A client that takes nothing for this long is cut; it reconnects and asks again.
         "write_deadline": "10s",
-        "ping_interval": "20s",
+        # A link that is silently gone is noticed within 6 s. The server has one setting for
+        # clients and neighbours (vehicles have MQTT's own). It matters for neighbours: what TCP
+        # still holds when a shorter cut ends comes as long after it as the cut was.
+        "ping_interval": "2s",
         "ping_max": 2,
+        # A neighbour that is away for a night is one line in the log each few minutes.
+        "connect_error_reports": 300,
+        "reconnect_error_reports": 300,
         # On SIGUSR2 an operator's cluster moves its clients to its other servers.
         "lame_duck_duration": "30s",
         "lame_duck_grace_period": "2s",
@@ -106,11 +139,11 @@ def render(
     return json.dumps(config, indent=1)
 
 
-def _accounts(entries: Mapping[str, Entry]) -> dict[str, Any]:
-    """Return one account per region: what is in one cannot be seen from another."""
+def _accounts(remotes: tuple[Remote, ...], entries: Mapping[str, Entry]) -> dict[str, Any]:
+    """Return an account per region, and one per pair of neighbours: apart from each other."""
     accounts: dict[str, Any] = {}
     for name, entry in sorted(entries.items()):
-        if entry.role in PLACED:
+        if entry.role in PLACED or entry.role == "district":
             continue
         account = accounts.setdefault(entry.region, {"jetstream": "enabled", "users": []})
         rights = rights_of(entry.role, entry.region, name, drill=entry.drill)
@@ -125,6 +158,7 @@ def _accounts(entries: Mapping[str, Entry]) -> dict[str, Any]:
                 },
             }
         )
+    add_pairs(accounts, remotes, entries)
     # Without any user the server would ask nobody for a password: seen when tried.
     accounts[_NOBODY] = {"users": [{"user": _NOBODY, "password": _NO_PASSWORD, **_NO_RIGHTS}]}
     return accounts

@@ -10,6 +10,8 @@ import msgspec
 
 from streams.broker_config import Ports
 from streams.errors import ConfigError
+from streams.identity import new_id
+from streams.private_files import write_private
 
 
 class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +27,7 @@ class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
         ca_path: The certificate authority to trust; None with an operator's own certificate.
         credentials: The directory of the roster and the issued credentials.
         pid: Process id of the server.
+        leaf_port: Leaf nodes over TLS: the brokers of neighbouring districts.
     """
 
     host: str
@@ -36,6 +39,12 @@ class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
     ca_path: str | None
     credentials: str
     pid: int
+    leaf_port: int = 0
+
+    @property
+    def leaf_url(self) -> str:
+        """URL for a neighbour's ``[[neighbours]]``."""
+        return f"tls://{self.host}:{self.leaf_port}"
 
     @property
     def nats_url(self) -> str:
@@ -56,6 +65,20 @@ def credentials_directory(state: Path) -> Path:
 def ready_path(state: Path) -> Path:
     """Return the file that is there while the broker runs: its ``Endpoints`` as JSON."""
     return state / "ready.json"
+
+
+def kept_server_name(state: Path) -> str:
+    """Return the name under which the server of this state directory is known to others.
+
+    Made once, at random: two brokers that are joined must not have the same.
+
+    Raises:
+        StorageError: The directory cannot be written.
+    """
+    path = state / "server-name"
+    if not path.exists():
+        write_private(path, f"forerun-{new_id().lower()}".encode())
+    return path.read_text().strip()
 
 
 def read_ready(state: Path) -> Endpoints:

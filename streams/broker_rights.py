@@ -5,7 +5,8 @@ publish what it makes below its own name and read what the hub makes there, kind
 is no right to a pattern such as ``ems/north/unit-7/+``. A hospital reads its facts only through
 the one durable JetStream consumer that the hub made for it. A hub reads everything of its
 region and publishes what hubs make. Regions are separate NATS accounts, so that the JetStream
-rights of one region's hub end at the region.
+rights of one region's hub end at the region. A neighbouring district publishes what hubs tell
+their neighbours and reads what our hub tells it, kind by kind (``streams.broker_neighbours``).
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ _DOORS: dict[Role, tuple[str, ...]] = {
     "unit": ("MQTT", "MQTT_WS"),
     "hospital": ("STANDARD", "WEBSOCKET"),
     "hub": ("STANDARD", "WEBSOCKET", "MQTT", "MQTT_WS"),
+    "district": ("LEAFNODE",),
 }
 """NATS' ``allowed_connection_types``: a unit needs no NATS protocol, so it has none."""
 
@@ -100,11 +102,21 @@ def flow_subjects(
 def rights_of(role: Role, region: str, name: str, *, drill: bool = False) -> Rights:
     """Return the rights of a credential.
 
+    Args:
+        role: The credential's.
+        region: The credential's.
+        name: The credential's; of a district the neighbour's region.
+        drill: The credential's.
+
     Raises:
         CredentialError: ``role`` has none: a seat comes in by the pages.
     """
     if role == "hub":
         return _hub(region, name)
+    if role == "district":
+        return Rights(
+            publish=told(name, region), subscribe=told(region, name), doors=_DOORS["district"]
+        )
     if role == "hospital":
         return _hospital(region, name, drill=drill)
     if role == "unit":
@@ -114,6 +126,15 @@ def rights_of(role: Role, region: str, name: str, *, drill: bool = False) -> Rig
             doors=_DOORS["unit"],
         )
     raise CredentialError(f"a {role} has no rights at the broker")
+
+
+def told(region: str, to: str) -> tuple[str, ...]:
+    """Return the subjects on which the hub of a district tells a neighbour; live, then drill."""
+    return tuple(
+        one
+        for drill in (False, True)
+        for one in _made_by("hub", "district", region, to, drill=drill)
+    )
 
 
 def _hospital(region: str, name: str, *, drill: bool) -> Rights:
@@ -137,9 +158,15 @@ def _hub(region: str, name: str) -> Rights:
     trees = [(scope, drill) for scope in _SCOPES for drill in (False, True)]
     made = [_made_by("hub", scope, region, "*", drill=drill) for scope, drill in trees]
     return Rights(
-        publish=(*(s for subjects in made for s in subjects), "$JS.API.>", "$JS.ACK.>"),
+        publish=(
+            *(s for subjects in made for s in subjects),
+            *told(region, "*"),
+            "$JS.API.>",
+            "$JS.ACK.>",
+        ),
         subscribe=(
             *(f"{root(scope, drill=drill)}.{region}.>" for scope, drill in trees),
+            *(f"{root('district', drill=drill)}.*.{region}.*" for drill in (False, True)),
             f"{inbox_prefix(name)}.>",
         ),
         doors=_DOORS["hub"],

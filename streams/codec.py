@@ -16,7 +16,7 @@ import msgspec
 
 from streams.errors import MalformedError, OversizedError, VersionError
 from streams.messages import VERSION, Body, Envelope
-from streams.topics import LARGEST_BYTES, find
+from streams.topics import CARRIERS, LARGEST_BYTES, find
 
 AnyBody = TypeVar("AnyBody", bound=Body)
 
@@ -111,7 +111,7 @@ def decode(data: bytes) -> Envelope:
         envelope = _envelope_decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedError(f"not an envelope: {error}") from error
-    if topic.is_fact and envelope.kind != "case_fact" and envelope.lane != topic.lane:
+    if topic.is_fact and envelope.kind not in CARRIERS and envelope.lane != topic.lane:
         raise MalformedError(f"{envelope.kind} belongs in lane {topic.lane}, not {envelope.lane}")
     if topic.is_fact and envelope.sequence < 1:
         raise MalformedError(f"{envelope.kind}: sequences start at 1, not {envelope.sequence}")

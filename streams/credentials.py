@@ -29,9 +29,10 @@ from streams.errors import ConfigError, CredentialError
 from streams.identity import check_name
 from streams.private_files import locked, make_private_directory, write_private
 
-Role = Literal["unit", "hub", "hospital", "seat", "exchange"]
+Role = Literal["unit", "hub", "hospital", "seat", "exchange", "district"]
 """``seat`` is a person's place at a page; ``exchange`` a telephone exchange, message gateway or
-location service that tells a hub of calls. Both have no rights at the broker."""
+location service that tells a hub of calls. Both have no rights at the broker. ``district`` is the
+broker of a neighbouring district, which joins ours as a leaf node."""
 
 PLACED: frozenset[Role] = frozenset({"seat", "exchange"})
 """Roles that come in at the pages of one service and nowhere else."""
@@ -48,7 +49,8 @@ class Credential(
         name: Of the unit, hospital, hub or person; one name, one credential.
         role: What it is for.
         region: The region (district) to which it is limited.
-        place: Of a seat or exchange: the hub, hospital or unit that lets it in, and no other.
+        place: Of a seat or exchange: the hub, hospital or unit that lets it in, and no other. Of
+            a district: the neighbour's region, whose broker holds this credential.
         drill: Only for exercises: rights in the drill tree and none in the live one.
         secret: 256 bits, URL-safe base64; never logged.
     """
@@ -160,24 +162,28 @@ def issue(
         name: See ``Credential``.
         role: See ``Credential``.
         region: See ``Credential``.
-        place: See ``Credential``; for a seat or an exchange, and for nothing else.
+        place: See ``Credential``; for a seat, an exchange or a district, and for nothing else.
         drill: See ``Credential``.
 
     Raises:
         CredentialError: The name is taken for something else, its file is gone, a seat has no
-            place or another role has one, or a hub is to be for exercises only (a hub carries
-            both trees).
+            place or another role has one, a district's is no neighbour, or a hub or district is
+            to be for exercises only (they carry both trees).
         MalformedError: ``name``, ``region`` or ``place`` cannot be a name.
         StorageError: The directory cannot be written.
     """
-    if drill and role == "hub":
-        raise CredentialError("a hub carries live and drill data: it cannot be marked drill")
+    if drill and role in ("hub", "district"):
+        raise CredentialError(f"a {role} carries live and drill data: it cannot be marked drill")
+    if role == "district" and place in ("", region):
+        raise CredentialError(
+            "a district's credential is for a neighbour: name its region, not ours, with --at"
+        )
     if role in PLACED and not place:
         raise CredentialError(
             f"a{'n' * (role == 'exchange')} {role} is at one place: name the hub, hospital or unit "
             f"that lets it in with --at"
         )
-    if role not in PLACED and place:
+    if role not in PLACED and role != "district" and place:
         raise CredentialError(f"a {role} has no place: only a seat or an exchange is at one")
     for one in (name, region, *([place] if place else [])):
         check_name(one)

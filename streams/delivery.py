@@ -18,6 +18,7 @@ from streams.cancellation import heed_cancellation
 from streams.chain import Arrived, Refused
 from streams.clock import Clock
 from streams.codec import any_body, decode
+from streams.district_messages import DistrictFact
 from streams.ecg_block import EcgBlockError, frame_span
 from streams.errors import ForerunError, MalformedError, StorageError, TransportError
 from streams.inbox import Line
@@ -29,6 +30,9 @@ from streams.topics import LANES, Address, Party, parse
 
 MOST_SAMPLES = 24 * 3600 * 10_000
 """Highest sample number that is taken: a day at 10 kHz."""
+
+MOST_SOURCE = 40
+"""Characters of a source's name in the journal."""
 
 ROOM_EVERY_S = 0.025
 """How often a path without room is asked again."""
@@ -219,8 +223,10 @@ def examine(topic: str, data: bytes, received_ns: int, maker: Party) -> Examined
         envelope = decode(data)
         _check_place(address, envelope, maker)
         # From here on it is the maker's own, so a refusal answers its number.
-        line, sequence = _line(envelope), envelope.sequence
-        _check_waveform(any_body(envelope))
+        line, sequence = _line(address, envelope), envelope.sequence
+        body = any_body(envelope)
+        _check_waveform(body)
+        _check_region(address, body)
         corrected_ns = _corrected_ns(envelope)
     except ForerunError as error:
         return Refused(received_ns, topic, error.reason, str(error), data, line, sequence)
@@ -262,5 +268,30 @@ def _check_place(address: Address, envelope: Envelope, maker: Party) -> None:
         raise MalformedError(f"{envelope.source!r} may not speak for {address.name!r}")
 
 
-def _line(envelope: Envelope) -> Line | None:
-    return Line(envelope.source, envelope.epoch, envelope.lane) if envelope.sequence else None
+def _check_region(address: Address, body: Body) -> None:
+    """Refuse what one district tells in the name of another."""
+    if isinstance(body, DistrictFact) and body.region != address.region:
+        raise MalformedError(f"{address.region!r} may not speak for {body.region!r}")
+
+
+def line_source(address: Address, source: str) -> str:
+    """Return under which name the facts of a maker are numbered here.
+
+    Hubs of two districts may have the same name, and the region in the topic is what the broker
+    vouches for: a neighbour's hub is ``<region>/<hub>``.
+
+    Raises:
+        MalformedError: The two together are too long.
+    """
+    if address.scope != "district":
+        return source
+    name = f"{address.region}/{source}"
+    if len(name) > MOST_SOURCE:
+        raise MalformedError(f"{name}: region and hub have more than {MOST_SOURCE - 1} characters")
+    return name
+
+
+def _line(address: Address, envelope: Envelope) -> Line | None:
+    if not envelope.sequence:
+        return None
+    return Line(line_source(address, envelope.source), envelope.epoch, envelope.lane)

@@ -2,8 +2,8 @@
 
 Broker rights, JetStream subjects, staleness, urgency, size limits, the recorder and the load
 test are derived from ``TOPICS``; no topic string is written anywhere else. ``LIVE`` data goes
-below ``ems/`` (units) and ``er/`` (hospitals), exercises below ``drill-ems/`` and
-``drill-er/``: other topics, other streams, other rights.
+below ``ems/`` (units), ``er/`` (hospitals) and ``dx/`` (from one district's hub to another's),
+exercises below the same with ``drill-`` before it: other topics, other streams, other rights.
 """
 
 from __future__ import annotations
@@ -11,13 +11,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from streams import bay_messages, call_messages, link_messages, messages, video_messages
+from streams import (
+    bay_messages,
+    call_messages,
+    district_messages,
+    link_messages,
+    messages,
+    video_messages,
+)
 from streams.errors import TopicError, UnknownKindError
 from streams.identity import check_name
 from streams.messages import Body, Lane
 
 Party = Literal["unit", "hub", "hospital"]
-Scope = Literal["unit", "hospital"]
+Scope = Literal["unit", "hospital", "district"]
 Retention = Literal["record", "track", "none"]
 
 KIB = 1024
@@ -31,7 +38,8 @@ class Topic:
         kind: Last token of the topic, and the envelope's ``kind``.
         body: What the body decodes to.
         makers: Who may publish it.
-        scopes: Below whose name it stands: the unit's, the hospital's.
+        scopes: Below whose name it stands: the unit's, the hospital's, the neighbour's that it is
+            for.
         lane: Which lane of the outbox numbers and sends it; ``stream`` has no outbox.
         rate_hz: How often it comes; None for events. Alive means heard within 10 periods.
         limit_bytes: The most that is taken, envelope included.
@@ -167,6 +175,16 @@ _ROWS = (
          scopes="unit hospital", retention="none", rate_hz=0.1),
     _row("time_reply", messages.TimeReply, "hub", "stream",
          scopes="unit hospital", retention="none", rate_hz=0.1),
+    # From hub to hub of neighbouring districts. Like case_fact, a district_fact goes in the lane
+    # of the fact it carries.
+    _row("district_fact", district_messages.DistrictFact, "hub", "facts",
+         scopes="district", limit_bytes=600 * KIB),
+    _row("district_state", district_messages.DistrictState, "hub", "stream",
+         scopes="district", rate_hz=1.0, retention="none", limit_bytes=512 * KIB),
+    _row("district_receipt", messages.Receipt, "hub", "stream",
+         scopes="district", retention="none", limit_bytes=64 * KIB),
+    _row("district_outbox", link_messages.OutboxState, "hub", "stream",
+         scopes="district", retention="none"),
 )  # fmt: skip
 
 TOPICS: dict[str, Topic] = {row.kind: row for row in _ROWS}
@@ -178,7 +196,10 @@ LANES: tuple[Lane, ...] = ("urgent", "vitals", "facts", "record")
 LARGEST_BYTES = max(row.limit_bytes for row in _ROWS)
 """No message of ours is larger; brokers and sockets are set to this."""
 
-_ROOTS: dict[Scope, str] = {"unit": "ems", "hospital": "er"}
+CARRIERS = frozenset({"case_fact", "district_fact"})
+"""Kinds that carry another fact, in that one's lane."""
+
+_ROOTS: dict[Scope, str] = {"unit": "ems", "hospital": "er", "district": "dx"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +208,8 @@ class Address:
 
     Attributes:
         scope: Whose name it stands below.
-        region: The region (district).
-        name: The unit or the hospital.
+        region: The region (district); between districts the one that speaks.
+        name: The unit or the hospital; between districts the region that is spoken to.
         topic: The row of the table.
         drill: Whether it belongs to an exercise.
     """
@@ -223,6 +244,8 @@ def find(kind: str) -> Topic:
 
 def path(scope: Scope, region: str, name: str, kind: str, *, drill: bool = False) -> str:
     """Return a topic; ``+`` may stand for region, name or kind to make a pattern.
+
+    Between districts ``region`` is whose hub speaks, and ``name`` the region whose hub reads.
 
     Raises:
         UnknownKindError: ``kind`` is not in the table.

@@ -43,7 +43,7 @@ from streams.transport.nats import NatsTransport
 
 REGION = "demo"
 HOSPITALS = ("first-hospital", "second-hospital")
-ANY_PORTS = Ports(mqtt=0, websocket=0, nats=0, monitor=0, health=0)
+ANY_PORTS = Ports(mqtt=0, websocket=0, nats=0, monitor=0, health=0, leaf=0)
 
 
 class HubStandIn:

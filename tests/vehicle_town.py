@@ -234,7 +234,7 @@ async def town(state: Path) -> AsyncIterator[Town]:
     unit = issue(credentials, UNIT, "unit", REGION)
     hub_credential = issue(credentials, "hub", "hub", REGION)
     crew = issue(credentials, CREW, "seat", REGION, place=UNIT)
-    free = Ports(mqtt=0, websocket=0, nats=0, monitor=0, health=0)
+    free = Ports(mqtt=0, websocket=0, nats=0, monitor=0, health=0, leaf=0)
     async with Broker(BrokerSettings(ports=free, storage_mib=4096), directory) as broker:
         ends = broker.endpoints
         assert ends.ca_path is not None

@@ -32,6 +32,6 @@ async def rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[R
         async with WebRtcRig(credentials, tmp_path / "authority", Roster(directory)) as webrtc:
             yield webrtc
         return
-    settings = BrokerSettings(ports=Ports(0, 0, 0, 0, 0))
+    settings = BrokerSettings(ports=Ports(0, 0, 0, 0, 0, 0))
     async with Broker(settings, tmp_path) as broker:
         yield make(credentials, broker)

@@ -255,7 +255,7 @@ def test_picture_of_a_drive_is_drawn_and_its_series_are_short(tmp_path: Path) ->
 
 def test_stage_in_the_box_lets_vehicles_in_and_keeps_ports(tmp_path: Path) -> None:
     city = build(1, 1, None, None)
-    doors = ("mqtt", "websocket", "nats", "monitor", "health")
+    doors = ("mqtt", "websocket", "nats", "monitor", "health", "leaf")
     names = (*doors, "hub", "first-hospital", "unit-1")
     ports = {name: 2000 + number for number, name in enumerate(names)}
     stage = OutageStage(tmp_path, city, headless=True, boxed=True, ports=ports)

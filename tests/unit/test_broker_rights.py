@@ -84,6 +84,52 @@ def test_hub_reads_its_region_and_publishes_what_hubs_make() -> None:
         assert not rights.may_publish(found)
 
 
+def test_hub_tells_neighbours_in_its_own_name_and_reads_what_is_for_it() -> None:
+    rights = rights_of("hub", "north", "hub-north")
+    for kind in kinds("hub", "district"):
+        for drill in DRILL:
+            told = path("district", "north", "south", kind, drill=drill)
+            heard = path("district", "south", "north", kind, drill=drill)
+            others = path("district", "south", "west", kind, drill=drill)
+            assert rights.may_publish(told)
+            assert rights.may_subscribe(heard)
+            assert not rights.may_publish(heard)
+            assert not rights.may_subscribe(told)
+            assert not rights.may_publish(others)
+            assert not rights.may_subscribe(others)
+
+
+def test_district_has_the_exchange_of_its_pair_and_nothing_else() -> None:
+    rights = rights_of("district", "north", "south")
+
+    assert rights.doors == ("LEAFNODE",)
+    for found, *_ in [*every_topic("north", "south"), *every_topic("south", "north")]:
+        assert not rights.may_publish(found)
+        assert not rights.may_subscribe(found)
+    for kind in kinds("hub", "district"):
+        for drill in DRILL:
+            home = path("district", "south", "north", kind, drill=drill)
+            away = path("district", "north", "south", kind, drill=drill)
+            other = path("district", "west", "north", kind, drill=drill)
+            assert (rights.may_publish(home), rights.may_subscribe(home)) == (True, False)
+            assert (rights.may_publish(away), rights.may_subscribe(away)) == (False, True)
+            assert not rights.may_publish(other)
+            assert not rights.may_subscribe(other)
+    assert not any(right[0] in "$_>*" for right in (*rights.publish, *rights.subscribe))
+
+
+def test_no_flow_carries_what_districts_tell_each_other() -> None:
+    subjects = [
+        found
+        for flow in FLOWS
+        for drill in DRILL
+        for found in flow_subjects(flow, "north", drill=drill)
+    ]
+    told = kinds("hub", "district")
+    assert told
+    assert not [found for found in subjects if found.rpartition(".")[2] in told]
+
+
 def test_hospital_has_jetstream_rights_to_its_own_consumer_only() -> None:
     rights = rights_of("hospital", "north", "first-hospital")
 
@@ -147,7 +193,12 @@ def test_configuration_has_one_account_per_region_and_no_seat(tmp_path: Path) ->
         region: [user["user"] for user in account["users"]]
         for region, account in config["accounts"].items()
     }
-    assert users == {"north": ["unit-7"], "south": ["unit-9"], "NOBODY": ["NOBODY"]}
+    assert users == {
+        "$SYS": ["BROKER"],
+        "north": ["unit-7"],
+        "south": ["unit-9"],
+        "NOBODY": ["NOBODY"],
+    }
     unit = config["accounts"]["north"]["users"][0]
     rights = rights_of("unit", "north", "unit-7")
     assert unit["permissions"]["publish"]["allow"] == list(rights.publish)
@@ -155,7 +206,7 @@ def test_configuration_has_one_account_per_region_and_no_seat(tmp_path: Path) ->
     assert unit["allowed_connection_types"] == ["MQTT", "MQTT_WS"]
     assert config["max_payload"] == MAX_PAYLOAD > LARGEST_BYTES
     assert config["http"].startswith("127.0.0.1:")
-    for listener in (config, config["mqtt"], config["websocket"]):
+    for listener in (config, config["mqtt"], config["websocket"], config["leafnodes"]):
         assert listener["tls"]["cert_file"]
 
 

@@ -162,3 +162,15 @@ def test_any_other_token_raises_credential_error(tmp_path: Path, token: str) -> 
         if wrong != unit.token:
             with pytest.raises(CredentialError):
                 roster.verify(wrong)
+
+
+def test_district_s_credential_names_the_neighbour_and_carries_both_trees(tmp_path: Path) -> None:
+    given = issue(tmp_path, "from-north", "district", "south", place="north")
+
+    assert read_credential(credential_path(tmp_path, "from-north")) == given
+    assert Roster(tmp_path).entries()["from-north"].place == "north"
+    for place in ("", "south"):
+        with pytest.raises(CredentialError, match="neighbour"):
+            issue(tmp_path, "other", "district", "south", place=place)
+    with pytest.raises(CredentialError, match="live and drill"):
+        issue(tmp_path, "other", "district", "south", place="north", drill=True)

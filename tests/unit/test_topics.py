@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams import bay_messages, call_messages, link_messages, messages, topics, video_messages
+from streams import (
+    bay_messages,
+    call_messages,
+    district_messages,
+    link_messages,
+    messages,
+    topics,
+    video_messages,
+)
 from streams.errors import ForerunError, MalformedError, TopicError, UnknownKindError
 
 ROOT = Path(__file__).parents[2]
@@ -17,12 +25,19 @@ ROOT = Path(__file__).parents[2]
 
 def test_table_has_every_body_that_travels_once() -> None:
     bodies = [row.body for row in topics.TOPICS.values()]
-    twice = {messages.Receipt, link_messages.OutboxState}  # one each way
+    twice = {messages.Receipt, link_messages.OutboxState}  # one each way, one between districts
     assert {body for body in bodies if bodies.count(body) > 1} == twice
     parts = {messages.Body, messages.Numeric, messages.Refusal}
     declared = {
         value
-        for module in (messages, link_messages, bay_messages, call_messages, video_messages)
+        for module in (
+            messages,
+            link_messages,
+            bay_messages,
+            call_messages,
+            video_messages,
+            district_messages,
+        )
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, messages.Body)
     }
@@ -43,6 +58,14 @@ def test_topic_of_the_other_scope_is_refused() -> None:
         topics.path("hospital", "north", "first", "vitals")
     with pytest.raises(TopicError):
         topics.parse("er/north/first/vitals")
+
+
+def test_topic_between_districts_says_who_speaks_to_whom() -> None:
+    address = topics.parse(topics.path("district", "north", "south", "district_fact"))
+
+    assert (address.scope, address.region, address.name) == ("district", "north", "south")
+    with pytest.raises(TopicError):
+        topics.path("district", "north", "south", "case_fact")
 
 
 @pytest.mark.parametrize(
@@ -84,10 +107,10 @@ def test_facts_are_never_dropped_and_streams_never_queued() -> None:
 
 
 def test_topic_strings_are_written_nowhere_else() -> None:
-    """Looks for literals that start with one of the four roots in all packages."""
+    """Looks for literals that start with one of the roots in all packages."""
     roots = tuple(
         f"{topics.root(scope, drill=drill)}{mark}"
-        for scope in ("unit", "hospital")
+        for scope in ("unit", "hospital", "district")
         for drill in (False, True)
         for mark in "/."
     )

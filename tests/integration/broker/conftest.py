@@ -32,7 +32,7 @@ from streams.transport.mqtt import MqttTransport
 from streams.transport.nats import NatsTransport
 
 BOUND_S = 15.0
-SETTINGS = BrokerSettings(ports=Ports(0, 0, 0, 0, 0))
+SETTINGS = BrokerSettings(ports=Ports(0, 0, 0, 0, 0, 0))
 
 
 @dataclass

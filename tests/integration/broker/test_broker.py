@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 WaitFor = Callable[..., Awaitable[None]]
 
 BOUND_S = 15.0
-SETTINGS = BrokerSettings(ports=Ports(0, 0, 0, 0, 0))
+SETTINGS = BrokerSettings(ports=Ports(0, 0, 0, 0, 0, 0))
 
 
 async def test_second_broker_on_the_same_state_is_refused(city: City) -> None:
@@ -47,7 +47,7 @@ async def test_second_broker_on_the_same_state_is_refused(city: City) -> None:
 
 
 async def test_port_that_is_taken_is_named(city: City, tmp_path: Path) -> None:
-    ports = Ports(city.endpoints.mqtt_port, 0, 0, 0, 0)
+    ports = Ports(city.endpoints.mqtt_port, 0, 0, 0, 0, 0)
     with pytest.raises(ConfigError, match="in use"):
         async with Broker(BrokerSettings(ports=ports), tmp_path / "other"):
             pass
@@ -91,7 +91,7 @@ async def test_operator_s_own_certificate_is_served(tmp_path: Path) -> None:
 
 def start_command(state: Path) -> subprocess.Popen[bytes]:
     config = state / "broker.toml"
-    config.write_text("[ports]\nmqtt = 0\nwebsocket = 0\nnats = 0\nmonitor = 0\nhealth = 0\n")
+    config.write_text("[ports]\nmqtt = 0\nwebsocket = 0\nnats = 0\nmonitor = 0\nhealth = 0\nleaf = 0\n")
     program = "import sys; from streams.broker import command; sys.exit(command(sys.argv[1:]))"
     arguments = ["--config", str(config), "--state", str(state)]
     return subprocess.Popen([sys.executable, "-c", program, *arguments], stderr=subprocess.DEVNULL)

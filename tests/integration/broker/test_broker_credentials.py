@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 WaitFor = Callable[..., Awaitable[None]]
 
 BOUND_S = 15.0
-SETTINGS = BrokerSettings(ports=Ports(0, 0, 0, 0, 0))
+SETTINGS = BrokerSettings(ports=Ports(0, 0, 0, 0, 0, 0))
 
 
 async def test_wrong_password_and_no_password_are_refused_and_counted(
