@@ -25,7 +25,8 @@ from dispatch.case_pages import Reached
 from dispatch.case_record import CaseRecord
 from dispatch.cases import Case
 from dispatch.errors import UnknownError
-from dispatch.suggestion import suggest_hospitals, suggest_units
+from dispatch.hospital_choice import suggest_hospitals
+from dispatch.suggestion import suggest_units
 from dispatch.timeline import Entry, entry_of
 from streams.clock import Clock
 from streams.journal import Journal
@@ -104,7 +105,7 @@ class Api:
         case = await self._find(request)
         fleet, now_ns = self._record.fleet, self._clock.wall_ns()
         units = suggest_units(case, fleet, self._record.book, self._travel, now_ns)
-        hospitals = suggest_hospitals(case, fleet, self._travel)
+        hospitals = suggest_hospitals(case, fleet, self._record.book, self._travel, now_ns)
         return _json(
             {
                 "units": [case_pages.suggestion(one, fleet) for one in units],

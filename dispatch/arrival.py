@@ -1,18 +1,22 @@
-"""When the unit will be there: straight line, detour factor, mean speed. Pure.
+"""When the unit will be there: by road where the roads are known, else by a straight line. Pure.
 
-Road time comes later; until then the estimate says in its ``method`` what it is. The distance is
-the geodesic on WGS-84 (Karney, doi:10.1007/s00190-012-0578-z, through geopy).
+Without a file of roads, or where a place is on none of them, the way is the geodesic on WGS-84
+(Karney, doi:10.1007/s00190-012-0578-z, through geopy) with a detour factor and a mean speed. The
+``method`` of an estimate says which it was.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from geopy.distance import geodesic
 
+from dispatch import road_snapping
+from dispatch.roads import Roads
 from streams.messages import Arrival, Stage
 
-Place = tuple[float, float]
+Place = road_snapping.Place
 """(latitude, longitude) in degrees, WGS-84."""
 
 SECOND_NS = 1_000_000_000
@@ -23,14 +27,33 @@ class Travel:
     """How fast units get through the town.
 
     Attributes:
-        speed_mps: Mean speed of a whole drive, stops included.
+        speed_mps: Mean speed of a whole drive, stops included; for straight lines.
         detour: Road distance over straight-line distance; 1.2 to 1.4 in grid-like cities.
         on_scene_s: Mean time between reaching the scene and leaving it.
+        handover_s: Mean time between reaching the hospital and being free.
+        roads: The roads; None where the hub has no file of them.
     """
 
     speed_mps: float = 11.0
     detour: float = 1.3
     on_scene_s: float = 900.0
+    handover_s: float = 1200.0
+    roads: Roads | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drive:
+    """A drive between two places, and how it was found.
+
+    Attributes:
+        seconds: How long it takes.
+        metres: How long it is.
+        by_road: Whether along the roads; else along a straight line, with the detour factor.
+    """
+
+    seconds: float
+    metres: float
+    by_road: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +82,18 @@ def distance_m(one: Place, other: Place) -> float:
     return float(geodesic(one, other).meters)
 
 
-def road_m(one: Place, other: Place, travel: Travel) -> float:
-    """Return the estimated length of the road between two places, in metres."""
-    return distance_m(one, other) * travel.detour
+def straight_drive(one: Place, other: Place, travel: Travel) -> Drive:
+    """Return the drive as it would be along a straight line, with the detour factor."""
+    metres = distance_m(one, other) * travel.detour
+    return Drive(metres / travel.speed_mps, metres, by_road=False)
 
 
-def drive_s(one: Place, other: Place, travel: Travel) -> float:
-    """Return the estimated driving time between two places, in seconds."""
-    return road_m(one, other, travel) / travel.speed_mps
+def drive(one: Place, other: Place, travel: Travel) -> Drive:
+    """Return the drive between two places: by road where there is a way, else straight."""
+    way = travel.roads.way(one, other) if travel.roads is not None else None
+    if way is None:
+        return straight_drive(one, other, travel)
+    return Drive(way.seconds, way.metres, by_road=True)
 
 
 def estimate(leg: Leg, travel: Travel, now_ns: int) -> Arrival | None:
@@ -78,19 +105,36 @@ def estimate(leg: Leg, travel: Travel, now_ns: int) -> Arrival | None:
     """
     if leg.stage == "arrived":
         return None
-    drive_m = road_m(leg.at, leg.hospital, travel)
-    leaves_ns, left_m, way = leg.at_ns, drive_m, ""
+    leaves_ns, way = leg.at_ns, ""
     stay_ns = round(travel.on_scene_s * SECOND_NS)
+    stops = [leg.at, leg.hospital]
     if leg.stage in ("on_scene", "patient_contact"):
         leaves_ns = max(now_ns, (leg.on_scene_ns or leg.at_ns) + stay_ns)
         way = ", from the scene"
     elif leg.stage != "departed" and leg.scene is not None:
-        to_scene_m = road_m(leg.at, leg.scene, travel)
-        drive_m = road_m(leg.scene, leg.hospital, travel)
-        leaves_ns += round(to_scene_m / travel.speed_mps * SECOND_NS) + stay_ns
-        left_m, way = to_scene_m + drive_m, ", by the scene"
-    at_ns = leaves_ns + round(drive_m / travel.speed_mps * SECOND_NS)
-    method = f"straight line x {travel.detour:g} at {travel.speed_mps * 3.6:.0f} km/h{way}"
+        stops.insert(1, leg.scene)
+        leaves_ns += stay_ns
+        way = ", by the scene"
+    drives = _drives(stops, travel)
+    at_ns = leaves_ns + round(sum(each.seconds for each in drives) * SECOND_NS)
     return Arrival(  # never before now
-        at_ns=max(at_ns, now_ns), position_ns=leg.at_ns, distance_m=left_m, method=method
+        at_ns=max(at_ns, now_ns),
+        position_ns=leg.at_ns,
+        distance_m=sum(each.metres for each in drives),
+        method=_method(drives[0], travel) + way,
     )
+
+
+def _drives(stops: list[Place], travel: Travel) -> list[Drive]:
+    """Return the drives from stop to stop: all by road, or all straight where one has no way."""
+    pairs = list(pairwise(stops))
+    found = [drive(one, other, travel) for one, other in pairs]
+    if all(each.by_road for each in found):
+        return found
+    return [straight_drive(one, other, travel) for one, other in pairs]
+
+
+def _method(first: Drive, travel: Travel) -> str:
+    if first.by_road:
+        return "road"
+    return f"straight line x {travel.detour:g} at {travel.speed_mps * 3.6:.0f} km/h"

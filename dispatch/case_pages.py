@@ -151,6 +151,7 @@ def unit(one: Unit, book: CaseBook, now_ns: int) -> dict[str, Any]:
     return {
         "name": one.name,
         "label": one.label,
+        "abilities": list(one.abilities),
         "case": case.id if case else None,
         "stage": case.stage if case else None,
         "position": _position(one.position),
@@ -182,6 +183,7 @@ def hospital(one: HospitalSettings) -> dict[str, Any]:
         "latitude_deg": one.latitude_deg,
         "longitude_deg": one.longitude_deg,
         "abilities": list(one.abilities),
+        "capabilities": list(one.capabilities),
     }
 
 
@@ -195,6 +197,8 @@ def suggestion(one: Suggestion, fleet: Fleet) -> dict[str, Any]:
         "distance_m": None if one.distance_m is None else round(one.distance_m),
         "drive_s": None if one.drive_s is None else round(one.drive_s),
         "why": list(one.why),
+        "by_road": one.by_road,
+        "figures": dict(one.figures),
     }
 
 

@@ -23,8 +23,9 @@ from dispatch.call_desk import CallDesk
 from dispatch.case_pages import Reached
 from dispatch.case_record import CaseRecord
 from dispatch.cases import Case
+from dispatch.hospital_choice import suggest_hospitals
 from dispatch.seats import SeatWatch
-from dispatch.suggestion import suggest_hospitals, suggest_units
+from dispatch.suggestion import suggest_units
 from dispatch.trouble import LOOK_S, TroubleWatch
 from streams.chain import Stored
 from streams.clock import Clock
@@ -278,7 +279,7 @@ class Console:
     def _suggestions(self, case: Case) -> str:
         record, now_ns = self._record, self._clock.wall_ns()
         units = suggest_units(case, record.fleet, record.book, self._travel, now_ns)
-        hospitals = suggest_hospitals(case, record.fleet, self._travel)
+        hospitals = suggest_hospitals(case, record.fleet, record.book, self._travel, now_ns)
         return _encode(
             {
                 "type": "suggestions",

@@ -79,10 +79,14 @@ class Hub:
         settings, clock = parts.settings, parts.clock
         self._parts = parts
         self.port = 0
+        self._travel = settings.travel_times()
         self.relay = Relay(settings.relay(), on_message=self._take_message)
         self.echo = PathEcho(self.relay)
         self.record = CaseRecord(
-            parts.journal, parts.outbox, Fleet(settings.units, settings.hospitals), clock
+            parts.journal,
+            parts.outbox,
+            Fleet(settings.units, settings.hospitals, settings.district.rules()),
+            clock,
         )
         self.forwarder = Forwarder(
             parts.journal,
@@ -115,7 +119,7 @@ class Hub:
             parts.journal,
             self._desk,
             clock=clock,
-            travel=settings.travel_times(),
+            travel=self._travel,
             reached=self.forwarder.reached,
             media=self._live_media,
             about=self._about(),
@@ -130,7 +134,7 @@ class Hub:
             region=settings.region,
             publish=parts.transport.publish,
             clock=clock,
-            travel=settings.travel_times(),
+            travel=self._travel,
             take_receipt=self.forwarder.take_receipt,
             take_held=self.ingest.take_held,
             heard_again=self.forwarder.heard_again,
@@ -191,7 +195,7 @@ class Hub:
             parts.journal,
             self._desk,
             clock=parts.clock,
-            travel=parts.settings.travel_times(),
+            travel=self._travel,
             reached=self.forwarder.reached,
         ).add_routes(app)
         CallApi(self.calls, parts.verify).add_routes(app)

@@ -15,8 +15,9 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, Final, cast
+from typing import IO, Annotated, Any, Final, cast
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import structlog
@@ -24,6 +25,7 @@ import structlog
 from dispatch.road_geojson import read_geojson
 from dispatch.road_graph import RoadGraph
 from dispatch.road_osm import RoadFormatError, read_osm
+from dispatch.roads import RoadRules, Roads
 from streams.errors import ConfigError
 
 MOST_BYTES: Final = 8 * 1024**3
@@ -45,6 +47,34 @@ _UNREADABLE = (
 """What numpy raises for a file that was cut or is none of its own."""
 
 log = structlog.get_logger(__name__)
+
+
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+
+
+class RoadSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The roads of the district, as the configuration names them."""
+
+    file: str = ""
+    emergency_factor: Annotated[float, msgspec.Meta(ge=0.5, le=3)] = 1.2
+    off_road_kmh: Positive = 15.0
+    reach_m: Positive = 1500.0
+
+    def open(self, state: Path) -> Roads | None:
+        """Read the file; None where none is named.
+
+        Args:
+            state: The hub's state, in which a graph is kept that took long to read.
+
+        Raises:
+            ConfigError: The file is missing, or is no file of roads.
+        """
+        if not self.file:
+            return None
+        graph = read_roads(Path(self.file), state / "roads.npz")
+        log.info("roads read", file=self.file, nodes=graph.nodes, links=graph.links)
+        rules = RoadRules(self.emergency_factor, self.off_road_kmh / 3.6, self.reach_m)
+        return Roads(graph, rules)
 
 
 def read_roads(path: Path, keep: Path | None = None) -> RoadGraph:

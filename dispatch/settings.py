@@ -8,7 +8,9 @@ from typing import Annotated
 import msgspec
 
 from dispatch.arrival import Travel
+from dispatch.district import DistrictSettings
 from dispatch.relay import RelaySettings
+from dispatch.road_files import RoadSettings
 from dispatch.units import HospitalSettings, UnitSettings
 from streams import page_server
 from streams.errors import ConfigError
@@ -61,11 +63,12 @@ class Calls(_Table, frozen=True, kw_only=True):
 
 
 class TravelSettings(_Table, frozen=True, kw_only=True):
-    """How fast units get through the town, until there is road time."""
+    """How fast units get through the town where no roads are known, and how long they stay."""
 
     speed_kmh: Positive = 40.0
     detour: Annotated[float, msgspec.Meta(ge=1)] = 1.3
     on_scene_minutes: Annotated[float, msgspec.Meta(ge=0)] = 15.0
+    handover_minutes: Annotated[float, msgspec.Meta(ge=0)] = 20.0
 
 
 class MapSettings(_Table, frozen=True, kw_only=True):
@@ -91,6 +94,8 @@ class Settings(_Table, frozen=True, kw_only=True):
     media: Media = Media()
     calls: Calls = Calls()
     travel: TravelSettings = TravelSettings()
+    roads: RoadSettings = RoadSettings()
+    district: DistrictSettings = DistrictSettings()
     map: MapSettings = MapSettings()
     units: Annotated[tuple[UnitSettings, ...], msgspec.Meta(min_length=1)]
     hospitals: Annotated[tuple[HospitalSettings, ...], msgspec.Meta(min_length=1)]
@@ -114,11 +119,17 @@ class Settings(_Table, frozen=True, kw_only=True):
         return self.journal or f"sqlite:///{Path(self.state).resolve() / 'journal.sqlite'}"
 
     def travel_times(self) -> Travel:
-        """Return the travel settings in SI units."""
+        """Return the travel settings in SI units, and the roads, whose file is read.
+
+        Raises:
+            ConfigError: The file of the roads is missing, or is none.
+        """
         return Travel(
             speed_mps=self.travel.speed_kmh / 3.6,
             detour=self.travel.detour,
             on_scene_s=self.travel.on_scene_minutes * 60,
+            handover_s=self.travel.handover_minutes * 60,
+            roads=self.roads.open(Path(self.state)),
         )
 
     def relay(self) -> RelaySettings:

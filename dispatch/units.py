@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 import msgspec
 
 from dispatch.arrival import Place
+from dispatch.capabilities import Ability, Capability
+from dispatch.capacity import Capacity
+from dispatch.district import DistrictRules, ShiftText
 from dispatch.errors import UnknownError
 from streams.chain import Stored
 from streams.codec import any_body
@@ -37,10 +40,17 @@ SILENT_S = 60.0
 
 
 class UnitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A unit as the configuration names it."""
+    """A unit as the configuration names it.
+
+    Attributes:
+        abilities: What it can do beyond basic life support.
+        shifts: When it serves, in the district's time; empty means always.
+    """
 
     name: Name
     label: ShortText = ""
+    abilities: tuple[Ability, ...] = ()
+    shifts: tuple[ShiftText, ...] = ()
 
 
 class HospitalSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -48,6 +58,7 @@ class HospitalSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
     Attributes:
         abilities: Pathways it takes; empty means all.
+        capabilities: What it has at all hours; empty means that it is not stated.
     """
 
     name: Name
@@ -55,6 +66,7 @@ class HospitalSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     latitude_deg: Latitude
     longitude_deg: Longitude
     abilities: tuple[Pathway, ...] = ()
+    capabilities: tuple[Capability, ...] = ()
 
     @property
     def place(self) -> Place:
@@ -74,6 +86,8 @@ class Unit:
     Attributes:
         name: As in topics.
         label: For people.
+        abilities: What it can do beyond basic life support.
+        shifts: When it serves; empty means always.
         position: The newest position by the time of measuring, by the hub's clock.
         position_origin: Whether that is live, of a recording or of a model.
         track: The last positions, oldest first.
@@ -84,6 +98,8 @@ class Unit:
 
     name: str
     label: str
+    abilities: tuple[Ability, ...] = ()
+    shifts: tuple[str, ...] = ()
     position: Position | None = None
     position_origin: Origin = "live"
     track: deque[Position] = field(default_factory=lambda: deque(maxlen=TRACK_KEPT))
@@ -109,14 +125,27 @@ class Unit:
 
 
 class Fleet:
-    """All units and hospitals of the configuration."""
+    """All units and hospitals of the configuration.
+
+    Attributes:
+        district: The rules for the units.
+        capacities: What hospitals last stated, by name; one that is not there stated nothing.
+    """
 
     def __init__(
-        self, units: tuple[UnitSettings, ...], hospitals: tuple[HospitalSettings, ...]
+        self,
+        units: tuple[UnitSettings, ...],
+        hospitals: tuple[HospitalSettings, ...],
+        district: DistrictRules | None = None,
     ) -> None:
         """Take what the configuration names."""
-        self.units = {unit.name: Unit(unit.name, unit.label or unit.name) for unit in units}
+        self.units = {
+            unit.name: Unit(unit.name, unit.label or unit.name, unit.abilities, unit.shifts)
+            for unit in units
+        }
         self.hospitals = {hospital.name: hospital for hospital in hospitals}
+        self.district = district or DistrictRules()
+        self.capacities: dict[str, Capacity] = {}
 
     def unit(self, name: str) -> Unit:
         """Return a unit.

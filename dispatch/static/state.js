@@ -36,7 +36,8 @@ import { PageSocket } from "/static/shared/socket.js";
  * @property {{at_ms: number, position_ms: number, stale_after_s: number, distance_m: number, method: string} | null} arrival
  */
 /** @typedef {{name: string, label: string, latitude_deg: number, longitude_deg: number}} Hospital */
-/** @typedef {{name: string, label: string, distance_m: number | null, drive_s: number | null, why: string[]}} Suggestion */
+/** @typedef {{name: string, label: string, distance_m: number | null, drive_s: number | null, why: string[],
+ *   by_road: boolean, figures: Record<string, number>}} Suggestion */
 /** @typedef {{id: string, sequence: number, kind: string, at_ms: number, noted_ms: number, source: string,
  *   origin: string, data: any, mark: Mark | null, late_ms: number, time: string}} Entry */
 /** @typedef {{value: number | null, at_ms: number, validity: any, reason: string | null, origin: any,

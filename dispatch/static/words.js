@@ -1,5 +1,5 @@
 /** The console's words: sex and age, reasons, how an arrival was estimated, the lines of the timeline. */
-import { t } from "/static/shared/i18n.js";
+import { hasText, t } from "/static/shared/i18n.js";
 import { distance, word } from "/static/shared/words.js";
 import { linkWords, withDeviceTime } from "/static/shared/link_words.js";
 import { qualityWords } from "/static/shared/quality_words.js";
@@ -16,21 +16,22 @@ export function sexAndAge({ sex, age_years: age, age_is_estimate: estimate }) {
 
 /** @param {import("./state.js").Suggestion} one @returns {string} the reason, in one line */
 export function reasonOf(one) {
-  const why = one.why.map((code) => word("why", code));
+  const why = one.why.map((code) => (hasText(`why.${code}`) ? t(`why.${code}`, one.figures) : code));
   if (one.drive_s === null) return why.join(" · ");
   const minutes = Math.max(1, Math.round(one.drive_s / 60));
-  return [...why, t("why.way", { distance: distance(one.distance_m), minutes })].join(" · ");
+  return [...why, t(one.by_road ? "why.way_road" : "why.way", { distance: distance(one.distance_m), minutes })].join(" · ");
 }
 
 /**
  * How an arrival was estimated, in the page's language; the hub's own words where they are new.
- * @param {string} method such as "straight line x 1.3 at 40 km/h, by the scene"
+ * @param {string} method such as "road, by the scene" or "straight line x 1.3 at 40 km/h, by the scene"
  */
 export function methodWords(method) {
-  const found = /^straight line x ([\d.]+) at (\d+) km\/h(?:, (by|from) the scene)?$/.exec(method);
+  const found = /^(?:road|straight line x ([\d.]+) at (\d+) km\/h)(?:, (by|from) the scene)?$/.exec(method);
   if (!found) return method;
   const [, detour, speed, scene] = found;
-  return t("eta.straight", { detour, speed }) + (scene ? t(`eta.${scene}_scene`) : "");
+  const how = detour ? t("eta.straight", { detour, speed }) : t("eta.road");
+  return how + (scene ? t(`eta.${scene}_scene`) : "");
 }
 
 /** @param {Entry} entry @param {(name: string) => string} label name for people of a unit or hospital */

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from dispatch.arrival import Leg, Travel, distance_m, estimate
 from dispatch.case_actions import OpenCase, Place
 from dispatch.cases import CaseBook
-from dispatch.suggestion import suggest_hospitals, suggest_units
+from dispatch.hospital_choice import suggest_hospitals
+from dispatch.suggestion import suggest_units
 from dispatch.units import Fleet, HospitalSettings, UnitSettings, place
 from streams.identity import new_id
 from streams.messages import CaseOpened, Position, PreAlert, Stage, UnitAssigned
@@ -116,10 +117,13 @@ def test_suggestion_of_hospitals_prefers_one_that_takes_the_pathway() -> None:
     fleet, book, pages, case = town()
     found_case = book.get(case)
     assert found_case is not None
-    assert [one.name for one in suggest_hospitals(found_case, fleet, TRAVEL)] == ["near", "far"]
+    assert [one.name for one in suggest_hospitals(found_case, fleet, book, TRAVEL, START_NS)] == [
+        "near",
+        "far",
+    ]
     alert = PreAlert(pathway="stemi", severity="red")
     book.take(pages.add("pre_alert", alert, case=case, source="unit-1"))
-    found = suggest_hospitals(found_case, fleet, TRAVEL)
+    found = suggest_hospitals(found_case, fleet, book, TRAVEL, START_NS)
     assert [one.name for one in found] == ["far", "near"]
     assert "not_for_pathway" in found[1].why
 
@@ -132,7 +136,7 @@ def test_suggestion_without_a_position_names_no_distance() -> None:
     assert found_case is not None
     for one in (
         *suggest_units(found_case, fleet, book, TRAVEL, START_NS),
-        *suggest_hospitals(found_case, fleet, TRAVEL),
+        *suggest_hospitals(found_case, fleet, book, TRAVEL, START_NS),
     ):
         assert one.distance_m is None
         assert "no_case_position" in one.why
