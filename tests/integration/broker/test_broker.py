@@ -91,7 +91,9 @@ async def test_operator_s_own_certificate_is_served(tmp_path: Path) -> None:
 
 def start_command(state: Path) -> subprocess.Popen[bytes]:
     config = state / "broker.toml"
-    config.write_text("[ports]\nmqtt = 0\nwebsocket = 0\nnats = 0\nmonitor = 0\nhealth = 0\nleaf = 0\n")
+    config.write_text(
+        "[ports]\nmqtt = 0\nwebsocket = 0\nnats = 0\nmonitor = 0\nhealth = 0\nleaf = 0\n"
+    )
     program = "import sys; from streams.broker import command; sys.exit(command(sys.argv[1:]))"
     arguments = ["--config", str(config), "--state", str(state)]
     return subprocess.Popen([sys.executable, "-c", program, *arguments], stderr=subprocess.DEVNULL)
