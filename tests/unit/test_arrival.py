@@ -13,11 +13,14 @@ from dispatch.arrival import Leg, Travel, distance_m, estimate
 from dispatch.case_actions import OpenCase, Place
 from dispatch.cases import CaseBook
 from dispatch.hospital_choice import suggest_hospitals
+from dispatch.roads import RoadRules, Roads
 from dispatch.suggestion import suggest_units
 from dispatch.units import Fleet, HospitalSettings, UnitSettings, place
 from streams.identity import new_id
 from streams.messages import CaseOpened, Position, PreAlert, Stage, UnitAssigned
 from tests.case_facts import SECOND_NS, START_NS, Pages
+from tests.choice_town import BANKS
+from tests.road_town import at
 
 TRAVEL = Travel(speed_mps=10.0, detour=1.3, on_scene_s=600)
 SCENE, HOSPITAL = (31.20, 121.40), (31.30, 121.40)
@@ -57,6 +60,29 @@ def test_estimate_on_scene_counts_what_is_left_of_the_stay() -> None:
 
 def test_estimate_at_the_hospital_is_none() -> None:
     assert estimate(replace(LEG, stage="arrived"), TRAVEL, START_NS) is None
+
+
+def test_estimate_by_road_takes_the_way_and_says_so() -> None:
+    travel = Travel(on_scene_s=600, roads=Roads(BANKS, RoadRules(off_road_mps=2.0, reach_m=500)))
+    leg = replace(LEG, at=at(-2000, 0), scene=at(0, 0), hospital=at(0, 600))
+    found = estimate(leg, travel, START_NS)
+    assert found is not None
+    assert found.method == "road, by the scene"
+    assert found.distance_m == pytest.approx(2000 + 8600, abs=3)
+    assert (found.at_ns - START_NS) / SECOND_NS == pytest.approx(200 + 600 + 860, abs=0.5)
+    nearer = estimate(replace(leg, at=at(-1000, 0)), travel, START_NS)
+    assert nearer is not None
+    assert nearer.at_ns < found.at_ns, "it moves with the position"
+
+
+def test_estimate_where_one_part_has_no_road_is_straight_and_says_so() -> None:
+    travel = replace(TRAVEL, roads=Roads(BANKS, RoadRules(reach_m=500)))
+    leg = replace(LEG, at=at(-2000, 0), scene=at(0, -5000), hospital=at(0, 600))
+    found = estimate(leg, travel, START_NS)
+    assert found is not None
+    assert found.method == "straight line x 1.3 at 36 km/h, by the scene"
+    straight_m = distance_m(leg.at, at(0, -5000)) + distance_m(at(0, -5000), leg.hospital)
+    assert found.distance_m == pytest.approx(1.3 * straight_m)
 
 
 stages: st.SearchStrategy[Stage | None] = st.sampled_from(
