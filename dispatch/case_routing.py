@@ -28,6 +28,9 @@ DECIDING = frozenset({"unit_assigned", "unit_released", "hospital_chosen", "hosp
 """Kinds that change who gets what; the bodies of all others stay closed."""
 
 
+NOT_FOR_UNITS = frozenset({"vitals", "track", "location_refused", "caller_position"})
+"""Beside waveforms: a crew gets the place to which it is sent with the case itself."""
+
 ROUTES_KEPT = 5000
 """Cases whose route stays in memory, those that last got a fact; others are learned anew."""
 
@@ -159,6 +162,10 @@ class Router:
         return []
 
 
+DISTRICT = "district/"
+"""How the outbox's destinations of neighbouring districts begin."""
+
+
 def destination(scope: Scope, name: str) -> str:
     """Return the outbox's destination for a unit or a hospital."""
     return f"{scope}/{name}"
@@ -170,7 +177,7 @@ def wants(destination: str, envelope: Envelope) -> bool:
     if scope == "hospital":
         return True
     own = envelope.source == name
-    return not own and envelope.kind not in ("vitals", "track") and envelope.kind[:4] != "ecg_"
+    return not own and envelope.kind not in NOT_FOR_UNITS and envelope.kind[:4] != "ecg_"
 
 
 def draft_of(fact: Stored) -> Draft:

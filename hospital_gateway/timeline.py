@@ -20,7 +20,10 @@ from streams.source_clocks import Order, order_of
 KEPT = 500
 """Lines of one case at the most; beyond, the oldest are left out and the journal has them."""
 
-_OTHER_VIEWS = frozenset({"vitals", "ecg_record", "track", "case_fact"})
+_OTHER_VIEWS = frozenset(
+    {"vitals", "ecg_record", "track", "case_fact"}
+    | {"call_step", "caller_position", "location_refused", "case_linked"}  # dispatch's own matters
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,12 @@ import { Timeline } from "/static/shared/timeline.js";
 import { band } from "/static/shared/value_tile.js";
 import { distance, word } from "/static/shared/words.js";
 import { CabinVideo } from "./cabin_video.js";
+import { CallBar } from "./call_bar.js";
 import { EditCase, formOf } from "./case_form.js";
 import { Clamped } from "./clamp.js";
+import { Located } from "./located.js";
 import { Problem, QuestionBox } from "./questions.js";
+import { SameEvent } from "./same_event.js";
 import { VitalSigns } from "./vital_signs.js";
 import { entryWords, methodWords, reasonOf, sexAndAge } from "./words.js";
 
@@ -26,9 +29,12 @@ export function CaseColumn({ state }) {
       ${state.about.value.known && html`<p class="muted">${t("case.none_hint")} <kbd>N</kbd></p>`}</section>`;
   }
   return html`<section class="case-column live" aria-label=${t("case.label")} key=${one.id}>
+    <${CallBar} one=${one} state=${state} />
     <${Head} one=${one} state=${state} />
     <${Problem} state=${state} />
     <${QuestionBox} state=${state} />
+    <${Located} one=${one} state=${state} />
+    <${SameEvent} one=${one} state=${state} />
     <div class="parties">
       <${UnitParty} one=${one} state=${state} />
       <${HospitalParty} one=${one} state=${state} />
@@ -63,7 +69,7 @@ function Head({ one, state }) {
       ${one.closed_ms ? html`<strong>${t("case.closed", { time: timeOfDay(one.closed_ms), outcome: word("outcome", one.outcome ?? "") })}</strong>`
         : html`<button data-key="edit" onClick=${edit}>${t("form.edit")} <kbd>E</kbd></button>
           <button onClick=${close}>${t("ask.close_title")}</button>`}</div>
-    <h2 class="address"><${Clamped} text=${one.address} /></h2>
+    <h2 class="address"><${Clamped} text=${one.address || t("case.no_address")} /></h2>
     <p class="complaint">${one.complaint ? html`<${Clamped} text=${one.complaint} />` : html`<span class="muted">${t("case.no_complaint")}</span>`}</p>
     <p class="facts muted"><${Clamped} text=${facts.join(" · ")} /></p>
   </header>`;
@@ -178,5 +184,6 @@ function Story({ one, state }) {
 function who(state, name) {
   return state.units.value.get(name)?.label
     ?? state.hospitals.value.find((one) => one.name === name)?.label
+    ?? state.cases.value.get(name)?.alias
     ?? (name === "hub" || !name ? t("who.dispatch") : name);
 }

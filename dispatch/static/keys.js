@@ -1,6 +1,13 @@
 /** The keyboard: one key for each thing that is done often; typing in a field is never disturbed. */
 
+import { nextCall } from "./call_order.js";
+
 /** @typedef {import("./state.js").ConsoleState} ConsoleState */
+
+/** Keys of what the shown call's buttons do. */
+const CALL_KEYS = /** @type {Record<string, string>} */ ({
+  o: "hold_call", s: "mark_silent", x: "end_call", b: "call_back", w: "withdraw_call", d: "decline_call", y: "connected",
+});
 
 /** @param {ConsoleState} state */
 export function listenToKeys(state) {
@@ -22,11 +29,22 @@ function handle(state, key) {
     case "h": return ask(state, "hospital", 0);
     case "1": case "2": case "3": return pick(state, Number(key) - 1);
     case "enter": return press("[data-confirm]");
+    case "a": return answer(state);
+    case "c": return press("[data-key=confirm-place]");
+    case "l": return press("[data-key=link]");
     case "e": return press("[data-key=edit]");
     case "t": return focus("[data-key=note]");
     case "v": return press("[data-key=video]");
-    default: return false;
+    default: return press(`[data-call=${CALL_KEYS[key.toLowerCase()] ?? "none"}]:not(:disabled)`)
+      || (key.toLowerCase() === "x" && press("[data-call=unanswered]"));
   }
+}
+
+/** Takes the call that is shown if it waits, else the next one that rings. @param {ConsoleState} state */
+function answer(state) {
+  if (press("[data-call=answer_call]:not(:disabled)")) return true;
+  const next = nextCall(state.queue.value, state.about.value.seat);
+  return next !== null && state.act({ action: "answer_call", case: next.id });
 }
 
 /** Closes what is open, one thing at a time; what was typed stays. @param {ConsoleState} state */
@@ -66,7 +84,7 @@ export function ask(state, kind, index) {
 function pick(state, index) {
   const one = state.case.value;
   const kind = state.question.value?.kind ?? (one && one.unit ? "hospital" : "unit");
-  return kind === "close" ? false : ask(state, kind, index);
+  return kind === "unit" || kind === "hospital" ? ask(state, kind, index) : false;
 }
 
 /** @param {EventTarget | null} target */

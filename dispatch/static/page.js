@@ -7,6 +7,7 @@ import { LinkBar, LinkWord } from "/static/shared/status_bar.js";
 import { Preferences } from "/static/shared/theme.js";
 import { CaseColumn } from "./case_column.js";
 import { NewCase } from "./case_form.js";
+import { isOffered, rings } from "./call_order.js";
 import { listenToKeys } from "./keys.js";
 import { Queue } from "./queue.js";
 import { ConsoleState } from "./state.js";
@@ -21,13 +22,15 @@ listenToKeys(state);
 function Page() {
   const { region, seat, known } = state.about.value;
   const waiting = state.queue.value.filter((one) => !one.unit).length;
-  document.title = `${waiting ? `(${waiting}) ` : ""}${t("console.title")}`;
+  const ringing = state.queue.value.filter((one) => rings(one) || isOffered(one, seat)).length;
+  document.title = `${ringing ? `☎ ${ringing} ` : waiting ? `(${waiting}) ` : ""}${t("console.title")}`;
   return html`<div class="dispatch">
     <${LinkBar} socket=${state.socket} />
     <${TroubleBar} state=${state} />
     <${MissingLine} missing=${state.missing.value} nameOf=${(/** @type {string} */ source) => state.units.value.get(source)?.label ?? source} />
     <header class="status-bar">
       <h1 class="clip grow">${t("console.title")}${known && html` <span class="muted">${region} · ${seat}</span>`}</h1>
+      ${ringing > 0 && html`<strong class="ringing-count" role="status">☎ ${t("console.ringing", { count: ringing })}</strong>`}
       <span class="clip" role="status">${t("console.counts", { open: state.queue.value.length, waiting })}</span>
       <time class="number clock">${timeOfDay(now.value)}</time>
       <${LinkWord} socket=${state.socket} />
@@ -46,8 +49,8 @@ function Page() {
 }
 
 function Keys() {
-  const keys = [["N", "new"], ["↑↓", "move"], ["U", "unit"], ["H", "hospital"], ["1–3", "pick"],
-    ["⏎", "confirm"], ["E", "edit"], ["T", "note"], ["V", "video"], ["Esc", "back"]];
+  const keys = [["A", "answer"], ["C", "place"], ["N", "new"], ["↑↓", "move"], ["U", "unit"], ["H", "hospital"], ["1–3", "pick"],
+    ["⏎", "confirm"], ["E", "edit"], ["O", "hold"], ["X", "end"], ["B", "back_call"], ["L", "link"], ["T", "note"], ["V", "video"], ["Esc", "back"]];
   return html`<footer class="keys small muted">${keys.map(([key, name]) => html`<span><kbd>${key}</kbd>
     ${t(`key.${name}`)}</span>`)}</footer>`;
 }

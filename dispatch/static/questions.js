@@ -19,7 +19,7 @@ export function QuestionBox({ state }) {
   const box = useRef(/** @type {HTMLElement | null} */ (null));
   useEffect(() => box.current?.scrollIntoView({ block: "nearest" }), [question]);
   if (!question || !one) return null;
-  const asked = { unit: askUnit, hospital: askHospital, close: askClose }[question.kind](state, one, question.name);
+  const asked = { unit: askUnit, hospital: askHospital, close: askClose, unlink: askUnlink }[question.kind](state, one, question.name);
   const confirm = () => asked.ready && state.act(asked.action);
   const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
     if (event.key === "Enter" && !event.isComposing && event.target instanceof HTMLInputElement) confirm();
@@ -97,6 +97,20 @@ function askClose(state, one) {
     ready: !state.isSending("close_case", one.id),
     button: t("ask.close_do"),
     action: { action: "close_case", case: one.id, outcome: state.outcome.value, ...(text && { text }) },
+  };
+}
+
+/** @param {ConsoleState} state @param {Case} one */
+function askUnlink(state, one) {
+  const reason = state.reason.value.trim();
+  return {
+    title: t("ask.unlink_title"),
+    consequences: [t("ask.unlink")],
+    why: null,
+    extra: html`<${Reason} state=${state} label=${t("ask.why_override")} />`,
+    ready: reason !== "" && !state.isSending("unlink_case", one.id),
+    button: t("ask.unlink_do"),
+    action: { action: "unlink_case", case: one.id, reason },
   };
 }
 

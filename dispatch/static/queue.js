@@ -5,6 +5,8 @@ import { t } from "/static/shared/i18n.js";
 import { Severity, levelClass, levelOf } from "/static/shared/severity.js";
 import { band } from "/static/shared/value_tile.js";
 import { word } from "/static/shared/words.js";
+import { PHASE_SIGN, phaseWords } from "./call_bar.js";
+import { isMine, isOffered, rings } from "./call_order.js";
 
 /** @typedef {import("./state.js").ConsoleState} ConsoleState */
 /** @typedef {import("./state.js").Case} Case */
@@ -47,15 +49,21 @@ function Row({ one, state }) {
     state.isOpening.value = false;
     state.select(one.id);
   };
-  return html`<li><button class="row ${levelClass(levelOf(one.severity))} ${bandClass}" data-band=${bandWord}
+  const { seat } = state.about.value;
+  const call = one.call && one.call.phase !== "ended" ? one.call : null;
+  const rowClass = call ? (rings(one) || isOffered(one, seat) ? "rings" : isMine(one, seat) ? "mine" : "") : "";
+  return html`<li><button class="row ${rowClass} ${levelClass(levelOf(one.severity))} ${bandClass}" data-band=${bandWord}
       data-case=${one.id} aria-current=${isShown ? "true" : undefined} onClick=${choose}>
     <span class="row-top"><${Severity} level=${levelOf(one.severity)} word=${t(`severity.${one.severity}`)} />
       <span class="grow"></span><${Waiting} one=${one} /></span>
-    <span class="row-address two-lines" title=${one.address}>${one.address}</span>
+    ${call && html`<span class="row-call"><span aria-hidden="true">${PHASE_SIGN[call.phase]}</span>
+      <strong>${phaseWords(one, seat)}</strong> <time class="number">${countdown(now.value - call.since_ms)}</time></span>`}
+    <span class="row-address two-lines" title=${one.address}>${one.address || html`<span class="muted">${t("case.no_address")}</span>`}</span>
     ${one.complaint && html`<span class="row-complaint two-lines">${one.complaint}</span>`}
     <span class="row-who muted small two-lines">${unit
       ? [unit, one.stage && word("stage", one.stage), one.hospital_name].filter(Boolean).join(" · ")
-      : `“${one.alias}”`}</span>
+      : [`“${one.alias}”`, call?.number].filter(Boolean).join(" · ")}
+      ${one.linked.length > 0 && html` <strong>${t("same.count", { count: one.linked.length })}</strong>`}</span>
   </button></li>`;
 }
 
@@ -63,6 +71,7 @@ function Row({ one, state }) {
 function Waiting({ one }) {
   if (one.closed_ms) return html`<span class="muted small">${word("outcome", one.outcome ?? "")}</span>`;
   const age = countdown(now.value - one.opened_ms);
+  if (one.call && one.call.phase !== "ended" && !one.address) return null; // its call's own time counts
   if (one.unit) return html`<time class="number muted" title=${t("queue.open_for")}>${age}</time>`;
   return html`<strong class="waiting"><span class="small">${t("queue.no_unit")}</span>
     <time class="number">${age}</time></strong>`;

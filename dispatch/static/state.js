@@ -9,13 +9,28 @@ import { serverNow } from "/static/shared/clock.js";
 import { t } from "/static/shared/i18n.js";
 import { newId } from "/static/shared/new_id.js";
 import { PageSocket } from "/static/shared/socket.js";
+import { formOf } from "./case_form.js";
+import { queueOrder } from "./call_order.js";
 
 /** @typedef {{state: "made" | "delivered" | "seen", role?: string}} Mark */
 /** @typedef {{latitude_deg: number, longitude_deg: number, radius_m?: number | null, at_ms?: number,
  *   source?: string, heading_deg?: number | null}} Place */
 
 /**
+ * @typedef {object} Call
+ * @property {"ringing" | "talking" | "held" | "offered" | "unattended" | "lost" | "calling" | "ended"} phase
+ * @property {string} seat @property {string} offered_to @property {string} number @property {string} line
+ * @property {boolean} silent @property {number} rang_ms @property {number} since_ms
+ * @property {number | null} answered_ms @property {number} call_backs
+ */
+/** @typedef {Place & {radius_m: number, at_ms: number, source: string, stale: boolean, civic: string | null,
+ *   notes: {code: string, [name: string]: any}[]}} Best where a caller is, from all that was said */
+/** @typedef {Place & {fix: string, confidence: number | null, source: string, at_ms: number, datum: string,
+ *   civic: string | null, warnings: string[]}} Fix */
+/**
  * @typedef {object} Case
+ * @property {Call | null} call @property {Best | null} place
+ * @property {string | null} linked_to @property {string[]} linked
  * @property {string} id @property {string} alias @property {string} address @property {string} complaint
  * @property {"red" | "yellow" | "green" | "unknown"} severity @property {string} severity_by
  * @property {number | null} age_years @property {boolean} age_is_estimate @property {string} sex
@@ -49,10 +64,12 @@ import { PageSocket } from "/static/shared/socket.js";
  *   late: {from_ms: number, until_ms: number, most_ms: number} | null}[]} patients
  * @property {number} vitals_stale_after_s @property {Record<string, string>} media
  * @property {Record<string, string>} media_origins @property {Entry[]} entries
+ * @property {Fix[]} fixes @property {number} fixes_in_all
+ * @property {{source: string, field: string, text: string}[]} unread
  */
 /** @typedef {{address: string, complaint: string, severity: string, age: string, sex: string,
  *   caller: string, position: Place | null}} Form */
-/** @typedef {{kind: "unit" | "hospital" | "close", name: string}} Question */
+/** @typedef {{kind: "unit" | "hospital" | "close" | "unlink", name: string}} Question */
 
 /** Positions of a unit's way that are kept. */
 const TRACK = 600;
@@ -67,10 +84,14 @@ export class ConsoleState {
   units = signal(/** @type {Map<string, Unit>} */ (new Map()));
   hospitals = signal(/** @type {Hospital[]} */ ([]));
   tracks = signal(/** @type {Map<string, [number, number, number][]>} */ (new Map()));
+  seats = signal(/** @type {string[]} */ ([]));
+  /** Why a caller is no more called back, as it is written, by case. */
+  giveUp = signal(/** @type {Record<string, string>} */ ({}));
   about = signal({ region: "", seat: "", tiles: { url: "", attribution: "" }, known: false });
   selected = signal(/** @type {string | null} */ (null));
   detail = signal(/** @type {Detail | null} */ (null));
-  suggestions = signal(/** @type {{case: string, units: Suggestion[], hospitals: Suggestion[]} | null} */ (null));
+  suggestions = signal(/** @type {{case: string, units: Suggestion[], hospitals: Suggestion[],
+   *   same_event: {case: string, why: string[], apart_m: number | null, apart_s: number}[]} | null} */ (null));
   /** The form of a new case, open or not; what is in it stays. */
   isOpening = signal(false);
   form = signal(emptyForm());
@@ -97,8 +118,9 @@ export class ConsoleState {
       onLive: () => { this.sent.value = new Map(); },
     });
     this.case = computed(() => this.cases.value.get(this.selected.value ?? "") ?? null);
-    /** Most urgent first, then who has no unit, then newest. */
-    this.queue = computed(() => [...this.cases.value.values()].filter((c) => !c.closed_ms).sort(order));
+    /** What is to be done, in its order; what goes on in another case stands there. */
+    this.queue = computed(() => [...this.cases.value.values()].filter((c) => !c.closed_ms && !c.linked_to)
+      .sort(queueOrder(this.about.value.seat)));
     this.closed = computed(() => [...this.cases.value.values()].filter((c) => c.closed_ms)
       .sort((a, b) => Number(b.closed_ms) - Number(a.closed_ms)));
   }
@@ -133,6 +155,18 @@ export class ConsoleState {
     return true;
   }
 
+  /** Takes the best position for the scene's. @param {Case} one */
+  confirmPlace(one) {
+    if (!one.place) return;
+    const { latitude_deg, longitude_deg, radius_m, source } = one.place;
+    this.act({ action: "amend_case", case: one.id, position: { latitude_deg, longitude_deg, radius_m, source } });
+  }
+
+  /** Takes an address that came with a position. @param {Case} one @param {string} address */
+  takeAddress(one, address) {
+    this.act({ action: "amend_case", case: one.id, address });
+  }
+
   /** @param {string} action @param {string} [of] a case @returns {boolean} whether one is under way */
   isSending(action, of) {
     return [...this.sent.value.values()].some((one) => one.action === action && (!of || one.case === of));
@@ -152,6 +186,7 @@ export class ConsoleState {
         if (message.case === this.selected.value) this.suggestions.value = message;
         return undefined;
       }
+      case "seats": this.seats.value = message.seats; return undefined;
       case "missing": this.missing.value = message.missing; return undefined;
       case "trouble": {
         this.trouble.value = message.trouble;
@@ -173,6 +208,7 @@ export class ConsoleState {
     this.cases.value = new Map(message.cases.map((/** @type {Case} */ one) => [one.id, one]));
     this.units.value = new Map(message.units.map((/** @type {Unit} */ one) => [one.name, one]));
     this.hospitals.value = message.hospitals;
+    this.seats.value = message.seats;
     this.trouble.value = message.trouble;
     this.tracks.value = new Map(Object.entries(message.tracks));
     if (this.selected.value) this.socket.send({ type: "watch", case: this.selected.value });
@@ -212,6 +248,16 @@ export class ConsoleState {
     this.socket.send({ type: "drawn", kind: "fact", latencies_ms: latencies });
   }
 
+  /** A call was taken: its case is shown, and the address is asked for first. @param {string} id */
+  #begin(id) {
+    this.isOpening.value = false;
+    this.select(id);
+    const one = this.cases.value.get(id);
+    if (!one || one.address) return;
+    this.edits.value = formOf(one);
+    this.editing.value = id;
+  }
+
   /** @param {any} message */
   #answered(message) {
     const sent = new Map(this.sent.value);
@@ -229,17 +275,12 @@ export class ConsoleState {
     } else if (message.action === "note" && this.notes.value[message.case] === action?.text) {
       this.notes.value = { ...this.notes.value, [message.case]: "" };
     } else if (message.action === "amend_case") {
-      this.editing.value = null;
-    } else if (["assign_unit", "choose_hospital", "close_case"].includes(message.action)) {
+      if (!action?.position || action.address) this.editing.value = null;
+    } else if (message.action === "answer_call") {
+      this.#begin(message.case);
+    } else if (["assign_unit", "choose_hospital", "close_case", "unlink_case"].includes(message.action)) {
       this.question.value = null;
       this.reason.value = "";
     }
   }
-}
-
-const RANK = { red: 0, yellow: 1, unknown: 2, green: 3 };
-
-/** @param {Case} a @param {Case} b */
-function order(a, b) {
-  return RANK[a.severity] - RANK[b.severity] || Number(!!a.unit) - Number(!!b.unit) || b.opened_ms - a.opened_ms;
 }

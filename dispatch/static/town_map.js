@@ -51,11 +51,13 @@ function draw(state, map, shown) {
       label: one.label, chosen: state.case.value?.hospital === one.name });
   }
   for (const one of state.queue.value) {
-    if (!one.position) continue;
-    put({ id: `case/${one.id}`, kind: "scene", lat: one.position.latitude_deg, lon: one.position.longitude_deg,
-      label: short(one.address), chosen: one.id === state.selected.value,
-      accuracyM: one.position.radius_m ?? undefined });
+    const at = one.position ?? one.place;
+    if (!at) continue;
+    put({ id: `case/${one.id}`, kind: "scene", lat: at.latitude_deg, lon: at.longitude_deg,
+      label: short(one.address || one.alias), chosen: one.id === state.selected.value,
+      accuracyM: at.radius_m ?? undefined });
   }
+  drawCaller(state, map, put);
   for (const unit of state.units.value.values()) drawUnit(state, map, unit, put);
   const written = state.isOpening.value ? state.form.value : state.editing.value ? state.edits.value : null;
   if (written?.position) {
@@ -65,6 +67,22 @@ function draw(state, map, shown) {
   for (const id of [...shown].filter((one) => !wanted.has(one))) map.remove(id);
   shown.clear();
   for (const id of wanted) shown.add(id);
+}
+
+/**
+ * The way of the caller of the shown case, and where sources say that he is once somebody confirmed a place.
+ * @param {ConsoleState} state @param {CaseMap} map @param {(marker: any) => void} put
+ */
+function drawCaller(state, map, put) {
+  const one = state.case.value;
+  const place = one?.place;
+  if (!one || !place) return;
+  if (one.position) {
+    put({ id: "caller", kind: "caller", lat: place.latitude_deg, lon: place.longitude_deg, label: t("map.caller"),
+      accuracyM: place.radius_m, atMs: place.at_ms });
+  }
+  const way = (state.detail.value?.fixes ?? []).map((fix) => /** @type {[number, number]} */ ([fix.latitude_deg, fix.longitude_deg]));
+  map.setTrack(`case/${one.id}`, way);
 }
 
 /**

@@ -44,6 +44,10 @@ export function entryWords({ kind, data, source }, label) {
     case "unit_released": return t("entry.unit_released", { unit: label(data.unit) }) + because;
     case "hospital_chosen": return t("entry.hospital_chosen", { hospital: data.name }) + because;
     case "hospital_stood_down": return t("entry.hospital_stood_down", { hospital: label(data.hospital) }) + because;
+    case "call_step": return callWords(data) + because;
+    case "case_linked": return t(!data.linked ? "entry.unlinked" : data.is_duplicate ? "entry.goes_on" : "entry.linked",
+      { other: label(data.other) }) + because;
+    case "location_refused": return t("entry.location_refused", { source: word("source", data.source), field: data.field, text: data.text });
     case "case_closed": return t("entry.case_closed", { outcome: word("outcome", data.outcome) })
       + (data.text ? `: ${data.text}` : "");
     case "case_note": return data.text;
@@ -65,6 +69,11 @@ export function entryWords({ kind, data, source }, label) {
     }
     default: return linkWords(kind, data) ?? kind;
   }
+}
+
+/** @param {any} data the step of a call, in words */
+function callWords({ step, seat, to_seat: to, number }) {
+  return t(`entry.call_${step}`, { seat: seat || "?", to: to || "?", number: number || t("call.withheld") });
 }
 
 /** @param {any} data */

@@ -1,0 +1,57 @@
+/** Where the caller is: the best position with radius and age, what speaks against it, and all fixes. */
+import { html } from "/static/shared/view.js";
+import { ageInWords, now } from "/static/shared/clock.js";
+import { t } from "/static/shared/i18n.js";
+import { distance, word } from "/static/shared/words.js";
+
+/** @typedef {import("./state.js").ConsoleState} ConsoleState */
+/** @typedef {import("./state.js").Case} Case */
+/** @typedef {import("./state.js").Fix} Fix */
+
+/** @param {{one: Case, state: ConsoleState}} props */
+export function Located({ one, state }) {
+  const detail = state.detail.value;
+  if (!one.call && !one.place) return null;
+  const fixes = detail?.fixes ?? [];
+  const unread = detail?.unread ?? [];
+  return html`<section class="located card" aria-label=${t("place.label")}>
+    <h3 class="muted">${t("place.label")}</h3>
+    ${one.place ? html`<${Best} one=${one} state=${state} />`
+      : html`<p><strong>${t("place.none")}</strong></p>`}
+    ${(one.place?.notes ?? []).map((note) => html`<p class="warn" key=${note.code}>⚠ ${t(`place.note.${note.code}`, note)}</p>`)}
+    ${(fixes.length > 0 || unread.length > 0) && html`<details class="fixes"><summary>${t("place.all", { count: detail?.fixes_in_all ?? 0 })}
+        ${unread.length > 0 && html` · <span class="warn">${t("place.unread", { count: unread.length })}</span>`}</summary>
+      <ol>${[...fixes].reverse().map((fix) => html`<li key=${fix.fix} class="small">${fixWords(fix)}</li>`)}
+      ${unread.map((one) => html`<li class="small warn">${sourceWords(one.source)}: ${one.field}: ${one.text}</li>`)}</ol></details>`}
+  </section>`;
+}
+
+/** @param {{one: Case, state: ConsoleState}} props */
+function Best({ one, state }) {
+  const place = /** @type {NonNullable<Case["place"]>} */ (one.place);
+  const ageMs = now.value - place.at_ms;
+  const confirm = () => state.confirmPlace(one);
+  return html`<p class="best"><strong class="number ${place.stale ? "hollow" : ""}">± ${distance(place.radius_m)}</strong>
+      <span>${sourceWords(place.source)}</span>
+      <span class=${place.stale ? "warn" : "muted"}>${t("place.age", { age: ageInWords(ageMs) })}</span>
+      <span class="number muted small">${place.latitude_deg.toFixed(5)}°, ${place.longitude_deg.toFixed(5)}°</span>
+      ${one.position ? html`<span class="confirmed">✓ ${t("place.confirmed")}</span>`
+        : !one.closed_ms && html`<button data-key="confirm-place" disabled=${state.isSending("amend_case", one.id)} onClick=${confirm}>
+          ${t("place.confirm")} <kbd>C</kbd></button>`}</p>
+    ${place.civic && html`<p>${place.civic} <button onClick=${() => state.takeAddress(one, /** @type {string} */ (place.civic))}>${t("place.take_address")}</button></p>`}`;
+}
+
+/** @param {Fix} fix */
+function fixWords(fix) {
+  const radius = fix.radius_m == null ? t("place.no_radius") : `± ${distance(fix.radius_m)}`;
+  const sure = fix.confidence == null ? "" : ` (${Math.round(fix.confidence * 100)} %)`;
+  const datum = fix.datum === "wgs84" ? "" : ` · ${fix.datum.toUpperCase()} → WGS-84`;
+  const odd = fix.warnings.length ? ` · ⚠ ${fix.warnings.join("; ")}` : "";
+  return `${sourceWords(fix.source)} · ${radius}${sure} · ${ageInWords(now.value - fix.at_ms)}${datum}${odd}`;
+}
+
+/** @param {string} source such as `aml/gnss` @returns {string} */
+export function sourceWords(source) {
+  const [way, how] = source.split("/");
+  return [word("source", way), how && word("source", how)].filter(Boolean).join(" · ");
+}
