@@ -16,7 +16,7 @@ from typing import Final
 import structlog
 
 from dispatch import refilling
-from dispatch.case_routing import DECIDING, Forward, Router, draft_of, wants
+from dispatch.case_routing import DECIDING, DISTRICT, Forward, Router, draft_of, wants
 from streams import topics
 from streams.chain import Stored
 from streams.clock import Clock
@@ -127,7 +127,8 @@ class Forwarder:
     def start_senders(self, group: asyncio.TaskGroup) -> None:
         """Start a sender for whoever something was sent to before."""
         for party in self._outbox.destinations():
-            self._start_sender(party, group)
+            if not party.startswith(DISTRICT):  # ``dispatch.districts`` has its own
+                self._start_sender(party, group)
 
     async def step(self, group: asyncio.TaskGroup) -> bool:
         """Forward what is next, at most a page of it; return False where there was nothing."""

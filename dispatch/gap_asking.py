@@ -1,4 +1,4 @@
-"""Asks units and hospitals again for facts that are missing before later ones that came."""
+"""Asks units, hospitals and neighbours again for facts missing before later ones that came."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class GapAsking:
             inbox = self._journal.inbox
             asks = self._watch.look(inbox, self._clock.monotonic_ns())
             for (source, epoch), asked in asks.items():
-                scope: Scope = "unit" if source in self._fleet.units else "hospital"
-                if scope == "hospital" and source not in self._fleet.hospitals:
+                scope = self._scope_of(source)
+                if scope is None:
                     continue
                 receipt = Receipt(
                     epoch=epoch,
@@ -55,6 +55,13 @@ class GapAsking:
                 )
                 await self._send_receipt(scope, source, receipt)
             await asyncio.sleep(LOOK_S)
+
+    def _scope_of(self, source: str) -> Scope | None:
+        if "/" in source:
+            return "district"  # ``streams.delivery.line_source``
+        if source in self._fleet.units:
+            return "unit"
+        return "hospital" if source in self._fleet.hospitals else None
 
     def missing(self) -> list[Missing]:
         """Return what is missing although it was asked for."""

@@ -20,6 +20,8 @@ from dispatch.call_api import CallApi
 from dispatch.call_desk import CallDesk
 from dispatch.case_record import CaseRecord
 from dispatch.console import Console
+from dispatch.district_picture import picture
+from dispatch.districts import Districts
 from dispatch.forwarder import Forwarder
 from dispatch.gap_asking import GapAsking
 from dispatch.hub_clock import check_clock
@@ -72,6 +74,7 @@ class Hub:
         forwarder: What is on its way to units and hospitals.
         port: Where the pages are served; 0 before.
         link: The side of the broker; ``link.ready`` is set once facts can come.
+        districts: What this hub and the neighbours' tell each other.
     """
 
     def __init__(self, parts: Parts) -> None:
@@ -149,6 +152,16 @@ class Hub:
             live=self.live,
             forwarder=self.forwarder,
         )
+        self.districts = Districts(
+            settings.neighbours,
+            region=settings.region,
+            record=self.record,
+            journal=parts.journal,
+            outbox=parts.outbox,
+            transport=parts.transport,
+            clock=clock,
+            picture=lambda: picture(self.record.fleet, self.record.book, clock.wall_ns()),
+        )
 
     @property
     def url(self) -> str:
@@ -171,6 +184,7 @@ class Hub:
         """Run all tasks until cancelled; one that fails ends them all."""
         async with asyncio.TaskGroup() as group:
             self.link.start(group)
+            self.districts.start(group)
             group.create_task(self.forwarder.run(group), name="hub.forwarder")
             group.create_task(self.live.send_ecg(), name="hub.ecg")
             group.create_task(self.console.run(), name="hub.console")
@@ -217,6 +231,7 @@ class Hub:
             "relay": {"ok": True, "text": f"sources: {sources}"},
             "clock": check_clock(self._parts.clock),
             "gaps": self.gaps.check(),
+            "neighbours": self.districts.check(),
         }
 
     async def _publish_kept(self, topic: str, data: bytes) -> None:

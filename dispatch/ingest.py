@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
 
@@ -28,11 +28,14 @@ from streams.journal import Journal
 from streams.link_messages import OutboxState
 from streams.messages import Receipt, Refusal
 from streams.outbox import Draft, Outbox
-from streams.topics import Scope
+from streams.topics import Party, Scope
 
 RETRY_S = 1.0
 MOST_REFUSALS = 100
 """Refusals in one receipt, as many as the message takes; the others are told with the next."""
+
+_MAKERS: Final[dict[Scope, Party]] = {"unit": "unit", "hospital": "hospital", "district": "hub"}
+"""Who makes the facts that come in a scope."""
 
 Publish = Callable[[str, bytes], Awaitable[None]]
 log = structlog.get_logger(__name__)
@@ -92,7 +95,8 @@ class Ingest:
     async def take(self, scope: Scope, batch: Sequence[Waiting]) -> None:
         """Take one batch: it is stored when this returns, however often the journal refused."""
         received_ns = self._clock.wall_ns()
-        items = [examine(one.topic, one.data, received_ns, scope) for one in batch]
+        maker = _MAKERS[scope]
+        items = [examine(one.topic, one.data, received_ns, maker) for one in batch]
         while True:
             try:
                 outcome = await self._record.take(items)
@@ -159,9 +163,13 @@ class Ingest:
         await self.send_receipt(scope, source, receipt)
 
     async def send_receipt(self, scope: Scope, name: str, receipt: Receipt) -> None:
-        """Publish a receipt; when that fails the source repeats and gets another."""
-        envelope = self._outbox.envelope(Draft("receipt_down", receipt))
-        topic = topics.path(scope, self._region, name, "receipt_down")
+        """Publish a receipt; when that fails the source repeats and gets another.
+
+        A neighbour's hub is named as in the journal, ``<region>/<hub>``: the region is told.
+        """
+        kind = "district_receipt" if scope == "district" else "receipt_down"
+        envelope = self._outbox.envelope(Draft(kind, receipt))
+        topic = topics.path(scope, self._region, name.partition("/")[0], kind)
         with contextlib.suppress(TransportError):
             try:
                 await self._publish(topic, encode(envelope))

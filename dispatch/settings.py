@@ -9,6 +9,7 @@ import msgspec
 
 from dispatch.arrival import Travel
 from dispatch.district import DistrictSettings
+from dispatch.neighbours import NeighbourSettings, check_neighbours
 from dispatch.relay import RelaySettings
 from dispatch.road_files import RoadSettings
 from dispatch.units import HospitalSettings, UnitSettings
@@ -99,17 +100,20 @@ class Settings(_Table, frozen=True, kw_only=True):
     map: MapSettings = MapSettings()
     units: Annotated[tuple[UnitSettings, ...], msgspec.Meta(min_length=1)]
     hospitals: Annotated[tuple[HospitalSettings, ...], msgspec.Meta(min_length=1)]
+    neighbours: tuple[NeighbourSettings, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what cannot be.
 
         Raises:
-            ConfigError: A name occurs twice, or there is no certificate.
+            ConfigError: A name occurs twice, a neighbour is no other district, or there is no
+                certificate.
         """
         names = [self.name, *(u.name for u in self.units), *(h.name for h in self.hospitals)]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ConfigError(f"names must differ: {', '.join(twice)} is there twice")
+        check_neighbours(self.neighbours, self.region, self.name)
         if not self.authority and not self.tls.certificate:
             raise ConfigError("without `authority`, [tls] wants `certificate` and `key`")
 

@@ -30,7 +30,7 @@ from streams.messages import (
     ShortText,
     Track,
 )
-from streams.topics import TOPICS
+from streams.topics import TOPICS, find
 
 TRACK_KEPT = 600
 """Positions kept per unit: ten minutes at 1 Hz; the record has all of them."""
@@ -172,8 +172,8 @@ class Fleet:
     def take(self, fact: Stored) -> None:
         """Fold a stored fact in: where a unit was, and how its sensors are."""
         unit = self.units.get(fact.envelope.source)
-        if unit is None:
-            return
+        if unit is None or "district" in find(fact.envelope.kind).scopes:
+            return  # a neighbour's hub may be named as one of our units
         unit.heard_ns = max(unit.heard_ns, fact.received_ns)
         if fact.envelope.kind not in ("track", "sensor_state"):
             return

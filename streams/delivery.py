@@ -18,7 +18,7 @@ from streams.cancellation import heed_cancellation
 from streams.chain import Arrived, Refused
 from streams.clock import Clock
 from streams.codec import any_body, decode
-from streams.district_messages import DistrictFact
+from streams.district_messages import DistrictBody
 from streams.ecg_block import EcgBlockError, frame_span
 from streams.errors import ForerunError, MalformedError, StorageError, TransportError
 from streams.inbox import Line
@@ -270,7 +270,7 @@ def _check_place(address: Address, envelope: Envelope, maker: Party) -> None:
 
 def _check_region(address: Address, body: Body) -> None:
     """Refuse what one district tells in the name of another."""
-    if isinstance(body, DistrictFact) and body.region != address.region:
+    if isinstance(body, DistrictBody) and body.region != address.region:
         raise MalformedError(f"{address.region!r} may not speak for {body.region!r}")
 
 

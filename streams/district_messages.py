@@ -26,7 +26,10 @@ from streams.messages import (
 Word = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,29}$")]
 """A word of a list that grows: a status, a capability. Whoever does not know one shows it."""
 
-Label = Annotated[str, msgspec.Meta(max_length=80)]
+Words = Annotated[tuple[Word, ...], msgspec.Meta(max_length=12)]
+
+LABEL_LENGTH = 80
+Label = Annotated[str, msgspec.Meta(max_length=LABEL_LENGTH)]
 """A name for people."""
 
 MOST_UNITS = 400
@@ -34,16 +37,25 @@ MOST_HOSPITALS = 100
 """What one state tells of; the message then is within its limit whatever the names are."""
 
 
-class DistrictFact(Body, frozen=True, kw_only=True):
+class DistrictBody(Body, frozen=True, kw_only=True):
+    """Base of the facts that one district tells another.
+
+    Attributes:
+        region: The district that tells it; must be the one of the topic. It stands in the body
+            because the journal keeps no topic, and hubs of two districts may have one name.
+    """
+
+    region: Name
+
+
+class DistrictFact(DistrictBody, frozen=True, kw_only=True):
     """A fact of one district on its way to a neighbour, as it was made.
 
     Attributes:
-        region: The district that tells it; must be the one of the topic.
         fact: The encoded envelope, byte for byte.
         case: The case of which it speaks, under the id that it has in ``region``.
     """
 
-    region: Name
     fact: Annotated[bytes, msgspec.Meta(min_length=1)]
     case: Identifier | None = None
 
@@ -55,7 +67,8 @@ class DistrictUnit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         name: As in its topics.
         label: For people.
         status: ``free``, or what it does.
-        capabilities: What it can do.
+        abilities: What it can do beyond basic life support.
+        serves: Whether it is on shift.
         position: The newest, its time by that hub's clock; None while unknown.
         heard_ns: When anything came from it last, by that hub's clock; 0 for never.
         origin: Whether its position is live, replayed or made up.
@@ -64,7 +77,8 @@ class DistrictUnit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     name: Name
     label: Label = ""
     status: Word = "free"
-    capabilities: Annotated[tuple[Word, ...], msgspec.Meta(max_length=12)] = ()
+    abilities: Words = ()
+    serves: bool = True
     position: Position | None = None
     heard_ns: Time = 0
     origin: Origin = "live"
@@ -78,20 +92,26 @@ class DistrictHospital(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
         label: For people.
         latitude_deg: WGS-84.
         longitude_deg: WGS-84.
-        abilities: What it takes; empty means all.
-        status: ``open``, or its own word for less.
-        capacity: Free places by their kind, as it states.
-        stated_ns: When it stated that, by its hub's clock; 0 for never.
+        abilities: Pathways it takes; empty means all.
+        capabilities: What it has at all hours; empty means that it is not stated.
+        beds: Free beds in its emergency department; None where it does not say.
+        resus_bays: Free resuscitation bays; None where it does not say.
+        diversion: Whether it asks for patients to be taken elsewhere.
+        stated_ns: When it stated its room, by its hub's clock; 0 for never.
+        bound: Open cases on their way there.
     """
 
     name: Name
     label: Label = ""
     latitude_deg: Latitude
     longitude_deg: Longitude
-    abilities: Annotated[tuple[Word, ...], msgspec.Meta(max_length=24)] = ()
-    status: Word = "open"
-    capacity: Annotated[dict[Word, Count], msgspec.Meta(max_length=16)] = {}
+    abilities: Words = ()
+    capabilities: Words = ()
+    beds: Count | None = None
+    resus_bays: Count | None = None
+    diversion: bool = False
     stated_ns: Time = 0
+    bound: Count = 0
 
 
 class DistrictState(Body, frozen=True, kw_only=True):

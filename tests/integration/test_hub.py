@@ -402,7 +402,7 @@ async def test_pages_refuse_without_a_seat_and_note_every_read(town: Town) -> No
         await town.get(f"/api/cases/{case}/timeline")
         assert (await hub._parts.journal.count())["reads"] == before + 3
         health = await town.get("/healthz")
-        assert set(health["parts"]) == {"broker", "journal", "relay", "clock", "gaps"}
+        assert set(health["parts"]) == {"broker", "journal", "relay", "clock", "gaps", "neighbours"}
         assert health["ok"]
 
 

@@ -27,7 +27,7 @@ def test_table_has_every_body_that_travels_once() -> None:
     bodies = [row.body for row in topics.TOPICS.values()]
     twice = {messages.Receipt, link_messages.OutboxState}  # one each way, one between districts
     assert {body for body in bodies if bodies.count(body) > 1} == twice
-    parts = {messages.Body, messages.Numeric, messages.Refusal}
+    parts = {messages.Body, district_messages.DistrictBody, messages.Numeric, messages.Refusal}
     declared = {
         value
         for module in (
@@ -66,6 +66,14 @@ def test_topic_between_districts_says_who_speaks_to_whom() -> None:
     assert (address.scope, address.region, address.name) == ("district", "north", "south")
     with pytest.raises(TopicError):
         topics.path("district", "north", "south", "case_fact")
+
+
+def test_facts_between_districts_say_in_their_body_whose_they_are() -> None:
+    facts = topics.kinds("hub", "district", facts=True)
+    assert "district_fact" in facts
+    for kind in facts:
+        assert issubclass(topics.find(kind).body, district_messages.DistrictBody)
+        assert not topics.find(kind).case_only  # a neighbour's case is none of ours
 
 
 @pytest.mark.parametrize(
