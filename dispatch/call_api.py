@@ -16,21 +16,23 @@ from aiohttp import web
 
 from dispatch.call_desk import CallDesk
 from dispatch.intake import LineStep, Ring
+from dispatch.location_client import LocationClient
 from streams.errors import CredentialError
 from streams.health import REFUSED
 from streams.web import RequestError, Verify, token_of
 
 Told = TypeVar("Told")
 
-OPEN = ("/exchange/",)
+OPEN = ("/exchange/", "/aml")
 """Paths at which the pages' guard lets in everybody: these handlers check for themselves."""
 
 
 class CallApi:
     """The handlers."""
 
-    def __init__(self, desk: CallDesk, verify: Verify) -> None:
+    def __init__(self, desk: CallDesk, verify: Verify, locations: LocationClient) -> None:
         """Prepare; ``add_routes`` puts them into an application."""
+        self._locations = locations
         self._desk = desk
         self._verify = verify
 
@@ -41,17 +43,19 @@ class CallApi:
 
     async def ring(self, request: web.Request) -> web.Response:
         """Take a call that rings; answer with its case."""
-        self._admit(request)
-        case = await self._desk.ring(await _told(request, Ring))
+        self.admit(request)
+        ring = await told(request, Ring)
+        case = await self._desk.ring(ring)
+        await self._locations.ask_operator(self._desk.number(ring.number), ring.call)
         return web.json_response({"ok": True, "case": case})
 
     async def step(self, request: web.Request) -> web.Response:
         """Take what happened on the line of a call."""
-        self._admit(request)
-        await self._desk.step(request.match_info["call"], await _told(request, LineStep))
+        self.admit(request)
+        await self._desk.step(request.match_info["call"], await told(request, LineStep))
         return web.json_response({"ok": True})
 
-    def _admit(self, request: web.Request) -> str:
+    def admit(self, request: web.Request) -> str:
         """Return the name of the exchange that asks.
 
         Raises:
@@ -67,7 +71,7 @@ class CallApi:
         return holder.name
 
 
-async def _told(request: web.Request, kind: type[Told]) -> Told:
+async def told(request: web.Request, kind: type[Told]) -> Told:
     """Return what a request says.
 
     Raises:

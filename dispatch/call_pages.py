@@ -30,9 +30,11 @@ def call(case: Case) -> dict[str, Any] | None:
     }
 
 
-def fix(one: CallerPosition) -> dict[str, Any]:
-    """Return one position of a caller, as its source gave it."""
+def fix(one: CallerPosition) -> dict[str, Any] | None:
+    """Return one position of a caller, as its source gave it; None for an address alone."""
     position = one.position
+    if position is None:
+        return None
     return {
         "fix": one.fix,
         "latitude_deg": position.latitude_deg,
@@ -50,9 +52,11 @@ def fix(one: CallerPosition) -> dict[str, Any]:
 
 def located(case: Case) -> dict[str, Any]:
     """Return what is known of where the caller is: positions, and what could not be read."""
+    fixes = [shown for one in case.fixes.values() if (shown := fix(one)) is not None]
     return {
-        "fixes": [fix(one) for one in list(case.fixes.values())[-FIXES_SENT:]],
-        "fixes_in_all": len(case.fixes),
+        "fixes": fixes[-FIXES_SENT:],
+        "fixes_in_all": len(fixes),
+        "addresses": list(dict.fromkeys(one.civic for one in case.fixes.values() if one.civic)),
         "unread": [
             {"source": one.source, "field": one.field, "text": one.text}
             for one in case.unread[-FIXES_SENT:]

@@ -27,6 +27,8 @@ from dispatch.gap_asking import GapAsking
 from dispatch.hub_clock import check_clock
 from dispatch.ingest import Ingest
 from dispatch.live_streams import LiveStreams
+from dispatch.location_api import LocationApi
+from dispatch.location_client import LocationClient
 from dispatch.media_rights import DECIDING, MediaRights
 from dispatch.path_echo import PathEcho
 from dispatch.relay import Relay
@@ -117,6 +119,12 @@ class Hub:
             source=settings.name,
             country=settings.calls.country,
         )
+        self._locations = LocationClient(
+            self.calls,
+            clock,
+            operator=settings.calls.held,
+            servers=settings.calls.location_servers,
+        )
         self.console = Console(
             self.record,
             parts.journal,
@@ -189,6 +197,7 @@ class Hub:
             group.create_task(self.live.send_ecg(), name="hub.ecg")
             group.create_task(self.console.run(), name="hub.console")
             group.create_task(self.gaps.run(), name="hub.gaps")
+            group.create_task(self._locations.run(), name="hub.locations")
 
     def application(self) -> web.Application:
         """Return the web application: console, API, WHIP and WHEP, health."""
@@ -212,7 +221,11 @@ class Hub:
             travel=self._travel,
             reached=self.forwarder.reached,
         ).add_routes(app)
-        CallApi(self.calls, parts.verify).add_routes(app)
+        calls = CallApi(self.calls, parts.verify, self._locations)
+        calls.add_routes(app)
+        LocationApi(
+            self.calls, calls, self._locations, parts.clock, parts.settings.calls.aml_key
+        ).add_routes(app)
         add_relay_routes(app, self.relay, self.rights.authorise)
         health.add_routes(app, self.checks)
         return app

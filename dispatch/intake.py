@@ -65,12 +65,14 @@ class Heard:
         positions: What it says, the best first.
         number: Of whom, E.164; empty where it does not say.
         civic: An address in it.
+        language: That the phone is set to.
         warnings: What was odd about it.
     """
 
     positions: Sequence[Position]
     number: str = ""
     civic: str | None = None
+    language: str = ""
     warnings: tuple[str, ...] = ()
 
 
@@ -193,13 +195,16 @@ def seat_lost(seat: str, book: CaseBook) -> list[Draft]:
 def positions(heard: Heard, case: Case | None) -> list[Draft]:
     """Return the facts of what a source says; what the case has already makes none."""
     known = list(case.fixes.values()) if case is not None else []
+    said: list[Position | None] = list(heard.positions)
+    if not said and heard.civic:
+        said = [None]
     drafts = []
-    for position in heard.positions:
-        if any(one.position == position for one in known):
+    for position in said:
+        if any((one.position, one.civic) == (position, heard.civic) for one in known):
             continue
         body = CallerPosition(
             position=position, fix=new_id(), number=heard.number, civic=heard.civic,
-            warnings=tuple(warning[:200] for warning in heard.warnings),
+            language=heard.language, warnings=tuple(one[:200] for one in heard.warnings),
         )  # fmt: skip
         drafts.append(_of_case(case, "caller_position", body))
     return drafts

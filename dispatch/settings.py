@@ -61,6 +61,9 @@ class Calls(_Table, frozen=True, kw_only=True):
 
     country: Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")] = "CN"
     seat_grace_s: Positive = 10.0
+    aml_key: str = ""
+    held: str = ""
+    location_servers: tuple[str, ...] = ()
 
 
 class TravelSettings(_Table, frozen=True, kw_only=True):

@@ -42,16 +42,19 @@ class CallerPosition(Body, frozen=True, kw_only=True):
     """Where a caller is, as one source says; without a case while no call of the number is known.
 
     Attributes:
+        position: None where the source knows an address and no coordinates.
         number: Of whom it speaks, E.164; empty where the source does not say.
         fix: Id that the hub gave to the reading: when it is put to a case, it has the same one.
         civic: The address that came with it.
+        language: That the caller's phone is set to, as BCP 47 says it.
         warnings: What was odd about the message that brought it.
     """
 
-    position: Position
+    position: Position | None
     fix: Identifier
     number: ShortText = ""
     civic: Text | None = None
+    language: ShortText = ""
     warnings: tuple[ShortText, ...] = ()
 
 
