@@ -13,11 +13,14 @@ from bench.frame import REGISTRY, BenchError, run_benchmark
 
 HOLDS, BROKEN, CANNOT_RUN = 0, 1, 2
 
-REPEATS = {"outage": 20}
-"""Where the promise is about more than a median of five."""
+REPEATS = {"outage": 20, "dispatch": 3}
+"""Where the promise is about more than a median of five, or one run is long."""
 
 USUAL_REPEATS = 5
-OWN_OPTIONS = {"outage": ("quick", "parts", "faults", "pictures")}
+OWN_OPTIONS = {
+    "outage": ("quick", "parts", "faults", "pictures"),
+    "dispatch": ("calls", "units"),
+}
 """Options that only one benchmark knows."""
 
 
@@ -81,7 +84,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to FILE")
     parser.add_argument("--data", type=Path, metavar="DIR", help="other input of the same kind")
     parser.add_argument(
-        "--repeats", type=_positive, metavar="N", help="over N repeats (default 5; outage 20)"
+        "--repeats",
+        type=_positive,
+        metavar="N",
+        help="over N repeats (default 5; outage 20, dispatch 3)",
     )
     outage = parser.add_argument_group("outage only")
     add = outage.add_argument
@@ -89,4 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--parts", metavar="LIST", help="of traces,faults,returns,urgent,narrow (default: all)")
     add("--faults", metavar="LIST", help="numbers of faults, such as 3,7; runs nothing else")
     add("--pictures", type=Path, metavar="DIR", help="a picture per trace into DIR")
+    dispatch = parser.add_argument_group("dispatch only")
+    dispatch.add_argument("--calls", type=_positive, metavar="N", help="calls (default 1000)")
+    dispatch.add_argument("--units", type=_positive, metavar="N", help="units (default 86)")
     return parser

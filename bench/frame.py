@@ -35,6 +35,7 @@ REGISTRY: dict[str, str] = {
     "ecg": "bench.ecg:run",
     "relay": "bench.relay:run",
     "outage": "bench.outage:run",
+    "dispatch": "bench.dispatch:run",
 }
 """Name of each benchmark and the function that runs it; only what runs is imported."""
 
