@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from bench.city import HUB, REGION, Call, City, Hospital, Unit
+from bench.streets import NAME, write_streets
 from streams.credentials import Role, credential_path, issue
 
 
@@ -76,6 +77,7 @@ class Stage:
                 "tls": {},
                 "listen": {"port": 0},
                 "media": {"addresses": self._media()},
+                "roads": {"file": str(write_streets(self.folder / "settings" / NAME))},
                 "units": [{"name": unit.name, "label": _label(unit)} for unit in self.city.units],
                 "hospitals": [_place(hospital) for hospital in self.city.hospitals],
             },
