@@ -4,7 +4,7 @@
     GET  /api/cases/{case}              one case with its vital signs
     GET  /api/cases/{case}/timeline     what happened, in the order in which it did
     GET  /api/cases/{case}/ledger       how late what came, what is missing (``streams.ledger``)
-    GET  /api/cases/{case}/suggestions  nearest free units and hospitals, with the reason
+    GET  /api/cases/{case}/suggestions  units, hospitals, the same event: the best, and why
     GET  /api/units, /api/hospitals
     POST /api/action                    see ``dispatch.case_actions``
 
@@ -14,19 +14,19 @@ Every read of a case goes to the audit log before it is answered.
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import msgspec
 from aiohttp import web
 
 from dispatch import case_pages
 from dispatch.actions import ActionDesk
-from dispatch.arrival import Travel
+from dispatch.advice import Advice
+from dispatch.caller_place import Places
 from dispatch.case_pages import Reached
 from dispatch.case_record import CaseRecord
 from dispatch.cases import Case
 from dispatch.errors import UnknownError
-from dispatch.hospital_choice import suggest_hospitals
-from dispatch.suggestion import suggest_units
 from dispatch.timeline import Entry, entry_of
 from streams.clock import Clock
 from streams.journal import Journal
@@ -46,7 +46,8 @@ class Api:
         desk: ActionDesk,
         *,
         clock: Clock,
-        travel: Travel,
+        advice: Advice,
+        places: Places,
         reached: Reached,
     ) -> None:
         """Prepare; ``add_routes`` puts them into an application."""
@@ -54,7 +55,8 @@ class Api:
         self._journal = journal
         self._desk = desk
         self._clock = clock
-        self._travel = travel
+        self._advice = advice
+        self._places = places
         self._reached = reached
 
     def add_routes(self, app: web.Application) -> None:
@@ -72,14 +74,12 @@ class Api:
         """Answer with the summary of each case."""
         await self._note_read(request, None)
         cases = self._record.book.recent()
-        return _json([case_pages.summary(case, self._reached) for case in cases])
+        return _json([self._summary(case) for case in cases])
 
     async def case(self, request: web.Request) -> web.Response:
         """Answer with one case, its vital signs included."""
         case = await self._find(request)
-        return _json(
-            case_pages.summary(case, self._reached) | case_pages.detail(case, self._reached)
-        )
+        return _json(self._summary(case) | case_pages.detail(case, self._reached))
 
     async def timeline(self, request: web.Request) -> web.Response:
         """Answer with a case's timeline, read from the journal, closed long ago or not."""
@@ -101,17 +101,9 @@ class Api:
         return web.json_response(found)
 
     async def suggestions(self, request: web.Request) -> web.Response:
-        """Answer with the nearest free units and hospitals for a case."""
+        """Answer with the best units and hospitals for a case, and what may be the same event."""
         case = await self._find(request)
-        fleet, now_ns = self._record.fleet, self._clock.wall_ns()
-        units = suggest_units(case, fleet, self._record.book, self._travel, now_ns)
-        hospitals = suggest_hospitals(case, fleet, self._record.book, self._travel, now_ns)
-        return _json(
-            {
-                "units": [case_pages.suggestion(one, fleet) for one in units],
-                "hospitals": [case_pages.suggestion(one, fleet) for one in hospitals],
-            }
-        )
+        return _json(self._advice.of(case))
 
     async def units(self, _: web.Request) -> web.Response:
         """Answer with each unit, where it is and what it does."""
@@ -128,6 +120,9 @@ class Api:
         """Do an action and answer with what happened."""
         answer = await self._desk.act(await request.read(), request[HOLDER].name)
         return _json(answer)
+
+    def _summary(self, case: Case) -> dict[str, Any]:
+        return case_pages.summary(case, self._reached) | {"place": self._places.of(case)}
 
     async def _find(self, request: web.Request) -> Case:
         name = request.match_info["case"]

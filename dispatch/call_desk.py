@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import structlog
 
+from dispatch.caller_place import told_to_crew
 from dispatch.case_record import CaseRecord
 from dispatch.cases import Case
 from dispatch.errors import UnknownError
@@ -141,7 +142,13 @@ class CallDesk:
             return positions(heard, found)
 
         await self._record.add(decide)
+        if case is not None:
+            await self._record.add(lambda: self._follow(case))
         return case
+
+    def _follow(self, name: str) -> list[Draft]:
+        case = self._record.book.get(name)
+        return told_to_crew(case) if case is not None else []
 
     async def not_located(self, body: LocationRefused, *, call: str = "") -> None:
         """Keep that a message about a caller's place could not be read, and why.

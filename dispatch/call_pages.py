@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dispatch.cases import Case
-from streams.call_messages import CallerPosition
+from dispatch.cases import Case, Said
 
 FIXES_SENT = 50
 """Positions of a caller that a page gets: the last ones; the journal has all."""
@@ -30,9 +29,9 @@ def call(case: Case) -> dict[str, Any] | None:
     }
 
 
-def fix(one: CallerPosition) -> dict[str, Any] | None:
+def fix(said: Said) -> dict[str, Any] | None:
     """Return one position of a caller, as its source gave it; None for an address alone."""
-    position = one.position
+    one, position = said.body, said.body.position
     if position is None:
         return None
     return {
@@ -56,7 +55,9 @@ def located(case: Case) -> dict[str, Any]:
     return {
         "fixes": fixes[-FIXES_SENT:],
         "fixes_in_all": len(fixes),
-        "addresses": list(dict.fromkeys(one.civic for one in case.fixes.values() if one.civic)),
+        "addresses": list(
+            dict.fromkeys(one.body.civic for one in case.fixes.values() if one.body.civic)
+        ),
         "unread": [
             {"source": one.source, "field": one.field, "text": one.text}
             for one in case.unread[-FIXES_SENT:]

@@ -309,6 +309,9 @@ def _assign(action: AssignUnit, case: Case, book: CaseBook, fleet: Fleet) -> Dec
             )  # fmt: skip
         taken = UnitReleased(unit=unit.name, reason=f"sent to {case.address}: {reason}")
         drafts.append(_draft(other, "unit_released", taken))
+    if case.position is None and case.located is not None:  # the crew goes where the caller is
+        told = CaseAmended(position=case.located, position_confirmed=False)
+        drafts.append(_draft(case, "case_amended", told))
     released = case.unit if case.unit != unit.name else None
     assigned = UnitAssigned(
         unit=unit.name, reason=action.reason, released=released, name=unit.label

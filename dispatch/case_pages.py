@@ -42,6 +42,7 @@ def summary(case: Case, reached: Reached) -> dict[str, Any]:
         "linked_to": case.linked_to,
         "linked": case.linked,
         "position": _position(case.position),
+        "position_confirmed": case.position_confirmed,
         "opened_ms": _ms(case.opened_ns),
         "closed_ms": _ms(case.closed_ns),
         "outcome": case.outcome,

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from dispatch.calls import Call
+from dispatch.location.best import best_position
+from dispatch.location.plausibility import Fix
 from dispatch.timeline import Entry, entry_of
 from dispatch.vital_signs import VitalSigns, measure, offset_ns
 from streams.bay_messages import BayHandover
@@ -49,6 +51,9 @@ from streams.source_clocks import Order, order_of
 CLOSED_KEPT = 200
 """Closed cases that stay in memory; older ones are read from the journal when they are wanted."""
 
+FUSED = 500
+"""Positions of a caller that are looked at, the newest: half an hour of one who moves."""
+
 OLD_KEPT = 50
 """Of these, how many stay that were wanted last."""
 
@@ -70,6 +75,14 @@ class Seen:
     case_sequence: int
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a source said of the caller's place, and when it came, by the hub's clock."""
+
+    body: CallerPosition
+    received_ns: int
+
+
 @dataclass(slots=True)
 class Case:
     """One case as its journal says.
@@ -79,8 +92,10 @@ class Case:
         units: Every unit ever assigned: each may deliver facts of the case, however late.
         hospital: The receiving hospital now.
         severity_by: Who said the severity that is shown.
-        position: Where the scene is, as a person said or confirmed.
+        position: Where the scene is, as a person said or confirmed, or as the crew was told.
+        position_confirmed: Whether a person did; else it is the best that sources say.
         call: The call that opened it, if one did.
+        located: The best that sources said, as it stood when the last of them spoke.
         fixes: Where sources say that the caller is, in the order of coming, by their ids.
         unread: Messages about the caller's place that could not be read.
         linked_to: The case in which it goes on, because both are one event.
@@ -103,9 +118,11 @@ class Case:
     severity: Severity = "unknown"
     severity_by: str = ""
     position: Position | None = None
+    position_confirmed: bool = False
     caller: str | None = None
     call: Call | None = None
-    fixes: dict[str, CallerPosition] = field(default_factory=dict)
+    located: Position | None = None
+    fixes: dict[str, Said] = field(default_factory=dict)
     unread: list[LocationRefused] = field(default_factory=list)
     linked_to: str | None = None
     linked: list[str] = field(default_factory=list)
@@ -300,6 +317,7 @@ def _open(case: Case, fact: Stored, body: CaseOpened) -> None:
     case.opened_ns, case.opened_as = fact.corrected_ns, fact.envelope.origin
     case.alias, case.address, case.complaint = body.alias, body.address, body.complaint
     case.position, case.caller = body.position, body.caller
+    case.position_confirmed = body.position is not None
     case.age_years, case.sex = body.age_years, body.sex
     case.severity, case.severity_by = body.severity, fact.envelope.source
 
@@ -312,7 +330,8 @@ def _fold_call_fact(
             case.call = case.call or Call()
             case.call.take(body, fact.corrected_ns)
         case CallerPosition():
-            case.fixes.setdefault(body.fix, body)
+            case.fixes.setdefault(body.fix, Said(body, fact.corrected_ns))
+            case.located = best_position(fixes_of(case), fact.corrected_ns).position
         case LocationRefused():
             case.unread.append(body)
         case CaseLinked():
@@ -333,6 +352,8 @@ def _amend(case: Case, fact: Stored, body: CaseAmended) -> None:
         value = getattr(body, name)
         if value is not None:
             setattr(case, name, value)
+    if body.position is not None:
+        case.position_confirmed = body.position_confirmed
     if body.age_years is not None:
         case.age_years, case.age_is_estimate = body.age_years, False
     if body.severity is not None:
@@ -390,8 +411,19 @@ def _stamp(case: Case, fact: Stored, body: Milestone) -> None:
             case.stages[stage] = max(at_ns, case.stages.get(stage, 0))
 
 
+def fixes_of(case: Case) -> list[Fix]:
+    """Return where sources say that the caller is: the last ``FUSED`` of it."""
+    return [
+        Fix(said.body.position, said.received_ns, said.body.fix)
+        for said in list(case.fixes.values())[-FUSED:]
+        if said.body.position is not None
+    ]
+
+
 def position_of(case: Case) -> tuple[float, float] | None:
-    """Return (latitude, longitude) of the scene in degrees, WGS-84, or None."""
-    if case.position is None:
-        return None
-    return case.position.latitude_deg, case.position.longitude_deg
+    """Return (latitude, longitude) of the scene in degrees, WGS-84, or None.
+
+    What a person said or the crew was told comes first; else it is the best of what sources say.
+    """
+    position = case.position or case.located
+    return None if position is None else (position.latitude_deg, position.longitude_deg)

@@ -18,14 +18,13 @@ from aiohttp import web
 
 from dispatch import case_pages
 from dispatch.actions import ActionDesk
-from dispatch.arrival import Travel
+from dispatch.advice import Advice
 from dispatch.call_desk import CallDesk
+from dispatch.caller_place import Places
 from dispatch.case_pages import Reached
 from dispatch.case_record import CaseRecord
 from dispatch.cases import Case
-from dispatch.hospital_choice import suggest_hospitals
 from dispatch.seats import SeatWatch
-from dispatch.suggestion import suggest_units
 from dispatch.trouble import LOOK_S, TroubleWatch
 from streams.chain import Stored
 from streams.clock import Clock
@@ -60,13 +59,14 @@ class Console:
         desk: ActionDesk,
         *,
         clock: Clock,
-        travel: Travel,
+        advice: Advice,
         reached: Reached,
         media: Callable[[], dict[str, list[str]]],
         about: dict[str, Any],
         trouble: TroubleWatch,
         missing: Callable[[], list[dict[str, Any]]],
         calls: CallDesk,
+        places: Places,
         seat_grace_s: float,
     ) -> None:
         """Prepare; ``run`` sends the changes.
@@ -76,25 +76,27 @@ class Console:
             journal: Where reads are noted.
             desk: Does the pages' actions.
             clock: The hub's clocks.
-            travel: For suggestions.
+            advice: What is suggested for a case.
             reached: How far a fact has come.
             media: Streams that are live now, by unit.
             about: What the snapshot says of the hub itself.
             trouble: What of the hub does not work; looked at here.
             missing: Facts that are missing and were asked for again.
             calls: Frees the calls of a seat that is gone.
+            places: Where callers are.
             seat_grace_s: So long a seat may be without a page before it counts as gone.
         """
         self._record = record
         self._journal = journal
         self._desk = desk
         self._clock = clock
-        self._travel = travel
+        self._advice = advice
         self._reached = reached
         self._media = media
         self._about = about
         self._trouble = trouble
         self._missing = missing
+        self._places = places
         self._seats = SeatWatch(calls, record.book, seat_grace_s)
         self._told_missing: list[dict[str, Any]] = []
         self._pages: dict[PageSocket, _Watcher] = {}
@@ -218,6 +220,8 @@ class Console:
             for case in {w.case for w in self._pages.values() if w.case is not None}:
                 if (found := self._record.book.get(case)) is not None:
                     self._send(self._suggestions(found), watching=case)
+                    if found.fixes:  # grows older and wider
+                        self._send(self._case(found))
 
     async def _watch_trouble(self) -> None:
         while True:
@@ -237,8 +241,7 @@ class Console:
             found = self._record.book.get(case)
             if found is None:
                 continue
-            whole = case_pages.summary(found, self._reached)
-            self._send(_encode({"type": "case", "now_ms": self._now_ms(), "case": whole}))
+            self._send(self._case(found))
             if any(watcher.case == case for watcher in self._pages.values()):
                 self._send(self._detail(found), watching=case)
 
@@ -261,11 +264,18 @@ class Console:
             "seats": self._seats.there,
             **self._about,
             "trouble": self._trouble.standing,
-            "cases": [case_pages.summary(c, self._reached) for c in self._record.book.recent()],
+            "cases": [self._summary(case) for case in self._record.book.recent()],
             "units": [self._unit(name) for name in fleet.units],
             "tracks": {unit.name: case_pages.track(unit) for unit in fleet.units.values()},
             "hospitals": [case_pages.hospital(one) for one in fleet.hospitals.values()],
         }
+
+    def _summary(self, case: Case) -> dict[str, Any]:
+        return case_pages.summary(case, self._reached) | {"place": self._places.of(case)}
+
+    def _case(self, case: Case) -> str:
+        whole = self._summary(case)
+        return _encode({"type": "case", "now_ms": self._now_ms(), "case": whole})
 
     def _unit(self, name: str) -> dict[str, Any]:
         unit = self._record.fleet.units[name]
@@ -277,17 +287,7 @@ class Console:
         return _encode({"type": "detail", "now_ms": self._now_ms(), "case": case.id, **body})
 
     def _suggestions(self, case: Case) -> str:
-        record, now_ns = self._record, self._clock.wall_ns()
-        units = suggest_units(case, record.fleet, record.book, self._travel, now_ns)
-        hospitals = suggest_hospitals(case, record.fleet, record.book, self._travel, now_ns)
-        return _encode(
-            {
-                "type": "suggestions",
-                "case": case.id,
-                "units": [case_pages.suggestion(one, record.fleet) for one in units],
-                "hospitals": [case_pages.suggestion(one, record.fleet) for one in hospitals],
-            }
-        )
+        return _encode({"type": "suggestions", "case": case.id, **self._advice.of(case)})
 
     async def _note_read(self, seat: str, what: str, case: str | None) -> None:
         await self._journal.note_read(f"seat/{seat}", what, case, self._clock.wall_ns())

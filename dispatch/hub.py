@@ -13,11 +13,13 @@ import structlog
 from aiohttp import web
 
 from dispatch.actions import ActionDesk, tell_errors
+from dispatch.advice import Advice
 from dispatch.api import Api
 from dispatch.broker_link import BrokerLink
 from dispatch.call_api import OPEN as CALL_PATHS
 from dispatch.call_api import CallApi
 from dispatch.call_desk import CallDesk
+from dispatch.caller_place import Places
 from dispatch.case_record import CaseRecord
 from dispatch.console import Console
 from dispatch.district_picture import picture
@@ -125,18 +127,21 @@ class Hub:
             operator=settings.calls.held,
             servers=settings.calls.location_servers,
         )
+        self._places = Places(clock, settings.districts())
+        self._advice = Advice(self.record, self._travel, clock)
         self.console = Console(
             self.record,
             parts.journal,
             self._desk,
             clock=clock,
-            travel=self._travel,
+            advice=self._advice,
             reached=self.forwarder.reached,
             media=self._live_media,
             about=self._about(),
             trouble=TroubleWatch(self.checks),
             missing=self.gaps.for_page,
             calls=self.calls,
+            places=self._places,
             seat_grace_s=settings.calls.seat_grace_s,
         )
         self.live = LiveStreams(
@@ -218,7 +223,8 @@ class Hub:
             parts.journal,
             self._desk,
             clock=parts.clock,
-            travel=self._travel,
+            advice=self._advice,
+            places=self._places,
             reached=self.forwarder.reached,
         ).add_routes(app)
         calls = CallApi(self.calls, parts.verify, self._locations)

@@ -194,7 +194,7 @@ def seat_lost(seat: str, book: CaseBook) -> list[Draft]:
 
 def positions(heard: Heard, case: Case | None) -> list[Draft]:
     """Return the facts of what a source says; what the case has already makes none."""
-    known = list(case.fixes.values()) if case is not None else []
+    known = [said.body for said in case.fixes.values()] if case is not None else []
     said: list[Position | None] = list(heard.positions)
     if not said and heard.civic:
         said = [None]

@@ -9,6 +9,7 @@ import msgspec
 
 from dispatch.arrival import Travel
 from dispatch.district import DistrictSettings
+from dispatch.location.districts import District
 from dispatch.neighbours import NeighbourSettings, check_neighbours
 from dispatch.relay import RelaySettings
 from dispatch.road_files import RoadSettings
@@ -138,6 +139,11 @@ class Settings(_Table, frozen=True, kw_only=True):
             handover_s=self.travel.handover_minutes * 60,
             roads=self.roads.open(Path(self.state)),
         )
+
+    def districts(self) -> tuple[District, ...]:
+        """Return the borders that are known: this district's."""
+        border = self.district.border
+        return (District(self.region, (border,)),) if border else ()
 
     def relay(self) -> RelaySettings:
         """Return the media relay's settings."""

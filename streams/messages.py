@@ -316,7 +316,8 @@ class CaseOpened(Body, frozen=True, kw_only=True):
 class CaseAmended(Body, frozen=True, kw_only=True):
     """What was learned about a case after it was opened; absent fields stay as they were.
 
-    The address comes first and the unit is sent; everything else is asked and told later.
+    The address comes first and the unit is sent; everything else is asked and told later. What
+    sources say of the caller's place goes to the crew unconfirmed, until a person confirms it.
     """
 
     address: Text | None = None
@@ -326,6 +327,7 @@ class CaseAmended(Body, frozen=True, kw_only=True):
     caller: ShortText | None = None
     age_years: Age | None = None
     sex: Sex | None = None
+    position_confirmed: bool = True
 
 
 class CaseNote(Body, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 /** Where the caller is: the best position with radius and age, what speaks against it, and all fixes. */
 import { html } from "/static/shared/view.js";
 import { ageInWords, now } from "/static/shared/clock.js";
-import { t } from "/static/shared/i18n.js";
+import { hasText, t } from "/static/shared/i18n.js";
 import { distance, word } from "/static/shared/words.js";
 
 /** @typedef {import("./state.js").ConsoleState} ConsoleState */
@@ -18,7 +18,7 @@ export function Located({ one, state }) {
     <h3 class="muted">${t("place.label")}</h3>
     ${one.place ? html`<${Best} one=${one} state=${state} />`
       : html`<p><strong>${t("place.none")}</strong></p>`}
-    ${(one.place?.notes ?? []).map((note) => html`<p class="warn" key=${note.code}>⚠ ${t(`place.note.${note.code}`, note)}</p>`)}
+    ${(one.place?.notes ?? []).map((note) => html`<p class="warn" key=${note.code}>⚠ ${noteWords(note)}</p>`)}
     ${(fixes.length > 0 || unread.length > 0) && html`<details class="fixes"><summary>${t("place.all", { count: detail?.fixes_in_all ?? 0 })}
         ${unread.length > 0 && html` · <span class="warn">${t("place.unread", { count: unread.length })}</span>`}</summary>
       <ol>${[...fixes].reverse().map((fix) => html`<li key=${fix.fix} class="small">${fixWords(fix)}</li>`)}
@@ -31,14 +31,23 @@ function Best({ one, state }) {
   const place = /** @type {NonNullable<Case["place"]>} */ (one.place);
   const ageMs = now.value - place.at_ms;
   const confirm = () => state.confirmPlace(one);
-  return html`<p class="best"><strong class="number ${place.stale ? "hollow" : ""}">± ${distance(place.radius_m)}</strong>
+  const radius = place.radius_m == null ? t("place.no_radius") : `± ${distance(place.radius_m)}`;
+  return html`<p class="best"><strong class="number ${place.stale ? "hollow" : ""}">${radius}</strong>
       <span>${sourceWords(place.source)}</span>
       <span class=${place.stale ? "warn" : "muted"}>${t("place.age", { age: ageInWords(ageMs) })}</span>
       <span class="number muted small">${place.latitude_deg.toFixed(5)}°, ${place.longitude_deg.toFixed(5)}°</span>
-      ${one.position ? html`<span class="confirmed">✓ ${t("place.confirmed")}</span>`
+      ${one.position && one.position_confirmed ? html`<span class="confirmed">✓ ${t("place.confirmed")}</span>`
         : !one.closed_ms && html`<button data-key="confirm-place" disabled=${state.isSending("amend_case", one.id)} onClick=${confirm}>
           ${t("place.confirm")} <kbd>C</kbd></button>`}</p>
     ${place.civic && html`<p>${place.civic} <button onClick=${() => state.takeAddress(one, /** @type {string} */ (place.civic))}>${t("place.take_address")}</button></p>`}`;
+}
+
+/** @param {import("./state.js").Note} note @returns {string} what speaks against the position */
+function noteWords({ code, text, names, metres }) {
+  const key = `place.note.${code}`;
+  if (!hasText(key)) return text;
+  const others = names.map(sourceWords);
+  return t(key, { text, what: others.at(-1) ?? "", all: others.join(", "), apart: metres === null ? "" : distance(metres) });
 }
 
 /** @param {Fix} fix */

@@ -23,14 +23,15 @@ import { queueOrder } from "./call_order.js";
  * @property {boolean} silent @property {number} rang_ms @property {number} since_ms
  * @property {number | null} answered_ms @property {number} call_backs
  */
-/** @typedef {Place & {radius_m: number, at_ms: number, source: string, stale: boolean, civic: string | null,
- *   notes: {code: string, [name: string]: any}[]}} Best where a caller is, from all that was said */
+/** @typedef {{code: string, text: string, names: string[], metres: number | null}} Note */
+/** @typedef {Place & {radius_m: number | null, at_ms: number, source: string, stale: boolean, civic: string | null,
+ *   notes: Note[]}} Best where a caller is, from all that was said */
 /** @typedef {Place & {fix: string, confidence: number | null, source: string, at_ms: number, datum: string,
  *   civic: string | null, warnings: string[]}} Fix */
 /**
  * @typedef {object} Case
  * @property {Call | null} call @property {Best | null} place
- * @property {string | null} linked_to @property {string[]} linked
+ * @property {boolean} position_confirmed @property {string | null} linked_to @property {string[]} linked
  * @property {string} id @property {string} alias @property {string} address @property {string} complaint
  * @property {"red" | "yellow" | "green" | "unknown"} severity @property {string} severity_by
  * @property {number | null} age_years @property {boolean} age_is_estimate @property {string} sex
@@ -159,7 +160,8 @@ export class ConsoleState {
   confirmPlace(one) {
     if (!one.place) return;
     const { latitude_deg, longitude_deg, radius_m, source } = one.place;
-    this.act({ action: "amend_case", case: one.id, position: { latitude_deg, longitude_deg, radius_m, source } });
+    const position = { latitude_deg, longitude_deg, source, ...(radius_m !== null && { radius_m }) };
+    this.act({ action: "amend_case", case: one.id, position });
   }
 
   /** Takes an address that came with a position. @param {Case} one @param {string} address */

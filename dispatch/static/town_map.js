@@ -51,7 +51,7 @@ function draw(state, map, shown) {
       label: one.label, chosen: state.case.value?.hospital === one.name });
   }
   for (const one of state.queue.value) {
-    const at = one.position ?? one.place;
+    const at = one.position && one.position_confirmed ? one.position : one.place ?? one.position;
     if (!at) continue;
     put({ id: `case/${one.id}`, kind: "scene", lat: at.latitude_deg, lon: at.longitude_deg,
       label: short(one.address || one.alias), chosen: one.id === state.selected.value,
@@ -77,9 +77,9 @@ function drawCaller(state, map, put) {
   const one = state.case.value;
   const place = one?.place;
   if (!one || !place) return;
-  if (one.position) {
+  if (one.position && one.position_confirmed) {
     put({ id: "caller", kind: "caller", lat: place.latitude_deg, lon: place.longitude_deg, label: t("map.caller"),
-      accuracyM: place.radius_m, atMs: place.at_ms });
+      accuracyM: place.radius_m ?? undefined, atMs: place.at_ms });
   }
   const way = (state.detail.value?.fixes ?? []).map((fix) => /** @type {[number, number]} */ ([fix.latitude_deg, fix.longitude_deg]));
   map.setTrack(`case/${one.id}`, way);

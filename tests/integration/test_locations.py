@@ -218,7 +218,7 @@ async def test_operator_is_asked_for_the_number_that_rings(town: Town, wait_for:
 @pytest.mark.parametrize(
     ("status", "text", "field"),
     [
-        (200, UNKNOWN, "locationUnknown"),
+        (200, UNKNOWN, "error"),
         (500, "", "status"),
         (200, "<x", "document"),
         (302, "", "status"),

@@ -1,0 +1,63 @@
+"""What is advised for a case, as pages and scripts get it: units, hospitals, the same event."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dispatch import case_pages
+from dispatch.arrival import Travel
+from dispatch.case_record import CaseRecord
+from dispatch.cases import Case
+from dispatch.duplicates import Proposal, Spot, propose
+from dispatch.hospital_choice import suggest_hospitals
+from dispatch.suggestion import suggest_units
+from streams.clock import Clock
+from streams.messages import Position
+
+NO_RADIUS_M = 100.0
+"""Taken for a position that says none."""
+
+
+class Advice:
+    """Suggestions on the record as it stands; they decide nothing."""
+
+    def __init__(self, record: CaseRecord, travel: Travel, clock: Clock) -> None:
+        """Prepare.
+
+        Args:
+            record: Cases, units and hospitals.
+            travel: How long ways take.
+            clock: The hub's clocks.
+        """
+        self._record = record
+        self._travel = travel
+        self._clock = clock
+
+    def of(self, case: Case) -> dict[str, Any]:
+        """Return the best units and hospitals for a case, and cases that may be the same event."""
+        book, fleet, now_ns = self._record.book, self._record.fleet, self._clock.wall_ns()
+        units = suggest_units(case, fleet, book, self._travel, now_ns)
+        hospitals = suggest_hospitals(case, fleet, book, self._travel, now_ns)
+        others = [(other, _spot(other)) for other in book.open()]
+        return {
+            "units": [case_pages.suggestion(one, fleet) for one in units],
+            "hospitals": [case_pages.suggestion(one, fleet) for one in hospitals],
+            "same_event": [_shown(one) for one in propose(case, _spot(case), others)],
+        }
+
+
+def _spot(case: Case) -> Spot | None:
+    position: Position | None = case.position or case.located
+    if position is None:
+        return None
+    radius_m = NO_RADIUS_M if position.radius_m is None else position.radius_m
+    return Spot(position.latitude_deg, position.longitude_deg, radius_m)
+
+
+def _shown(one: Proposal) -> dict[str, Any]:
+    return {
+        "case": one.case,
+        "why": list(one.why),
+        "apart_m": None if one.apart_m is None else round(one.apart_m),
+        "apart_s": round(one.apart_s),
+    }
