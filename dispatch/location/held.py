@@ -22,7 +22,7 @@ MEDIA_TYPE = "application/held+xml"
 LocationType = Literal["any", "geodetic", "civic", "locationURI"]
 
 _NUMBER = re.compile(r"\+?[0-9]{2,20}")
-_REFERENCE = re.compile(r"(https?|sips?|pres):[^\s<>\"]{3,1990}", re.IGNORECASE)
+_REFERENCE = re.compile(r"(?:https?|sips?|pres):[!#-;=?-~]{3,1990}", re.IGNORECASE)
 _UNKNOWN_PLACE = {"locationUnknown", "notLocatable", "timeout"}
 _HELD = "urn:ietf:params:xml:ns:geopriv:held"
 

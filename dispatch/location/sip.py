@@ -17,6 +17,7 @@ from dispatch.location.errors import LocationError
 from dispatch.location.held import read_held, read_reference
 from dispatch.location.pidf_lo import joined
 from dispatch.location.reading import Reading
+from dispatch.location.values import quoted
 
 LARGEST_BODY = 1_048_576
 """Bytes; a call with crash data and pictures of a contact card stays below."""
@@ -143,7 +144,7 @@ def _named(uri: str, documents: list[Part]) -> Part:
     for part in documents:
         if part.content_id == wanted:
             return part
-    raise LocationError("Geolocation", f"no part of the body is {uri[:200]}")
+    raise LocationError("Geolocation", f"no part of the body is {quoted(uri)}")
 
 
 def _parts(kind: str, content_id: str, body: bytes, depth: int) -> Iterator[Part]:
