@@ -88,6 +88,7 @@ def shown(case: Case, best: Best) -> dict[str, Any] | None:
         "longitude_deg": position.longitude_deg,
         "radius_m": best.radius_m,
         "at_ms": min(position.measured_ns, best.fix.received_ns) // 1_000_000,
+        "received_ms": best.fix.received_ns // 1_000_000,
         "source": position.source,
         "stale": "stale" in kinds,
         "civic": civic,

@@ -317,7 +317,7 @@ def _note_drawn(message: dict[str, Any]) -> None:
         drawn = msgspec.convert(message, _Drawn)
     except msgspec.ValidationError as error:
         raise RequestError(str(error)) from error
-    if drawn.kind not in ("fact", "video"):
+    if drawn.kind not in ("fact", "video", "position"):
         raise RequestError(f"nothing of kind {drawn.kind!r} is drawn here")
     for latency_ms in drawn.latencies_ms[:1000]:
         LATENCY.labels(drawn.kind, "console").observe(max(0.0, latency_ms) / 1000)

@@ -24,7 +24,7 @@ import { queueOrder } from "./call_order.js";
  * @property {number | null} answered_ms @property {number} call_backs
  */
 /** @typedef {{code: string, text: string, names: string[], metres: number | null}} Note */
-/** @typedef {Place & {radius_m: number | null, at_ms: number, source: string, stale: boolean, civic: string | null,
+/** @typedef {Place & {radius_m: number | null, at_ms: number, received_ms: number, source: string, stale: boolean, civic: string | null,
  *   notes: Note[]}} Best where a caller is, from all that was said */
 /** @typedef {Place & {fix: string, confidence: number | null, source: string, at_ms: number, datum: string,
  *   civic: string | null, warnings: string[]}} Fix */
@@ -179,6 +179,7 @@ export class ConsoleState {
     switch (message.type) {
       case "snapshot": return this.#snapshot(message);
       case "case": {
+        this.#reportPlaced(message.case);
         this.cases.value = new Map(this.cases.value).set(message.case.id, message.case);
         return undefined;
       }
@@ -242,6 +243,13 @@ export class ConsoleState {
     this.#drawn.set(message.case, Math.max(last, ...fresh.map((/** @type {Entry} */ one) => one.sequence)));
     this.detail.value = message;
     if (!isFirst && fresh.length) requestAnimationFrame(() => this.#reportDrawn(fresh));
+  }
+
+  /** Tells how long a source's word of a caller's place took to the screen. @param {Case} one */
+  #reportPlaced(one) {
+    const came = one.place?.received_ms;
+    if (!came || came === this.cases.value.get(one.id)?.place?.received_ms) return;
+    requestAnimationFrame(() => this.socket.send({ type: "drawn", kind: "position", latencies_ms: [serverNow() - came] }));
   }
 
   /** @param {Entry[]} entries */

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from dispatch.settings import Calls
-from streams.credentials import Credential
+from tests.call_sources import Outside
 from tests.hub_town import BOUND_S, Town, a_town
 
 
@@ -20,30 +20,6 @@ from tests.hub_town import BOUND_S, Town, a_town
 async def town(tmp_path: Path) -> AsyncIterator[Town]:
     async with a_town(tmp_path) as made:
         yield made
-
-
-class Exchange:
-    """A telephone exchange that tells the hub of its calls."""
-
-    def __init__(self, town: Town, credential: Credential) -> None:
-        self.town = town
-        self.headers = {"Authorization": f"Bearer {credential.token}"}
-
-    async def post(self, path: str, body: Any, status: int = 200) -> dict[str, Any]:
-        async with (
-            aiohttp.ClientSession(self.town.hub.url, headers=self.headers) as http,
-            http.post(path, json=body, ssl=self.town.trust) as answer,
-        ):
-            told: dict[str, Any] = await answer.json()
-            assert answer.status == status, told
-            return told
-
-    async def ring(self, call: str, number: str = "13800000001", **fields: Any) -> str:
-        told = await self.post("/exchange/calls", {"call": call, "number": number, **fields})
-        return str(told["case"])
-
-    async def step(self, call: str, step: str, status: int = 200) -> dict[str, Any]:
-        return await self.post(f"/exchange/calls/{call}/steps", {"step": step}, status)
 
 
 @contextlib.asynccontextmanager
@@ -75,10 +51,10 @@ async def act(socket: aiohttp.ClientWebSocketResponse, action: str, case: str) -
 
 async def test_call_rings_once_however_often_it_is_told(town: Town) -> None:
     async with town.open_hub():
-        exchange = Exchange(town, town.issue("pbx", "exchange", at="hub"))
-        first = await exchange.ring("pbx-1", "138-0000-0001")
-        assert await exchange.ring("pbx-1", "138-0000-0001") == first
-        assert await exchange.ring("pbx-2", "") != first
+        exchange = Outside(town)
+        first = await exchange.ring("138-0000-0001")
+        assert await exchange.ring("138-0000-0001") == first
+        assert await exchange.ring("", "pbx-2") != first
         found = await town.get(f"/api/cases/{first}")
         assert found["call"]["number"] == "+8613800000001"
         assert (found["call"]["phase"], found["address"]) == ("ringing", "")
@@ -88,18 +64,20 @@ async def test_call_rings_once_however_often_it_is_told(town: Town) -> None:
         told = await exchange.step("pbx-1", "connected", 409)
         assert "lost" in told["error"]
         assert "no call 'pbx-9'" in (await exchange.step("pbx-9", "hung_up", 404))["error"]
-        told = await exchange.post("/exchange/calls", {"call": "  "}, 400)
+        told = await exchange.say("/exchange/calls", {"call": "  "}, 400)
         assert "$.call" in told["error"]
 
 
 async def test_calls_come_from_exchanges_and_from_nobody_else(town: Town) -> None:
     async with town.open_hub():
-        told = await Exchange(town, town.seat).post("/exchange/calls", {"call": "x"}, 403)
+        outside = Outside(town)
+        call = b'{"call": "x"}'
+        told = await outside.post("/exchange/calls", call, status=403, key=town.seat.token)
         assert "not an exchange" in told["error"]
-        elsewhere = Exchange(town, town.issue("pbx", "exchange", at="hub-south"))
-        await elsewhere.post("/exchange/calls", {"call": "x"}, 403)
-        exchange = Exchange(town, town.issue("pbx-1", "exchange", at="hub"))
-        async with aiohttp.ClientSession(town.hub.url, headers=exchange.headers) as http:
+        elsewhere = town.issue("pbx-south", "exchange", at="hub-south")
+        await outside.post("/exchange/calls", call, status=403, key=elsewhere.token)
+        headers = {"Authorization": f"Bearer {outside.key}"}
+        async with aiohttp.ClientSession(town.hub.url, headers=headers) as http:
             answer = await http.get("/api/cases", ssl=town.trust)
             assert answer.status == 401, "an exchange reads nothing"
 
@@ -110,9 +88,9 @@ async def test_seats_that_race_for_a_call_hear_who_has_it(town: Town) -> None:
         seat(town, "desk-1") as one,
         seat(town, "desk-2") as other,
     ):
-        exchange = Exchange(town, town.issue("pbx", "exchange", at="hub"))
+        exchange = Outside(town)
         for number in range(20):
-            case = await exchange.ring(f"pbx-{number}", line="text")
+            case = await exchange.ring(call=f"pbx-{number}", line="text")
             await asyncio.gather(act(one, "answer_call", case), act(other, "answer_call", case))
             answers = [await hear(socket, type="answer") for socket in (one, other)]
             assert sorted(answer["ok"] for answer in answers) == [False, True]
@@ -130,9 +108,9 @@ async def test_seat_whose_page_is_gone_loses_its_call_and_a_restarted_hub_knows_
         return str((await town.get(f"/api/cases/{case}"))["call"]["phase"])
 
     async with town.open_hub(calls=Calls(seat_grace_s=0.2)):
-        exchange = Exchange(town, town.issue("pbx", "exchange", at="hub"))
+        exchange = Outside(town)
         async with seat(town, "desk-1") as one, seat(town, "desk-2") as other:
-            case = await exchange.ring("pbx-1")
+            case = await exchange.ring()
             await act(one, "answer_call", case)
             await hear(one, type="answer", ok=True)
             await one.close()

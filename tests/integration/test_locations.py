@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import csv
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,8 @@ from aiohttp import web
 
 from dispatch.settings import Calls
 from streams.service import listening
+from tests.call_sources import NUMBER, Outside, aml
 from tests.hub_town import BOUND_S, Town, a_town
-
-NUMBER = "+8613800000001"
 
 
 @pytest.fixture
@@ -27,48 +25,12 @@ async def town(tmp_path: Path) -> AsyncIterator[Town]:
         yield made
 
 
-class Outside:
-    """Exchanges and phones: whoever tells the hub of a call."""
-
-    def __init__(self, town: Town) -> None:
-        self.town = town
-        self.key = town.issue("pbx", "exchange", at="hub").token
-
-    async def post(self, path: str, data: bytes | str, *, status: int = 200, key: str = "") -> Any:
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        async with (
-            aiohttp.ClientSession(self.town.hub.url, headers=headers) as http,
-            http.post(path, data=data, ssl=self.town.trust) as answer,
-        ):
-            told = await answer.json()
-            assert answer.status == status, told
-            return told
-
-    async def say(self, path: str, body: Any, status: int = 200) -> Any:
-        data = body if isinstance(body, bytes) else json.dumps(body)
-        return await self.post(path, data, status=status, key=self.key)
-
-    async def ring(self, number: str = NUMBER, call: str = "pbx-1") -> str:
-        told = await self.say("/exchange/calls", {"call": call, "number": number})
-        return str(told["case"])
-
-    async def seen(self, case: str) -> dict[str, Any]:
-        found: dict[str, Any] = await self.town.get(f"/api/cases/{case}")
-        return found
-
-
-AML = (
-    'A"ML=1;lt=+31.23040;lg=+121.47370;rd=20;top=20261123040506;lc=68;pm=G;'
-    "si=460001234567890;ei=358239059042542;mcc=460;mnc=00;ml=128"
-)
-
-
 async def test_aml_message_reaches_the_call_of_its_number_once(town: Town) -> None:
     async with town.open_hub():
         outside = Outside(town)
-        case = await outside.ring()
+        case, message = await outside.ring(), {"number": "13800000001", "text": aml()}
         for _ in range(2):
-            told = await outside.say("/exchange/aml-sms", {"number": "13800000001", "text": AML})
+            told = await outside.say("/exchange/aml-sms", message)
             assert told == {"ok": True, "case": case}
         (fix,) = (await outside.seen(case))["fixes"]
         assert (fix["latitude_deg"], fix["longitude_deg"]) == (31.2304, 121.4737)
@@ -79,9 +41,10 @@ async def test_aml_message_reaches_the_call_of_its_number_once(town: Town) -> No
 async def test_position_before_the_call_waits_for_it_across_a_restart(town: Town) -> None:
     async with town.open_hub():
         outside = Outside(town)
-        told = await outside.say("/exchange/aml-sms", {"number": NUMBER, "text": AML})
+        message = {"number": NUMBER, "text": aml()}
+        told = await outside.say("/exchange/aml-sms", message)
         assert told == {"ok": True, "case": None}
-        assert await outside.say("/exchange/aml-sms", {"number": NUMBER, "text": AML}) == told
+        assert await outside.say("/exchange/aml-sms", message) == told
     async with town.open_hub():
         case = await outside.ring()
         assert len((await outside.seen(case))["fixes"]) == 1
@@ -108,7 +71,7 @@ async def test_bad_message_of_a_gateway_names_the_field_and_stands_in_the_case(t
     async with town.open_hub():
         outside = Outside(town)
         case = await outside.ring()
-        bad = {"number": NUMBER, "text": AML.replace("lt=+31.23040", "lt=+131.2")}
+        bad = {"number": NUMBER, "text": aml(131.2)}
         told = await outside.say("/exchange/aml-sms", bad, status=422)
         assert (told["ok"], told["field"]) == (False, "lt")
         found = await outside.seen(case)
