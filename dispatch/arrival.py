@@ -67,6 +67,7 @@ class Leg:
         hospital: Where the unit goes.
         stage: The furthest stage of the run.
         on_scene_ns: When it reached the scene, if it did.
+        heading_deg: Where the unit is heading, if it is under way.
     """
 
     at: Place
@@ -75,6 +76,7 @@ class Leg:
     hospital: Place
     stage: Stage | None
     on_scene_ns: int | None = None
+    heading_deg: float | None = None
 
 
 def distance_m(one: Place, other: Place) -> float:
@@ -88,9 +90,16 @@ def straight_drive(one: Place, other: Place, travel: Travel) -> Drive:
     return Drive(metres / travel.speed_mps, metres, by_road=False)
 
 
-def drive(one: Place, other: Place, travel: Travel) -> Drive:
-    """Return the drive between two places: by road where there is a way, else straight."""
-    way = travel.roads.way(one, other) if travel.roads is not None else None
+def drive(one: Place, other: Place, travel: Travel, heading_deg: float | None = None) -> Drive:
+    """Return the drive between two places: by road where there is a way, else straight.
+
+    Args:
+        one: Where it begins.
+        other: Where it ends.
+        travel: How it is driven.
+        heading_deg: Where the unit is heading, if it is under way already.
+    """
+    way = travel.roads.way(one, other, heading_deg) if travel.roads is not None else None
     if way is None:
         return straight_drive(one, other, travel)
     return Drive(way.seconds, way.metres, by_road=True)
@@ -115,7 +124,7 @@ def estimate(leg: Leg, travel: Travel, now_ns: int) -> Arrival | None:
         stops.insert(1, leg.scene)
         leaves_ns += stay_ns
         way = ", by the scene"
-    drives = _drives(stops, travel)
+    drives = _drives(stops, travel, leg.heading_deg)
     at_ns = leaves_ns + round(sum(each.seconds for each in drives) * SECOND_NS)
     return Arrival(  # never before now
         at_ns=max(at_ns, now_ns),
@@ -125,10 +134,11 @@ def estimate(leg: Leg, travel: Travel, now_ns: int) -> Arrival | None:
     )
 
 
-def _drives(stops: list[Place], travel: Travel) -> list[Drive]:
+def _drives(stops: list[Place], travel: Travel, heading_deg: float | None) -> list[Drive]:
     """Return the drives from stop to stop: all by road, or all straight where one has no way."""
     pairs = list(pairwise(stops))
-    found = [drive(one, other, travel) for one, other in pairs]
+    headings = [heading_deg, *([None] * (len(pairs) - 1))]  # of the unit, at its place alone
+    found = [drive(*pair, travel, heading) for pair, heading in zip(pairs, headings, strict=True)]
     if all(each.by_road for each in found):
         return found
     return [straight_drive(one, other, travel) for one, other in pairs]

@@ -37,6 +37,10 @@ PAUSE_S = 0.1
 """Between two rounds of changes."""
 TICK_S = 1.5
 """A page hears something at least so often, else it takes the link for dead."""
+ADVISED_BY = frozenset(
+    {"caller_position", "case_amended", "case_linked", "unit_assigned", "pre_alert"}
+)
+"""Kinds that change what is suggested for their case at once."""
 SUGGEST_EVERY = 2
 """Ticks between two suggestions for a watched case."""
 
@@ -101,6 +105,7 @@ class Console:
         self._told_missing: list[dict[str, Any]] = []
         self._pages: dict[PageSocket, _Watcher] = {}
         self._cases: set[str] = set()
+        self._to_advise: set[str] = set()
         self._units: set[str] = set()
         self._live: dict[str, list[str]] = {}
         self._wake = asyncio.Event()
@@ -109,6 +114,8 @@ class Console:
         """Note that a case has a new fact."""
         if fact.envelope.case is not None:
             self.case_changed(fact.envelope.case)
+            if fact.envelope.kind in ADVISED_BY:
+                self._to_advise.add(fact.envelope.case)
         source = fact.envelope.source
         if source in self._record.fleet.units:
             self.unit_changed(source)
@@ -192,9 +199,11 @@ class Console:
             self._wake.clear()
             cases, self._cases = self._cases, set()
             units, self._units = self._units, set()
+            to_advise, self._to_advise = self._to_advise, set()
             if self._pages:
                 with _logged_fault():
                     self._send_cases(cases)
+                    self._send_suggestions(to_advise)
                     self._send_units(units)
             await asyncio.sleep(PAUSE_S)
 
@@ -217,11 +226,18 @@ class Console:
             self._send_units({*self._live, *before})
         if suggest:
             self._send_units(self._record.fleet.units)
-            for case in {w.case for w in self._pages.values() if w.case is not None}:
-                if (found := self._record.book.get(case)) is not None:
-                    self._send(self._suggestions(found), watching=case)
-                    if found.fixes:  # grows older and wider
-                        self._send(self._case(found))
+            watched = {w.case for w in self._pages.values() if w.case is not None}
+            self._send_suggestions(watched)
+            for case in watched:
+                found = self._record.book.get(case)
+                if found is not None and found.fixes:  # grows older and wider
+                    self._send(self._case(found))
+
+    def _send_suggestions(self, cases: Iterable[str]) -> None:
+        watched = {watcher.case for watcher in self._pages.values()}
+        for case in watched.intersection(cases):
+            if (found := self._record.book.get(case)) is not None:
+                self._send(self._suggestions(found), watching=case)
 
     async def _watch_trouble(self) -> None:
         while True:

@@ -204,6 +204,7 @@ class LiveStreams:
             hospital=to.place,
             stage=case.stage,
             on_scene_ns=case.stages.get("on_scene"),
+            heading_deg=unit.heading_deg,
         )
         return estimate(leg, self._travel, now_ns)
 

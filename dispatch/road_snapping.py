@@ -30,6 +30,9 @@ Place = tuple[float, float]
 ON_ROAD_M: Final = 25.0
 """GNSS in a street, and half the width of a road with several lanes."""
 
+WITH_THE_ROAD_DEG: Final = 60.0
+"""A vehicle's heading differs by less from the direction in which its road is driven."""
+
 _SPACING_M = 50.0
 """Between two points of the search tree along a road."""
 
@@ -79,8 +82,14 @@ class RoadIndex:
         self._all = self._tree(every)
         self._streets = self._tree(frontage)
 
-    def snap(self, place: Place, reach_m: float) -> Snap | None:
+    def snap(self, place: Place, reach_m: float, heading_deg: float | None = None) -> Snap | None:
         """Return the place on its road; None where none is within ``reach_m``.
+
+        Args:
+            place: The place.
+            reach_m: How far off a road it may be.
+            heading_deg: Where a vehicle under way is heading, clockwise from north: of two
+                carriageways it is on the one that is driven so, though the other be nearer.
 
         Raises:
             ValueError: A coordinate is not finite.
@@ -88,7 +97,10 @@ class RoadIndex:
         x, y = (float(each) for each in self._plane(place[0], place[1]))
         if not (np.isfinite(x) and np.isfinite(y)):
             raise ValueError(f"no place: {place}")
-        found = self._nearest(self._all, x, y, min(ON_ROAD_M, reach_m))
+        found = None
+        if heading_deg is not None:
+            found = self._driven(x, y, min(ON_ROAD_M, reach_m), heading_deg)
+        found = found or self._nearest(self._all, x, y, min(ON_ROAD_M, reach_m))
         found = found or self._nearest(self._streets, x, y, reach_m)
         found = found or self._nearest(self._all, x, y, reach_m)
         return None if found is None else self._snap(place, *found)
@@ -143,15 +155,44 @@ class RoadIndex:
             return None
         close = points.query_ball_point((x, y), nearest_m + _SPACING_M / 2 + 1e-6)
         segments = np.unique(of[close])
+        share, away = self._project(segments, x, y)
+        return _least(segments, share, away, reach_m)
+
+    def _driven(
+        self, x: float, y: float, reach_m: float, heading_deg: float
+    ) -> tuple[int, float, float] | None:
+        """Return the nearest road that may be driven in a direction; None where there is none."""
+        points, of = self._all
+        if not len(of):
+            return None
+        segments = np.unique(of[points.query_ball_point((x, y), reach_m + _SPACING_M / 2)])
+        drawn_deg = np.degrees(np.arctan2(self._dx[segments], self._dy[segments]))
+        off_deg = np.abs((heading_deg - drawn_deg + 180) % 360 - 180)
+        back = (self._back[segments] >= 0) & (off_deg > 180 - WITH_THE_ROAD_DEG)
+        segments = segments[(off_deg < WITH_THE_ROAD_DEG) | back]
+        share, away = self._project(segments, x, y)
+        return _least(segments, share, away, reach_m)
+
+    def _project(
+        self, segments: npt.NDArray[np.int64], x: float, y: float
+    ) -> tuple[Floats, Floats]:
+        """Return how far along each segment its nearest point lies, and how far off that is."""
         dx, dy = self._dx[segments], self._dy[segments]
         east, north = x - self._x[segments], y - self._y[segments]
         squared = np.maximum(dx * dx + dy * dy, 1e-9)
         share = np.clip((east * dx + north * dy) / squared, 0.0, 1.0)
-        away = np.hypot(east - share * dx, north - share * dy)
-        best = int(np.argmin(away))
-        if away[best] > reach_m:
-            return None
-        return int(segments[best]), float(share[best]), float(away[best])
+        return share, np.hypot(east - share * dx, north - share * dy)
+
+
+def _least(
+    segments: npt.NDArray[np.int64], share: Floats, away: Floats, reach_m: float
+) -> tuple[int, float, float] | None:
+    if not len(segments):
+        return None
+    best = int(np.argmin(away))
+    if away[best] > reach_m:
+        return None
+    return int(segments[best]), float(share[best]), float(away[best])
 
 
 def _middle(graph: RoadGraph) -> Place:

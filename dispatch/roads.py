@@ -81,13 +81,18 @@ class TravelTimes:
         self._seconds = seconds
         self._before = before
 
-    def seconds(self, place: Place) -> float | None:
-        """Return the driving time between the two places, None where there is no way."""
-        return self._found(place)[0]
+    def seconds(self, place: Place, heading_deg: float | None = None) -> float | None:
+        """Return the driving time between the two places, None where there is no way.
 
-    def way(self, place: Place) -> Way | None:
+        Args:
+            place: The other place.
+            heading_deg: Where a vehicle that is there is heading, if it is under way.
+        """
+        return self._found(place, heading_deg)[0]
+
+    def way(self, place: Place, heading_deg: float | None = None) -> Way | None:
         """Return the drive between the two places, None where there is no way."""
-        seconds, node, snap = self._found(place)
+        seconds, node, snap = self._found(place, heading_deg)
         if seconds is None or snap is None or self._at is None:
             return None
         nodes = self._nodes_from(node)
@@ -102,9 +107,11 @@ class TravelTimes:
         places = (place, snap.on_road, *map(self._roads.place, nodes), self._at.on_road, self.place)
         return Way(seconds, metres, places if self.toward else places[::-1])
 
-    def _found(self, place: Place) -> tuple[float | None, int, Snap | None]:
+    def _found(
+        self, place: Place, heading_deg: float | None
+    ) -> tuple[float | None, int, Snap | None]:
         """Return the time, the node by which it goes (-1: along one link), and the place's snap."""
-        snap = self._roads.snap(place)
+        snap = self._roads.snap(place, heading_deg)
         if snap is None or self._at is None:
             return None, -1, None
         # Toward: from the place one leaves its link at an end; else one enters it there.
@@ -165,16 +172,19 @@ class Roads:
         """Return the times from a place to anywhere: one search along the links."""
         return self._searches.get((False, place), lambda: self._search(place, toward=False))
 
-    def way(self, one: Place, other: Place) -> Way | None:
+    def way(self, one: Place, other: Place, heading_deg: float | None = None) -> Way | None:
         """Return the drive between two places, None where there is none.
 
         Searches from the second, which for a unit under way stays where it is.
         """
-        return self.times_to(other).way(one)
+        return self.times_to(other).way(one, heading_deg)
 
-    def snap(self, place: Place) -> Snap | None:
+    def snap(self, place: Place, heading_deg: float | None = None) -> Snap | None:
         """Return the place on its nearest road, None where none is in reach."""
-        return self._snaps.get(place, lambda: self._index.snap(place, self.rules.reach_m))
+        reach_m = self.rules.reach_m
+        return self._snaps.get(
+            (place, heading_deg), lambda: self._index.snap(place, reach_m, heading_deg)
+        )
 
     def forget(self) -> None:
         """Drop what is remembered, as a benchmark wants before it measures."""

@@ -73,8 +73,8 @@ class Suggestion:
     figures: Mapping[str, int] = field(default_factory=dict)
 
 
-TimeTo = Callable[[Place], tuple[float, bool]]
-"""Seconds between a place and the scene, and whether by road."""
+TimeTo = Callable[[Place, float | None], tuple[float, bool]]
+"""Seconds between a unit's place with its heading and the scene, and whether by road."""
 
 
 def suggest_units(
@@ -158,7 +158,7 @@ class _Ranking:
             why.append("no_case_position")
         found: tuple[float | None, bool] = (None, False)
         if self._time_to is not None and unit.place is not None:
-            found = self._time_to(unit.place)
+            found = self._time_to(unit.place, unit.heading_deg)
             if self._travel.roads is not None and not found[1]:
                 why.append("no_road_way")
         if not unit.is_in_reach(self._now_ns):
@@ -193,8 +193,8 @@ class _Ranking:
 def _time_to(scene: Place, travel: Travel) -> TimeTo:
     times = travel.roads.times_to(scene) if travel.roads is not None else None
 
-    def seconds(place: Place) -> tuple[float, bool]:
-        found = times.seconds(place) if times is not None else None
+    def seconds(place: Place, heading_deg: float | None) -> tuple[float, bool]:
+        found = times.seconds(place, heading_deg) if times is not None else None
         if found is None:
             return straight_drive(place, scene, travel).seconds, False
         return found, True
@@ -208,8 +208,8 @@ def _weight(why: Why) -> int:
 
 def _measured(one: Suggestion, fleet: Fleet, scene: Place | None, travel: Travel) -> Suggestion:
     """Say how long the way is, which is only looked for where it is shown."""
-    place = fleet.units[one.name].place
-    if scene is None or place is None:
+    unit = fleet.units[one.name]
+    if scene is None or unit.place is None:
         return one
-    found = drive(place, scene, travel)
+    found = drive(unit.place, scene, travel, unit.heading_deg)
     return replace(one, distance_m=found.metres, drive_s=found.seconds)

@@ -35,6 +35,9 @@ from streams.topics import TOPICS, find
 TRACK_KEPT = 600
 """Positions kept per unit: ten minutes at 1 Hz; the record has all of them."""
 
+UNDER_WAY_MPS = 3.0
+"""From this speed on a receiver's heading can be believed."""
+
 SILENT_S = 60.0
 """A unit not heard for so long counts as out of reach."""
 
@@ -113,6 +116,14 @@ class Unit:
         if self.position is None:
             return None
         return self.position.latitude_deg, self.position.longitude_deg
+
+    @property
+    def heading_deg(self) -> float | None:
+        """Where it is heading; None while it stands, for then the receiver's word is chance."""
+        position = self.position
+        if position is None or (position.speed_mps or 0.0) < UNDER_WAY_MPS:
+            return None
+        return position.heading_deg
 
     def is_in_reach(self, now_ns: int) -> bool:
         """Whether it was heard lately."""

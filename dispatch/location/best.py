@@ -14,8 +14,9 @@ The rule, in the order in which it is applied:
    jump within one source that no vehicle makes. Of a jump's ends goes the one with more
    impossible neighbours, then the one that fewer other fixes bear out, then the older one: the
    first fix of a phone is often where it was last time.
-5. *Best* is the possible fix with the smallest radius now. Without a possible one it is the best
-   of the impossible ones, and the note says so: a wrong clock does not make a place wrong.
+5. *Best* is the possible fix with the smallest radius now, or one whose clock is ahead and whose
+   place a possible fix bears out: a phone that tells local time for UTC is not lost. Without a
+   possible fix it is the best of the impossible ones, and the note says so.
 6. *Notes* warn and change nothing: see `NoteKind`.
 
 The result depends on what was said and on the clock, never on the order of arrival.
@@ -35,6 +36,7 @@ from dispatch.location.plausibility import (
     Judged,
     Rules,
     apart_m,
+    borne_out,
     judge,
     leave_behind,
     order,
@@ -153,7 +155,8 @@ def best_position(
     rule_out(judged, districts, rules)
     possible = [one for one in judged if not one.why_impossible]
     leave_behind(possible)
-    best = min(possible or judged, key=preference)
+    candidates = possible + borne_out(judged, possible)
+    best = min(candidates or judged, key=preference)
     around = touched(districts, *best.place, best.now_m)
     notes = [
         *_disagreements(best, possible, rules),

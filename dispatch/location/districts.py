@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from streams.geodesy import Degrees, LocalPlane
 
@@ -23,11 +23,23 @@ class District:
 
     name: str
     rings: tuple[tuple[Degrees, ...], ...]
+    _boxes: tuple[tuple[float, float, float, float], ...] = field(
+        init=False, repr=False, compare=False, default=()
+    )
+
+    def __post_init__(self) -> None:
+        """Look up once what every fix of every call is held against."""
+        boxes = tuple(
+            (min(p[0] for p in r), max(p[0] for p in r), min(p[1] for p in r), max(p[1] for p in r))
+            for r in self.rings
+            if r
+        )
+        object.__setattr__(self, "_boxes", boxes)
 
     def holds(self, latitude: float, longitude: float) -> bool:
         """Whether a place is inside (even-odd rule over all rings)."""
         inside = False
-        for ring in self.rings:
+        for ring in filter(None, self.rings):
             before = ring[-1]
             for here in ring:
                 crosses = (here[0] > latitude) != (before[0] > latitude)
@@ -43,10 +55,8 @@ class District:
         north = within_m / _DEGREE_M
         east = north / max(math.cos(math.radians(latitude)), 0.01)
         return any(
-            min(p[0] for p in ring) - north <= latitude <= max(p[0] for p in ring) + north
-            and min(p[1] for p in ring) - east <= longitude <= max(p[1] for p in ring) + east
-            for ring in self.rings
-            if ring
+            low - north <= latitude <= high + north and left - east <= longitude <= right + east
+            for low, high, left, right in self._boxes
         )
 
     def touches(self, latitude: float, longitude: float, radius_m: float) -> bool:

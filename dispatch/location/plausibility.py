@@ -71,6 +71,7 @@ class Judged:
         stated_m: Its radius at 95 % as stated; None without one.
         now_m: That radius now, wider by what the caller may have moved.
         base_m: The stated radius, or the assumed one.
+        is_ahead: Whether its clock is, so that its time says nothing.
         why_impossible: Empty where it can be right.
         others: How many other fixes bear it out; counted for the ends of jumps.
     """
@@ -81,6 +82,7 @@ class Judged:
     stated_m: float | None
     now_m: float
     base_m: float
+    is_ahead: bool = False
     why_impossible: str = ""
     others: int = 0
 
@@ -101,8 +103,11 @@ def judge(fix: Fix, now_ns: int, rules: Rules) -> Judged:
     if position.source.rpartition("/")[2] in _STANDING:
         pace = 0.0
     base_m = rules.assumed_radius_m if stated_m is None else stated_m
-    why = f"measured {ahead_s:.0f} s after it came" if ahead_s > rules.future_s else ""
-    return Judged(fix, time_ns, age_s, stated_m, base_m + pace * age_s, base_m, why)
+    judged = Judged(fix, time_ns, age_s, stated_m, base_m + pace * age_s, base_m)
+    if ahead_s > rules.future_s:
+        judged.is_ahead = True
+        judged.why_impossible = f"measured {ahead_s:.0f} s after it came"
+    return judged
 
 
 def order(one: Judged) -> tuple[int, int, str, str, bytes]:
@@ -182,3 +187,13 @@ def leave_behind(possible: list[Judged]) -> None:
         apart = apart_m(one, last)
         if apart > one.base_m + last.base_m:
             one.now_m = max(one.now_m, apart + last.now_m)
+
+
+def borne_out(judged: list[Judged], possible: list[Judged]) -> list[Judged]:
+    """Return the fixes whose clock is ahead and whose place fits a possible one."""
+    return [
+        one
+        for one in judged
+        if one.is_ahead
+        and any(apart_m(one, other) <= one.now_m + other.now_m for other in possible)
+    ]

@@ -30,15 +30,16 @@ export function Located({ one, state }) {
 function Best({ one, state }) {
   const place = /** @type {NonNullable<Case["place"]>} */ (one.place);
   const ageMs = now.value - place.at_ms;
+  const isElsewhere = place.notes.some((note) => note.code === "far_from_address");
   const confirm = () => state.confirmPlace(one);
   const radius = place.radius_m == null ? t("place.no_radius") : `± ${distance(place.radius_m)}`;
   return html`<p class="best"><strong class="number ${place.stale ? "hollow" : ""}">${radius}</strong>
       <span>${sourceWords(place.source)}</span>
       <span class=${place.stale ? "warn" : "muted"}>${t("place.age", { age: ageInWords(ageMs) })}</span>
       <span class="number muted small">${place.latitude_deg.toFixed(5)}°, ${place.longitude_deg.toFixed(5)}°</span>
-      ${one.position && one.position_confirmed ? html`<span class="confirmed">✓ ${t("place.confirmed")}</span>`
+      ${one.position && one.position_confirmed && !isElsewhere ? html`<span class="confirmed">✓ ${t("place.confirmed")}</span>`
         : !one.closed_ms && html`<button data-key="confirm-place" disabled=${state.isSending("amend_case", one.id)} onClick=${confirm}>
-          ${t("place.confirm")} <kbd>C</kbd></button>`}</p>
+          ${t(isElsewhere ? "place.confirm_instead" : "place.confirm")} <kbd>C</kbd></button>`}</p>
     ${place.civic && html`<p>${place.civic} <button onClick=${() => state.takeAddress(one, /** @type {string} */ (place.civic))}>${t("place.take_address")}</button></p>`}`;
 }
 

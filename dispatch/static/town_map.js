@@ -69,6 +69,11 @@ function draw(state, map, shown) {
   for (const id of wanted) shown.add(id);
 }
 
+/** Whether two places are more than some 30 m from each other. @param {any} a @param {any} b */
+function apart(a, b) {
+  return Math.hypot(a.latitude_deg - b.latitude_deg, a.longitude_deg - b.longitude_deg) > 0.0003;
+}
+
 /**
  * The way of the caller of the shown case, and where sources say that he is once somebody confirmed a place.
  * @param {ConsoleState} state @param {CaseMap} map @param {(marker: any) => void} put
@@ -77,7 +82,7 @@ function drawCaller(state, map, put) {
   const one = state.case.value;
   const place = one?.place;
   if (!one || !place) return;
-  if (one.position && one.position_confirmed) {
+  if (one.position && one.position_confirmed && apart(one.position, place)) {
     put({ id: "caller", kind: "caller", lat: place.latitude_deg, lon: place.longitude_deg, label: t("map.caller"),
       accuracyM: place.radius_m ?? undefined, atMs: place.at_ms });
   }

@@ -188,18 +188,28 @@ def test_a_vague_position_is_not_far_from_an_address_within_its_circle() -> None
     assert best_position([fix(radius_m=3000)], NOW_NS, address=address).notes == ()
 
 
-def test_a_fix_from_the_future_is_impossible_and_gives_way_to_any_other() -> None:
+def test_a_fix_from_the_future_is_impossible_and_gives_way_to_one_elsewhere() -> None:
     ahead = fix(radius_m=5, age_s=-3600, came_s=10)
     alone = best_position([ahead], NOW_NS)
-    assert alone.fix is ahead  # a wrong clock does not make the place wrong
+    assert alone.fix is ahead  # there is no other
     assert alone.age_s == 10
     assert kinds(alone) == ["impossible"]
 
-    vague = fix(100, radius_m=2000, source="network")
-    best = best_position([ahead, vague], NOW_NS)
-    assert best.fix is vague
+    elsewhere = fix(5000, radius_m=2000, source="network")
+    best = best_position([ahead, elsewhere], NOW_NS)
+    assert best.fix is elsewhere
     assert best.impossible == (ahead,)
-    assert best.track == (ahead, vague)
+    assert best.track == (ahead, elsewhere)
+
+
+def test_a_phone_that_tells_local_time_for_utc_is_best_where_another_fix_bears_it_out() -> None:
+    ahead = fix(radius_m=5, age_s=-8 * 3600, came_s=10)
+    around = fix(500, radius_m=2000, source="network")
+    best = best_position([ahead, around], NOW_NS)
+    assert best.fix is ahead
+    assert best.radius_m == pytest.approx(5 + 10 * WALKING)
+    assert kinds(best) == ["impossible"]
+    assert best.notes[0].text == "aml/gnss: measured 28800 s after it came"
 
 
 def test_a_clock_that_is_ahead_by_half_a_minute_is_taken_as_of_arrival() -> None:

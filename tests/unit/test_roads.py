@@ -111,6 +111,37 @@ def test_place_near_a_motorway_is_on_the_street_unless_it_stands_on_the_motorway
     assert crash.off_road_m == pytest.approx(10, abs=0.1)
 
 
+# Two carriageways 16 m apart, joined 2 km on at either end.
+DIVIDED = graph_of(
+    [(0, 0), (4000, 0), (4000, 16), (0, 16)],
+    [(0, 1, 20, "primary", True), (1, 2, 20, "primary", True), (2, 3, 20, "primary", True),
+     (3, 0, 20, "primary", True)],
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("heading_deg", "seconds"), [(88.0, 50), (None, 350), (272.0, 350)])
+def test_vehicle_is_on_the_carriageway_that_is_driven_as_it_heads(
+    heading_deg: float | None, seconds: float
+) -> None:
+    """The receiver is 3 m off, nearer to the other side; ahead on the own side lies the scene."""
+    way = roads(DIVIDED).way(at(1000, 9), at(2000, -5), heading_deg)
+    assert way is not None
+    assert way.seconds == pytest.approx(seconds + 5 / 2 + 7 / 2, abs=3)
+
+
+def test_vehicle_that_heads_along_no_road_is_on_the_nearest() -> None:
+    snap = roads(DIVIDED).snap(at(1000, 9), 0.0)
+    assert snap is not None
+    assert snap.off_road_m == pytest.approx(7, abs=0.1)
+
+
+def test_vehicle_on_a_two_way_street_may_head_either_way() -> None:
+    for heading_deg in (90.0, 270.0):
+        snap = roads().snap(at(2000, 3), heading_deg)
+        assert snap is not None
+        assert snap.off_road_m == pytest.approx(3, abs=0.1)
+
+
 def test_graph_keeps_the_quicker_of_two_links_and_cannot_be_changed() -> None:
     graph = RoadGraph.build(
         latitude_deg=[31.2, 31.21], longitude_deg=[121.4, 121.4],
