@@ -111,7 +111,7 @@ def test_place_near_a_motorway_is_on_the_street_unless_it_stands_on_the_motorway
     assert crash.off_road_m == pytest.approx(10, abs=0.1)
 
 
-# Two carriageways 16 m apart, joined 2 km on at either end.
+# Two carriageways 16 m apart, joined at their ends.
 DIVIDED = graph_of(
     [(0, 0), (4000, 0), (4000, 16), (0, 16)],
     [(0, 1, 20, "primary", True), (1, 2, 20, "primary", True), (2, 3, 20, "primary", True),
@@ -119,7 +119,7 @@ DIVIDED = graph_of(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(("heading_deg", "seconds"), [(88.0, 50), (None, 350), (272.0, 350)])
+@pytest.mark.parametrize(("heading_deg", "seconds"), [(88.0, 50), (None, 150), (272.0, 150)])
 def test_vehicle_is_on_the_carriageway_that_is_driven_as_it_heads(
     heading_deg: float | None, seconds: float
 ) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatch import road_files
-from dispatch.road_files import read_roads
+from dispatch.road_files import RoadSettings, read_roads
 from dispatch.road_graph import ROAD_CLASSES, RoadGraph
 from dispatch.road_speeds import AS_DRIVEN, driven, limit_of
 from streams.errors import ConfigError
@@ -158,6 +158,21 @@ def test_kept_graph_that_is_damaged_is_read_anew(
     for damaged in (whole[:200], b"", whole[:900] + b"\xff" * 60 + whole[960:]):
         keep.write_bytes(damaged)
         assert links_of(read_roads(path, keep)) == links_of(first)
+
+
+def test_settings_without_a_file_have_no_roads_and_with_one_drive_by_them(tmp_path: Path) -> None:
+    assert RoadSettings().open(tmp_path) is None
+    settings = RoadSettings(file=str(write(tmp_path, "town.osm")), emergency_factor=2.0)
+    roads = settings.open(tmp_path)
+    assert roads is not None
+    slow = RoadSettings(file=settings.file, emergency_factor=1.0).open(tmp_path)
+    assert slow is not None
+    one, other = (31.2, 121.4), (31.2, 121.41)
+    assert roads.times_to(other).seconds(one) == pytest.approx(
+        (slow.times_to(other).seconds(one) or 0) / 2
+    )
+    with pytest.raises(ConfigError, match=r"absent\.osm"):
+        RoadSettings(file=str(tmp_path / "absent.osm")).open(tmp_path)
 
 
 @pytest.mark.parametrize(

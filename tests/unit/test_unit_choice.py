@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 
+from dispatch import case_pages
 from dispatch.district import DistrictRules, DistrictSettings
+from dispatch.roads import Roads
 from dispatch.suggestion import Suggestion, Why, suggest_units
 from streams.errors import ConfigError
 from tests.case_facts import SECOND_NS, START_NS
 from tests.choice_town import Town
-from tests.road_town import at
+from tests.road_town import at, graph_of
 
 MESSAGES = Path(__file__).parents[2] / "dispatch" / "static" / "messages"
 
@@ -178,3 +182,29 @@ def test_district_that_cannot_be_stops_the_start(settings: DistrictSettings) -> 
 def test_each_reason_has_its_words(language: str) -> None:
     catalogue = json.loads((MESSAGES / f"{language}.json").read_text())
     assert not [why for why in get_args(Why) if f"why.{why}" not in catalogue]
+
+
+def test_unit_under_way_is_timed_from_the_side_on_which_it_drives() -> None:
+    town = Town(units={"one": at(1000, 9)}, scene=at(2000, -5))
+    roads = graph_of(
+        [(0, 0), (4000, 0), (4000, 16), (0, 16)],
+        [(0, 1, 20, "primary", True), (1, 2, 20, "primary", True),
+         (2, 3, 20, "primary", True), (3, 0, 20, "primary", True)],
+    )  # fmt: skip
+    town.travel = replace(town.travel, roads=Roads(roads))
+    unit = town.fleet.units["one"]
+    assert unit.position is not None
+    standing = suggested(town)[0].drive_s or 0.0
+    moving = msgspec.structs.replace(unit.position, speed_mps=14.0, heading_deg=90.0)
+    unit.position = moving
+    assert (suggested(town)[0].drive_s or 0.0) < standing - 80
+
+
+def test_scene_off_any_road_is_told_by_straight_lines() -> None:
+    town = Town(units={"along": ALONG}, scene=at(0, -2000))
+    (only,) = suggested(town)
+    assert not only.by_road
+    assert "no_road_way" in only.why
+    shown = case_pages.suggestion(only, town.fleet)
+    assert shown["by_road"] is False
+    assert shown["why"] == ["nearest", "no_road_way"]
