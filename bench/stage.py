@@ -78,7 +78,7 @@ class Stage:
                 "listen": {"port": 0},
                 "media": {"addresses": self._media()},
                 "roads": {"file": str(write_streets(self.folder / "settings" / NAME))},
-                "units": [{"name": unit.name, "label": _label(unit)} for unit in self.city.units],
+                "units": [_serving(number, unit) for number, unit in enumerate(self.city.units)],
                 "hospitals": [_place(hospital) for hospital in self.city.hospitals],
             },
         )
@@ -192,6 +192,12 @@ def _route(unit: Unit, hospital: Hospital) -> Sequence[dict[str, float]]:
     return [{"latitude_deg": north, "longitude_deg": east} for north, east in corners]
 
 
+def _serving(number: int, unit: Unit) -> dict[str, Any]:
+    """Return a unit's table; every third has no advanced life support."""
+    abilities = ["advanced_life_support"] if (number + 1) % 3 else []
+    return {"name": unit.name, "label": _label(unit), "abilities": abilities}
+
+
 def _place(hospital: Hospital) -> dict[str, Any]:
     return {
         "name": hospital.name,
@@ -199,7 +205,18 @@ def _place(hospital: Hospital) -> dict[str, Any]:
         "latitude_deg": hospital.latitude_deg,
         "longitude_deg": hospital.longitude_deg,
         "abilities": hospital.abilities,
+        "capabilities": [has for takes, has in _CAPABILITIES if takes in hospital.abilities],
     }
+
+
+_CAPABILITIES = (
+    ("stemi", "cath_lab"),
+    ("stroke", "stroke_unit"),
+    ("trauma", "trauma_centre"),
+    ("obstetric", "obstetrics"),
+    ("paediatric", "children"),
+)
+"""What a hospital of the city has for what it takes; one that takes all states nothing."""
 
 
 def _label(unit: Unit) -> str:

@@ -60,3 +60,14 @@ def test_hub_of_the_demonstration_is_told_the_streets(tmp_path: Path) -> None:
     settings = load(stage.write_hub("tls://127.0.0.1:4222"), Settings)
     assert settings.roads.file.endswith(NAME)
     assert settings.roads.open(tmp_path) is not None
+
+
+def test_city_of_the_demonstration_states_what_units_and_hospitals_can(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, build(3, 4, None, None), headless=True)
+    settings = load(stage.write_hub("tls://127.0.0.1:4222"), Settings)
+    assert [unit.abilities for unit in settings.units] == [
+        ("advanced_life_support",), ("advanced_life_support",), ()]  # fmt: skip
+    first, _, children, all_takes = settings.hospitals
+    assert first.capabilities == ("cath_lab", "stroke_unit")
+    assert "children" in children.capabilities
+    assert all_takes.capabilities == ()
