@@ -43,6 +43,7 @@ from streams.messages import Position
 LARGEST_TEXT = 1600
 """Ten messages joined; longer than any standard has."""
 
+_MOST_UNKNOWN = 10
 _HEADER = re.compile(r'A"ML=([0-9]{1,3})')
 _ATTRIBUTE = re.compile(r"([A-Za-z]{1,12})=([^;]*)")
 _KNOWN = {
@@ -150,7 +151,7 @@ def _attributes(parts: list[str], known: set[str], gathered: Gathering) -> dict[
         name, value = match[1], match[2].strip()
         if said.get(name, value) != value:
             raise LocationError(name, "given twice, differently")
-        if name not in known:
+        if name not in known and len(gathered.warnings) < _MOST_UNKNOWN:
             gathered.warnings.append(f"{name}: unknown attribute {quoted(value)}")
         said[name] = value
     return said

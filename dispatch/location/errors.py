@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from dispatch.location.reading import Reading
 
 
+_LONGEST_FIELD = 80
+_LONGEST_TEXT = 500
+
+
 class LocationError(DispatchError):
     """A message yields no position.
 
@@ -28,9 +32,10 @@ class LocationError(DispatchError):
     reason = "location"
 
     def __init__(self, field: str, text: str) -> None:
-        super().__init__(f"{field}: {text}")
-        self.field = field
-        self.text = text
+        # Both come from strangers: an element's name alone can be as long as the document.
+        self.field = field[:_LONGEST_FIELD]
+        self.text = text[:_LONGEST_TEXT]
+        super().__init__(f"{self.field}: {self.text}")
 
 
 class NoLocationError(LocationError):

@@ -144,12 +144,15 @@ class Gazetteer:
         """
         lines = [line for line in text.splitlines() if line.strip() and line[0] != "#"]
         rows = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
-        names = [name.strip() for name in rows.fieldnames or ()]
-        rows.fieldnames = names
-        for column in _COLUMNS:
-            if column not in names:
-                raise ConfigError(f"{where}: the first line names no column {column!r}")
-        return cls([_listed(row, where) for row in rows])
+        try:
+            names = [name.strip("\ufeff ") for name in rows.fieldnames or ()]
+            rows.fieldnames = names
+            for column in _COLUMNS:
+                if column not in names:
+                    raise ConfigError(f"{where}: the first line names no column {column!r}")
+            return cls([_listed(row, where) for row in rows])
+        except csv.Error as error:
+            raise ConfigError(f"{where}: {error}") from None
 
     def search(
         self, query: str, *, limit: int = 8, near: Degrees | None = None

@@ -108,9 +108,9 @@ def _read_geopriv(holder: Element, geopriv: Element, received_ns: int, via: Via)
     children = [child for info in infos for child in info.children]
     if not any(child.name not in _NOT_A_PLACE for child in children):
         raise LocationError("location-info", "missing or without a location")
-    circles = [read_shape(child) for child in children if is_shape(child)]
+    circles = [read_shape(child) for child in children if is_shape(child)][:MOST_LOCATIONS]
     addresses = [civic_line(child) for child in children if child.name in _CIVIC]
-    addresses = [line for line in addresses if line]
+    addresses = [line for line in addresses if line][:MOST_LOCATIONS]
     for child in children:
         if not is_shape(child) and child.name not in _CIVIC | _NOT_A_PLACE:
             raise LocationError(child.name, "not a shape that is known")

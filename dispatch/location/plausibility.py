@@ -32,6 +32,7 @@ class Rules:
         future_s: How far a phone's clock may be ahead.
         stale_s: The age from which a position is called stale.
         assumed_radius_m: At 95 %, of a fix that states none, for comparisons only.
+        least_radius_m: At 95 %, of any fix; no phone knows better, whatever it says.
         address_margin_m: How far address and position may be apart beyond their radii.
         area_margin_m: How far outside of every district a caller may be.
     """
@@ -41,6 +42,7 @@ class Rules:
     future_s: float = 60.0
     stale_s: float = 180.0
     assumed_radius_m: float = 500.0
+    least_radius_m: float = 1.0
     address_margin_m: float = 200.0
     area_margin_m: float = 50_000.0
 
@@ -99,6 +101,8 @@ def judge(fix: Fix, now_ns: int, rules: Rules) -> Judged:
     time_ns = min(position.measured_ns, fix.received_ns)
     age_s = max(0.0, (now_ns - time_ns) / SECOND_NS)
     stated_m = stated_radius(position)
+    if stated_m is not None:
+        stated_m = max(stated_m, rules.least_radius_m)
     pace = max(rules.walking_mps, position.speed_mps or 0.0)
     if position.source.rpartition("/")[2] in _STANDING:
         pace = 0.0

@@ -56,7 +56,8 @@ def read_shape(element: Element) -> Circle:
     circle = _SHAPES[element.name](element)
     if is_null_island(circle.latitude, circle.longitude):
         raise LocationError("pos", "latitude and longitude are 0: no location")
-    return circle
+    # A circle without extent says where, not how well that is known.
+    return circle if circle.radius_m else replace(circle, radius_m=None)
 
 
 def _dimensions(element: Element, above: int) -> int:

@@ -24,9 +24,10 @@ LARGEST_BODY = 1_048_576
 MOST_PARTS = 50
 DEEPEST = 4
 
-_HEADER = re.compile(rb"[ \t]*([!#-'*+\-.0-9A-Z^-z|~]{1,80})[ \t]*:[ \t]*(.*?)[ \t\r]*")
+# No pattern here looks at a run of white space twice: a message may be a megabyte of it.
+_HEADER = re.compile(rb"[ \t]*([!#-'*+\-.0-9A-Z^-z|~]{1,80})[ \t]*:(.*)")
 _BOUNDARY = re.compile(r'boundary\s*=\s*(?:"([^"]{1,200})"|([^\s;"]{1,200}))', re.IGNORECASE)
-_LOCATION = re.compile(r"<\s*([^<>]{1,2000}?)\s*>")
+_LOCATION = re.compile(r"<([^<>]{1,2000})>")
 _DOCUMENTS = {"application/pidf+xml", "application/held+xml"}
 
 
@@ -77,7 +78,7 @@ def split_message(message: bytes) -> SipMessage:
         match = _HEADER.fullmatch(line)
         if match is not None:
             headers.append((_text(match[1]).lower(), _text(match[2])))
-    return SipMessage(_text(lines[0]).strip(), tuple(headers), body)
+    return SipMessage(_text(lines[0]), tuple(headers), body)
 
 
 def read_sip(message: bytes, received_ns: int) -> Reading:
@@ -110,7 +111,7 @@ def read_sip_body(
         raise LocationError("body", f"longer than {LARGEST_BODY} bytes")
     parts = list(_parts(content_type, "", body, DEEPEST))
     documents = [part for part in parts if part.kind in _DOCUMENTS]
-    uris = [uri for value in geolocation for uri in _LOCATION.findall(value)]
+    uris = [uri.strip() for value in geolocation for uri in _LOCATION.findall(value)]
     if geolocation and not uris:
         raise LocationError("Geolocation", "no address in angle brackets")
     reading = Reading(via="pidf")
@@ -197,4 +198,4 @@ def _part_headers(chunk: bytes) -> tuple[dict[str, str], bytes]:
 
 
 def _text(octets: bytes) -> str:
-    return octets.decode("utf-8", "replace")
+    return octets.decode("utf-8", "replace").strip()

@@ -89,13 +89,13 @@ def read_xml(document: bytes | str) -> tuple[Element, tuple[str, ...]]:
         parser.EndElementHandler = builder.end
         parser.CharacterDataHandler = builder.characters
         parser.StartDoctypeDeclHandler = builder.refuse
-        parser.Parse(document.strip(), True)
+        parser.Parse(document.lstrip(), True)
     except (expat.ExpatError, ValueError, LookupError) as error:  # the last two: its encoding
         raise LocationError("document", f"not XML: {error}") from None
     if builder.root is None:
         raise LocationError("document", "no element in it")
     unknown = sorted(builder.used - builder.declared)
-    return builder.root, tuple(f"prefix {name} is not declared" for name in unknown[:5])
+    return builder.root, tuple(f"prefix {name[:40]} is not declared" for name in unknown[:5])
 
 
 class _Builder:

@@ -137,6 +137,10 @@ def test_best_without_a_radius_is_best_only_where_nothing_better_is_known() -> N
     assert best_position([point, wide], NOW_NS).fix is wide
 
 
+def test_best_takes_no_phone_at_its_word_that_knows_the_millimetre() -> None:
+    assert best_position([fix(radius_m=0.001)], NOW_NS).radius_m == 1.0
+
+
 # --- what is warned of ------------------------------------------------------------------------
 
 

@@ -226,6 +226,21 @@ def test_pidf_lo_names_decide_and_neither_order_nor_prefix_nor_white_space() -> 
     assert odd.warnings == ("prefix gs is not declared", "prefix x is not declared")
 
 
+def test_pidf_lo_circle_without_extent_is_a_point() -> None:
+    (position,) = read(circle("48", "14", "0")).positions
+    assert (position.radius_m, position.confidence) == (None, None)
+
+
+def test_pidf_lo_with_an_endless_name_blames_it_in_few_words() -> None:
+    with pytest.raises(LocationError) as caught:
+        read(f"<{'a' * 100_000}/>")
+    assert len(str(caught.value)) < 200
+
+
+def test_pidf_lo_of_a_thousand_places_gives_the_first_fifty() -> None:
+    assert len(read(circle("48") * 1000).positions) == 50
+
+
 def test_pidf_lo_several_locations_come_device_first_and_person_last() -> None:
     reading = read_pidf_lo(
         document(

@@ -209,3 +209,21 @@ def test_held_answer_with_place_and_address_to_ask_has_both() -> None:
     )
     assert len(reading.positions) == 1
     assert reading.references[0].expires_ns == 1_767_225_600_000_000_000
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"INVITE x SIP/2.0\r\nGeolocation: <" + b" " * 900_000 + b"\r\n\r\n",
+        b"INVITE x SIP/2.0\r\nGeolocation: x" + b" " * 900_000 + b"x\r\n\r\n",
+        b"INVITE x SIP/2.0\r\nContent-Type: multipart/mixed; boundary" + b" " * 900_000 + b"x\r\n",
+        b"INVITE x SIP/2.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+        + b"--b\r\nx: x" + b" " * 900_000 + b"x",
+        b"\n" * 900_000,
+    ],
+)  # fmt: skip
+def test_sip_message_of_a_megabyte_of_white_space_is_refused_like_any_other(
+    message: bytes,
+) -> None:
+    with pytest.raises(LocationError):  # with a pattern that backtracks it would not end
+        read_sip(message, NOW_NS)
