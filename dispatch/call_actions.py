@@ -6,6 +6,7 @@ that answer one call the first wins, and the other is told who has it.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, TypeAlias
 
 import msgspec
@@ -13,10 +14,11 @@ import msgspec
 from dispatch.calls import Call
 from dispatch.cases import Case, CaseBook
 from dispatch.errors import ConflictError, UnknownError
-from streams.call_messages import CallStep, CaseLinked, Step
-from streams.messages import Identifier, Name, Text
+from streams.call_messages import CallerLink, CallStep, CaseLinked, Step
+from streams.messages import Identifier, Name, ShortText, Text
 from streams.outbox import Draft
 
+_PHONE = re.compile(r"\+?[0-9][0-9 ()-]{2,30}")
 Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=4000, pattern=r"\S")]
 
 
@@ -75,6 +77,12 @@ class GiveUpCall(_CallAction, frozen=True, kw_only=True, tag="give_up_call"):
     reason: Reason
 
 
+class SendLink(_CallAction, frozen=True, kw_only=True, tag="send_link"):
+    """Send the caller a link by SMS, by which the phone tells where it is."""
+
+    number: ShortText | None = None
+
+
 class LinkCase(_CallAction, frozen=True, kw_only=True, tag="link_case"):
     """Say that the case is the same event as another, in which it goes on."""
 
@@ -90,7 +98,7 @@ class UnlinkCase(_CallAction, frozen=True, kw_only=True, tag="unlink_case"):
 
 CallAction: TypeAlias = (
     AnswerCall | HoldCall | OfferCall | DeclineCall | WithdrawCall | MarkSilent | EndCall
-    | CallBack | CallBackDone | GiveUpCall
+    | CallBack | CallBackDone | GiveUpCall | SendLink
 )  # fmt: skip
 LinkAction: TypeAlias = LinkCase | UnlinkCase
 
@@ -116,6 +124,8 @@ def decide_call(action: CallAction, case: Case, book: CaseBook, seat: str) -> tu
         ConflictError: Another seat has it, the seat has another call, or the call is not in a
             state from which that is possible.
     """
+    if isinstance(action, SendLink):
+        return (draft_of(case, "caller_link", _link_for(action, case, seat)),)
     call = case.call
     if call is None:
         raise ConflictError("the case has no call: it was opened by hand", kind="no_call")
@@ -171,7 +181,7 @@ def decide_link(action: LinkAction, case: Case, book: CaseBook) -> tuple[Draft, 
     return _linking(case, main, action.reason, linked=True)
 
 
-def draft_of(case: Case, kind: str, body: CallStep | CaseLinked) -> Draft:
+def draft_of(case: Case, kind: str, body: CallStep | CaseLinked | CallerLink) -> Draft:
     """Return the draft of a fact of a case, of the same origin as its opening."""
     return Draft(kind, body, origin=case.opened_as, case=case.id, drill=case.drill)
 
@@ -184,6 +194,15 @@ def _answer(case: Case, call: Call, book: CaseBook, seat: str) -> CallStep:
         raise _taken(call)
     _check_ears(case, call, book, seat)
     return CallStep(step="answered", seat=seat)
+
+
+def _link_for(action: SendLink, case: Case, seat: str) -> CallerLink:
+    number = (action.number or (case.call.number if case.call else "") or case.caller or "").strip()
+    if not _PHONE.fullmatch(number):
+        raise ConflictError("the caller's number is not known: name it", kind="no_number")
+    if not case.is_open:
+        raise ConflictError("the case was closed", kind="closed", case=case.id)
+    return CallerLink(state="asked", number=number, seat=seat)
 
 
 def _owners_step(action: CallAction, call: Call, seat: str) -> CallStep:

@@ -118,22 +118,23 @@ class CallDesk:
         if await self._record.add(lambda: seat_lost(seat, self._record.book)):
             log.warning("seat is gone, its calls wait", seat=seat)
 
-    async def located(self, heard: Heard, *, call: str = "") -> str | None:
+    async def located(self, heard: Heard, *, call: str = "", case: str = "") -> str | None:
         """Take what a source says of a caller's place; return the case to which it was put.
 
         Args:
             heard: What it says.
             call: The exchange's name of the call, where it is known; else the number decides.
+            case: The case, where it is known.
 
         Raises:
             StorageError: Nothing was done, trying again helps.
         """
-        case: str | None = None
+        put_to: str | None = None
 
         def decide() -> list[Draft]:
-            nonlocal case
-            found = self._case_of(call, heard.number)
-            case = found.id if found else None
+            nonlocal put_to
+            found = self._case_of(call, heard.number, case)
+            put_to = found.id if found else None
             if found is None:
                 waiting = self.unplaced.recent(self._clock.wall_ns())
                 known = [one.position for one in waiting if one.number == heard.number]
@@ -142,15 +143,15 @@ class CallDesk:
             return positions(heard, found)
 
         await self._record.add(decide)
-        if case is not None:
-            await self._record.add(lambda: self._follow(case))
-        return case
+        if put_to is not None:
+            await self._record.add(lambda: self._follow(put_to))
+        return put_to
 
     def _follow(self, name: str) -> list[Draft]:
         case = self._record.book.get(name)
         return told_to_crew(case) if case is not None else []
 
-    async def not_located(self, body: LocationRefused, *, call: str = "") -> None:
+    async def not_located(self, body: LocationRefused, *, call: str = "", case: str = "") -> None:
         """Keep that a message about a caller's place could not be read, and why.
 
         Raises:
@@ -158,14 +159,16 @@ class CallDesk:
         """
         REFUSED.labels("location", body.source).inc()
         log.info("position not read", source=body.source, field=body.field, text=body.text)
-        await self._record.add(lambda: [refusal(body, self._case_of(call, body.number))])
+        await self._record.add(lambda: [refusal(body, self._case_of(call, body.number, case))])
 
     def number(self, said: str) -> str:
         """Return a number as E.164 where it is one."""
         return e164(said, self._country) if said else ""
 
-    def _case_of(self, call: str, number: str) -> Case | None:
+    def _case_of(self, call: str, number: str, case: str) -> Case | None:
         book = self._record.book
+        if case and (known := book.get(case)):
+            return known
         if call and (named := call_named(book, call)):
             return named
         return call_of(book, number, self._clock.wall_ns())

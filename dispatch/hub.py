@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -19,6 +20,9 @@ from dispatch.broker_link import BrokerLink
 from dispatch.call_api import OPEN as CALL_PATHS
 from dispatch.call_api import CallApi
 from dispatch.call_desk import CallDesk
+from dispatch.caller_api import OPEN as CALLER_PATHS
+from dispatch.caller_api import CallerApi
+from dispatch.caller_link import LinkSeal, LinkSender
 from dispatch.caller_place import Places
 from dispatch.case_record import CaseRecord
 from dispatch.console import Console
@@ -47,6 +51,9 @@ from streams.journal import Journal
 from streams.outbox import Outbox
 from streams.page_server import page_url
 from streams.transport.nats import NatsTransport
+
+OPEN_PATHS = ("/whip/", "/whep/", *CALL_PATHS, *CALLER_PATHS)
+"""Where a credential of another kind counts, or a link; the handlers check for themselves."""
 
 LIVE = "live"
 ECG_CHANNEL = "ecg"
@@ -127,6 +134,15 @@ class Hub:
             operator=settings.calls.held,
             servers=settings.calls.location_servers,
         )
+        self._seal = LinkSeal.of(Path(settings.state))
+        self._links = LinkSender(
+            self.record,
+            self._seal,
+            gateway=settings.sms.gateway,
+            token=settings.sms.token,
+            text=settings.sms.text,
+            base=lambda: settings.sms.base or self.url,
+        )
         self._places = Places(clock, settings.districts())
         self._advice = Advice(self.record, self._travel, clock)
         self.console = Console(
@@ -181,6 +197,10 @@ class Hub:
         """Where the console is."""
         return page_url(self._parts.settings, self.port)
 
+    def link_for(self, case: str) -> str:
+        """Return the address by which the caller of a case may tell where he is."""
+        return self._links.link(case)
+
     async def restore(self) -> None:
         """Build the views from the journal; from then on facts also reach pages and rights."""
         count = await self.record.restore()
@@ -191,6 +211,7 @@ class Hub:
         self.record.retimed = self.console.case_changed
         self.record.follow(self._check_views)
         await self.calls.restore()
+        self.record.follow(self._links.take)
         log.info("journal read", facts_read=count, open=len(self.record.book.open()))
 
     async def work(self) -> None:
@@ -203,6 +224,7 @@ class Hub:
             group.create_task(self.console.run(), name="hub.console")
             group.create_task(self.gaps.run(), name="hub.gaps")
             group.create_task(self._locations.run(), name="hub.locations")
+            group.create_task(self._links.run(), name="hub.links")
 
     def application(self) -> web.Application:
         """Return the web application: console, API, WHIP and WHEP, health."""
@@ -210,7 +232,9 @@ class Hub:
         app = web.Application(
             middlewares=[
                 pages.secure_headers,
-                pages.guard(parts.verify, ["seat"], ["/whip/", "/whep/", *CALL_PATHS]),
+                pages.guard(
+                    parts.verify, ["seat"], ["/whip/", "/whep/", *CALL_PATHS, *CALLER_PATHS]
+                ),
                 pages.answer_errors,
                 tell_errors,
             ],
@@ -229,6 +253,7 @@ class Hub:
         ).add_routes(app)
         calls = CallApi(self.calls, parts.verify, self._locations)
         calls.add_routes(app)
+        CallerApi(self.record, self.calls, self._seal, parts.clock).add_routes(app)
         LocationApi(
             self.calls, calls, self._locations, parts.clock, parts.settings.calls.aml_key
         ).add_routes(app)

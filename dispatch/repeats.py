@@ -20,6 +20,7 @@ from dispatch.call_actions import (
     GiveUpCall,
     LinkCase,
     OfferCall,
+    SendLink,
     UnlinkCase,
 )
 from dispatch.case_actions import (
@@ -48,6 +49,7 @@ _MADE: dict[type[Any], str] = {
     LinkCase: "case_linked",
     UnlinkCase: "case_linked",
     **dict.fromkeys(get_args(CallAction), "call_step"),
+    SendLink: "caller_link",
 }
 """Kind of the main fact of each action."""
 

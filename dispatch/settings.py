@@ -67,6 +67,17 @@ class Calls(_Table, frozen=True, kw_only=True):
     location_servers: tuple[str, ...] = ()
 
 
+class Sms(_Table, frozen=True, kw_only=True):
+    """The gateway by which text messages leave."""
+
+    gateway: str = ""
+    token: str = ""
+    text: Annotated[str, msgspec.Meta(pattern=r"\{link\}")] = (
+        "Emergency service / 急救中心: show us where you are / 请告知位置 {link}"
+    )
+    base: str = ""
+
+
 class TravelSettings(_Table, frozen=True, kw_only=True):
     """How fast units get through the town where no roads are known, and how long they stay."""
 
@@ -98,6 +109,7 @@ class Settings(_Table, frozen=True, kw_only=True):
     listen: Listen = Listen()
     media: Media = Media()
     calls: Calls = Calls()
+    sms: Sms = Sms()
     travel: TravelSettings = TravelSettings()
     roads: RoadSettings = RoadSettings()
     district: DistrictSettings = DistrictSettings()

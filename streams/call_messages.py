@@ -76,6 +76,21 @@ class LocationRefused(Body, frozen=True, kw_only=True):
     message: Text = ""
 
 
+class CallerLink(Body, frozen=True, kw_only=True):
+    """A link by which the caller's phone can tell where it is: asked for by a seat, sent, or not.
+
+    Attributes:
+        number: To whom.
+        seat: Who asked.
+        reason: Why it was not sent.
+    """
+
+    state: Literal["asked", "sent", "failed"]
+    number: ShortText
+    seat: ShortText = ""
+    reason: Text | None = None
+
+
 class CaseLinked(Body, frozen=True, kw_only=True):
     """Two cases are one event; each has the fact in its journal.
 

@@ -144,6 +144,7 @@ _ROWS = (
          scopes="unit hospital", case_only=True),
     _row("case_linked", call_messages.CaseLinked, "hub", "urgent", case_only=True),
     _row("call_step", call_messages.CallStep, "hub", "urgent", case_only=True),
+    _row("caller_link", call_messages.CallerLink, "hub", "facts", case_only=True),
     _row("caller_position", call_messages.CallerPosition, "hub", "facts"),
     _row("location_refused", call_messages.LocationRefused, "hub", "facts"),
     _row("case_closed", messages.CaseClosed, "hub", "urgent", case_only=True),

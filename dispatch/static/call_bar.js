@@ -26,7 +26,9 @@ export function CallBar({ one, state }) {
       ${call.phase !== "ended" && html`<time class="number call-time">${countdown(now.value - call.since_ms)}</time>`}
       <span class="number grow call-number">${who}</span></p>
     ${call.silent && html`<p class="warn">${t("call.silent_hint")}</p>`}
-    <div class="actions">${buttons(one, state, seat)}</div>
+    <div class="actions">${buttons(one, state, seat)}
+      ${!one.closed_ms && call.number && html`<button data-call="send_link" disabled=${state.isSending("send_link", one.id)}
+        onClick=${() => state.act({ action: "send_link", case: one.id })}>${t("call.do.send_link")} <kbd>P</kbd></button>`}</div>
   </section>`;
 }
 

@@ -6,7 +6,7 @@ import { nextCall } from "./call_order.js";
 
 /** Keys of what the shown call's buttons do. */
 const CALL_KEYS = /** @type {Record<string, string>} */ ({
-  o: "hold_call", s: "mark_silent", x: "end_call", b: "call_back", w: "withdraw_call", d: "decline_call", y: "connected",
+  o: "hold_call", s: "mark_silent", x: "end_call", b: "call_back", w: "withdraw_call", d: "decline_call", y: "connected", p: "send_link",
 });
 
 /** @param {ConsoleState} state */

@@ -1,0 +1,79 @@
+/** The caller's page: tell the emergency service where you are, see that it is known, correct it. */
+import { html, render, useEffect, useRef } from "/static/shared/view.js";
+import { LANGUAGES, language, loadMessages, setLanguage, t } from "/static/shared/i18n.js";
+import { Sharing } from "./sharing.js";
+
+await loadMessages("/static/page/caller/messages/");
+const sharing = new Sharing(location.pathname.replace(/\/$/, ""));
+sharing.look();
+
+function Page() {
+  document.title = t("here.title");
+  const state = sharing.state.value;
+  const over = state === "closed" || state === "invalid";
+  return html`<div class="top"><h1>${t("here.title")}</h1><${Languages} /></div>
+    ${over ? html`<p class="told wrong" role="alert"><strong>${t(`here.${state}`)}</strong></p>`
+      : html`<${Share} state=${state} /><${Told} state=${state} /><${WhereMap} />`}`;
+}
+
+/** @param {{state: string}} props */
+function Share({ state }) {
+  if (state === "sharing" || state === "waiting") return null;
+  return html`<p>${t("here.why")}</p>
+    <button class="main share" onClick=${() => sharing.start()}>${t("here.share")}</button>
+    ${(state === "denied" || state === "unavailable") && html`<p class="told wrong" role="alert">
+      <strong>${t(`here.${state}`)}</strong> <span>${t("here.say_it")}</span></p>`}`;
+}
+
+/** What the emergency service knows, and how sure the phone is. @param {{state: string}} props */
+function Told({ state }) {
+  const place = sharing.place.value;
+  if (state === "waiting" && !place) return html`<p class="told" role="status"><strong>${t("here.looking")}</strong></p>`;
+  if (!place) return null;
+  const cut = sharing.isCut.value;
+  const known = sharing.takenAt.value > 0;
+  return html`<div class="told ${cut ? "wrong" : ""}" role="status">
+    <span class="sign" aria-hidden="true">${cut ? "✕" : known ? "✓" : "…"}</span>
+    <strong>${t(cut ? "here.cut" : known ? "here.known" : "here.sending")}</strong>
+    <span>${place.byHand ? t("here.by_hand") : t("here.accuracy", { metres: Math.round(place.accuracy ?? 0) })}</span>
+    ${known && !cut && html`<span>${t("here.keep_open")}</span>`}
+  </div>`;
+}
+
+/** The place on a small map, loaded once there is one; a tap corrects it. */
+function WhereMap() {
+  const box = useRef(/** @type {HTMLDivElement | null} */ (null));
+  const map = useRef(/** @type {any} */ (null));
+  const place = sharing.place.value;
+  useEffect(() => {
+    if (!place || !box.current || map.current) return;
+    map.current = "loading";
+    for (const href of ["/static/shared/vendor/leaflet.css", "/static/shared/map.css"]) {
+      document.head.append(Object.assign(document.createElement("link"), { rel: "stylesheet", href }));
+    }
+    import("/static/shared/map.js").then(({ CaseMap }) => {
+      map.current = new CaseMap(/** @type {HTMLDivElement} */ (box.current), {
+        centre: [place.latitude, place.longitude], zoom: 16, onClick: (lat, lon) => sharing.setByHand(lat, lon),
+      });
+      draw(map.current, place);
+    }).catch(() => { map.current = null; }); // no connection: once more when there is one
+  }, [place !== null, sharing.isCut.value]);
+  useEffect(() => {
+    if (place && map.current && map.current !== "loading") draw(map.current, place);
+  }, [place]);
+  if (!place) return null;
+  return html`<p id="map-hint">${t("here.move_pin")}</p><div class="map" ref=${box} aria-describedby="map-hint"></div>`;
+}
+
+/** @param {any} map @param {import("./sharing.js").Place} place */
+function draw(map, place) {
+  map.setMarker({ id: "caller", kind: "caller", lat: place.latitude, lon: place.longitude, label: t("here.you"),
+    accuracyM: place.accuracy ?? undefined, chosen: true });
+}
+
+function Languages() {
+  const other = LANGUAGES.find((name) => name !== language.value) ?? "en";
+  return html`<button onClick=${() => setLanguage(other)}>${other === "en" ? "English" : "中文"}</button>`;
+}
+
+render(html`<${Page} />`, /** @type {HTMLElement} */ (document.getElementById("page")));
