@@ -55,12 +55,12 @@ class CallerApi:
 
     async def state(self, request: web.Request) -> web.Response:
         """Answer whether positions are still wanted."""
-        case = await self._case(request)
+        case = await self.case_of(request)
         return web.json_response({"open": case.is_open})
 
     async def position(self, request: web.Request) -> web.Response:
         """Take a position; 409 once the case is closed, so that the page stops."""
-        case = await self._case(request)
+        case = await self.case_of(request)
         if not case.is_open:
             raise ConflictError("the case is closed: the position is not needed any more")
         body, number = await request.read(), case.call.number if case.call else ""
@@ -80,7 +80,7 @@ class CallerApi:
         await self._desk.located(heard, case=case.id)
         return web.json_response({"ok": True})
 
-    async def _case(self, request: web.Request) -> Case:
+    async def case_of(self, request: web.Request) -> Case:
         """Return the case of a token.
 
         Raises:

@@ -38,6 +38,7 @@ from dispatch.location_client import LocationClient
 from dispatch.media_rights import DECIDING, MediaRights
 from dispatch.path_echo import PathEcho
 from dispatch.relay import Relay
+from dispatch.road_api import RoadApi
 from dispatch.settings import Settings
 from dispatch.trouble import TroubleWatch
 from dispatch.units import Fleet
@@ -253,7 +254,10 @@ class Hub:
         ).add_routes(app)
         calls = CallApi(self.calls, parts.verify, self._locations)
         calls.add_routes(app)
-        CallerApi(self.record, self.calls, self._seal, parts.clock).add_routes(app)
+        callers = CallerApi(self.record, self.calls, self._seal, parts.clock)
+        callers.add_routes(app)
+        roads = self._travel.roads
+        RoadApi(roads.graph if roads is not None else None, callers).add_routes(app)
         LocationApi(
             self.calls, calls, self._locations, parts.clock, parts.settings.calls.aml_key
         ).add_routes(app)
@@ -311,4 +315,5 @@ class Hub:
     def _about(self) -> dict[str, Any]:
         settings = self._parts.settings
         tiles = {"url": settings.map.tiles, "attribution": settings.map.attribution}
-        return {"hub": settings.name, "region": settings.region, "tiles": tiles}
+        roads = "/api/roads" if self._travel.roads is not None else ""
+        return {"hub": settings.name, "region": settings.region, "tiles": tiles, "roads": roads}

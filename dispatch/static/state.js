@@ -88,7 +88,7 @@ export class ConsoleState {
   seats = signal(/** @type {string[]} */ ([]));
   /** Why a caller is no more called back, as it is written, by case. */
   giveUp = signal(/** @type {Record<string, string>} */ ({}));
-  about = signal({ region: "", seat: "", tiles: { url: "", attribution: "" }, known: false });
+  about = signal({ region: "", seat: "", tiles: { url: "", attribution: "" }, roads: "", known: false });
   selected = signal(/** @type {string | null} */ (null));
   detail = signal(/** @type {Detail | null} */ (null));
   suggestions = signal(/** @type {{case: string, units: Suggestion[], hospitals: Suggestion[],
@@ -206,8 +206,8 @@ export class ConsoleState {
 
   /** @param {any} message */
   #snapshot(message) {
-    const { region, seat, tiles } = message;
-    this.about.value = { region, seat, tiles, known: true };
+    const { region, seat, tiles, roads } = message;
+    this.about.value = { region, seat, tiles, roads, known: true };
     this.cases.value = new Map(message.cases.map((/** @type {Case} */ one) => [one.id, one]));
     this.units.value = new Map(message.units.map((/** @type {Unit} */ one) => [one.name, one]));
     this.hospitals.value = message.hospitals;

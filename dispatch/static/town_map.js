@@ -9,11 +9,11 @@ import { CaseMap } from "/static/shared/map.js";
 export function TownMap({ state }) {
   const box = useRef(/** @type {HTMLDivElement | null} */ (null));
   const map = useRef(/** @type {CaseMap | null} */ (null));
-  const { known, tiles } = state.about.value;
+  const { known, tiles, roads } = state.about.value;
   useEffect(() => {
     if (!known || !box.current) return undefined;
     const made = new CaseMap(box.current, {
-      tileUrl: tiles.url, attribution: tiles.attribution,
+      tileUrl: tiles.url, roadsUrl: roads, attribution: tiles.attribution,
       onClick: (lat, lon) => placePin(state, lat, lon),
       onMarker: (id) => id.startsWith("case/") && state.select(id.slice(5)),
     });
@@ -27,7 +27,7 @@ export function TownMap({ state }) {
   }, [known, tiles.url]);
   const placing = state.isOpening.value || state.editing.value !== null;
   return html`<div class="map-box ${placing ? "placing" : ""}"><div class="map" ref=${box}></div>
-    <div class="map-foot small"><span class="muted clip">${t(placing ? "form.click_map" : tiles.url ? "map.label" : "map.scale_only")}</span>
+    <div class="map-foot small"><span class="muted clip">${t(placing ? "form.click_map" : tiles.url || roads ? "map.label" : "map.scale_only")}</span>
       <button onClick=${() => map.current?.fit()}>${t("map.fit")}</button></div></div>`;
 }
 

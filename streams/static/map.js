@@ -15,6 +15,7 @@ import { effect } from "./view.js";
 import { ageInWords, serverNow } from "./clock.js";
 import { language, t } from "./i18n.js";
 import { placeLabels } from "./map_labels.js";
+import { drawRoads } from "./map_roads.js";
 
 /** @typedef {typeof import("leaflet")} Leaflet */
 /** @typedef {"unit" | "scene" | "hospital" | "caller"} Kind */
@@ -57,9 +58,10 @@ export class CaseMap {
 
   /**
    * @param {HTMLElement} element with a height
-   * @param {{tileUrl?: string, attribution?: string, centre?: LatLon, zoom?: number,
+   * @param {{tileUrl?: string, roadsUrl?: string, attribution?: string, centre?: LatLon, zoom?: number,
    *   onClick?: (lat: number, lon: number) => void, onMarker?: (id: string) => void}} [options]
-   *   `tileUrl` with {z}, {x}, {y}; without it no address outside this server is ever asked
+   *   `tileUrl` with {z}, {x}, {y}; without it no address outside this server is ever asked,
+   *   and the lines of `roadsUrl` are drawn instead
    */
   constructor(element, options = {}) {
     this.element = element;
@@ -84,6 +86,7 @@ export class CaseMap {
       leaflet.tileLayer(tileUrl, { attribution, maxZoom: 19 }).addTo(map);
     } else {
       this.#graticule = leaflet.layerGroup().addTo(map);
+      if (this.options.roadsUrl) drawRoads(leaflet, map, this.options.roadsUrl).then((undo) => this.#undo.push(undo));
     }
     map.on("move zoom resize", () => this.#drawGraticule());
     map.on("moveend zoomend resize", () => this.#placeSoon());

@@ -13,12 +13,15 @@ import pytest
 from aiohttp import web
 from playwright.async_api import Page, expect
 
+from bench.streets import EAST, NORTH, SOUTH, WEST, write_streets
+from dispatch.road_files import RoadSettings
 from dispatch.settings import Sms
 from streams.service import listening
 from tests.call_sources import NUMBER, Outside
 from tests.hub_town import Town, a_town
 
 PHONE = {"width": 360, "height": 740}
+TOWN_HALL = ((SOUTH + NORTH) / 2, (WEST + EAST) / 2)
 FIRST_PAINT_BYTES = 150_000
 """What a slow phone may have to load before it sees the page."""
 
@@ -92,6 +95,30 @@ async def test_caller_page_shows_the_dispatcher_where_the_phone_is_as_it_moves(
             await town.act("close_case", case=case, outcome="cancelled")
             await phone.context.set_geolocation(place)  # type: ignore[arg-type]
             await expect(phone.locator(".told")).to_contain_text("事件已结束")
+
+
+async def test_maps_draw_the_roads_of_the_town_where_there_are_no_tiles(
+    town: Town, tmp_path: Path, open_page: Any, screenshot: Any
+) -> None:
+    streets = write_streets(tmp_path / "streets.geojson")
+    async with town.open_hub(roads=RoadSettings(file=str(streets))):
+        outside = Outside(town)
+        case = await outside.ring()
+        await outside.locate(*TOWN_HALL, radius_m=200)
+        console: Page = await open_page(f"{town.hub.url}/?key={town.seat.token}")
+        await console.locator(f"[data-case='{case}']").click()
+        await console.locator(".map[data-roads]").wait_for()
+        lines = int(await console.locator(".map").get_attribute("data-roads") or 0)
+        await screenshot(console, "console-roads-1280")
+        phone: Page = await open_page(town.hub.link_for(case), **PHONE)
+        await phone.context.grant_permissions(["geolocation"])
+        place = {"latitude": TOWN_HALL[0], "longitude": TOWN_HALL[1], "accuracy": 18}
+        await phone.context.set_geolocation(place)  # type: ignore[arg-type]
+        await phone.get_by_role("button", name="Show where I am").click()
+        await phone.locator(".map[data-roads]").wait_for()
+        around = int(await phone.locator(".map").get_attribute("data-roads") or 0)
+        assert 0 < around < lines, "a phone gets those around it"
+        await screenshot(phone, "caller-roads-360", whole=True)
 
 
 async def test_caller_page_says_when_the_phone_refuses_or_the_link_is_none(

@@ -45,23 +45,24 @@ function WhereMap() {
   const box = useRef(/** @type {HTMLDivElement | null} */ (null));
   const map = useRef(/** @type {any} */ (null));
   const place = sharing.place.value;
+  const isKnown = sharing.takenAt.value > 0; // the roads around it are known from then on
   useEffect(() => {
-    if (!place || !box.current || map.current) return;
+    if (!place || !isKnown || !box.current || map.current) return;
     map.current = "loading";
     for (const href of ["/static/shared/vendor/leaflet.css", "/static/shared/map.css"]) {
       document.head.append(Object.assign(document.createElement("link"), { rel: "stylesheet", href }));
     }
     import("/static/shared/map.js").then(({ CaseMap }) => {
       map.current = new CaseMap(/** @type {HTMLDivElement} */ (box.current), {
-        centre: [place.latitude, place.longitude], zoom: 16, onClick: (lat, lon) => sharing.setByHand(lat, lon),
+        centre: [place.latitude, place.longitude], zoom: 16, roadsUrl: `${sharing.path}/roads`, onClick: (lat, lon) => sharing.setByHand(lat, lon),
       });
       draw(map.current, place);
     }).catch(() => { map.current = null; }); // no connection: once more when there is one
-  }, [place !== null, sharing.isCut.value]);
+  }, [isKnown, sharing.isCut.value]);
   useEffect(() => {
     if (place && map.current && map.current !== "loading") draw(map.current, place);
   }, [place]);
-  if (!place) return null;
+  if (!place || !isKnown) return null;
   return html`<p id="map-hint">${t("here.move_pin")}</p><div class="map" ref=${box} aria-describedby="map-hint"></div>`;
 }
 
