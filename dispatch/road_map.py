@@ -7,13 +7,13 @@ doi:10.3138/FM57-6770-U75U-7727). Two carriageways stay two lines.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from dispatch.road_chains import pairs_of, walk_chains
 from dispatch.road_graph import ROAD_CLASSES, RoadGraph, metres_per_degree
 
 TOLERANCE_M: Final = 12.0
@@ -65,34 +65,9 @@ def road_lines(graph: RoadGraph, most_points: int = MOST_POINTS) -> list[RoadLin
 def _chains(graph: RoadGraph, kind: int) -> list[Nodes]:
     """Return the roads of a class as chains of nodes; each piece of road is in one of them."""
     of_class = graph.road_class == kind
-    pairs = np.column_stack((graph.start[of_class], graph.end[of_class]))
-    pairs = np.unique(np.sort(pairs, axis=1), axis=0)
-    beside: dict[int, set[int]] = defaultdict(set)
-    for one, other in pairs.tolist():
-        beside[one].add(other)
-        beside[other].add(one)
-    ends = [node for node, others in beside.items() if len(others) != 2]
-    crossings = frozenset(ends)
-    chains = [
-        _walk(node, beside, crossings) for node in ends for _ in range(len(beside[node]))
-        if beside[node]
-    ]  # fmt: skip
-    rings = (_walk(node, beside, crossings) for node in list(beside) if beside[node])
-    chains.extend(rings)  # one by one: each takes away what the next would find again
-    return chains
-
-
-def _walk(node: int, beside: dict[int, set[int]], crossings: frozenset[int]) -> Nodes:
-    """Take pieces of road from a node to the next crossing or end, and give the nodes."""
-    chain = [node]
-    while beside[node]:
-        following = beside[node].pop()
-        beside[following].discard(node)
-        chain.append(following)
-        node = following
-        if node in crossings:
-            break
-    return chain
+    pairs = pairs_of(graph.start[of_class], graph.end[of_class])
+    degree = np.bincount(pairs.ravel(), minlength=graph.nodes)
+    return walk_chains(pairs, np.flatnonzero((degree > 0) & (degree != 2)).tolist())
 
 
 def _simplified(chain: Nodes, east_north: npt.NDArray[np.float64]) -> Nodes:

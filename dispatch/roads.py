@@ -1,8 +1,8 @@
 """Travel times on the roads: from anywhere to a place, from a place to anywhere, and the way. Pure.
 
-One Dijkstra search gives the times of all nodes (scipy.sparse.csgraph); a place joins in where
-its road passes, the part of the link driven and the way off the road counted. Searches and
-snapped places are remembered, for a scene and a hospital are asked about again and again.
+One Dijkstra search over the junctions gives the times of all places (scipy.sparse.csgraph): a
+place joins in where its road passes, with the part of the road driven and the way off the road
+counted. Searches and places are remembered, for a scene and a hospital are asked about again.
 
 What cannot be: a place far off any road, or between two parts of the network that no road joins
 in the direction of driving, has no way (None). Turn restrictions are not known.
@@ -12,23 +12,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final, Generic, TypeVar
 
 import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
+from dispatch.road_chains import Chains, Spot
 from dispatch.road_graph import Floats, Numbers, RoadGraph
 from dispatch.road_snapping import Place, RoadIndex, Snap
 
-_SNAPS_KEPT = 4096
+_SPOTS_KEPT = 4096
 _SEARCHES_KEPT = 64
 _BYTES_KEPT = 64 * 1024 * 1024
 """Of searches: on a large graph fewer than ``_SEARCHES_KEPT`` are remembered."""
 _BYTES_PER_NODE = 12
 
 INFINITE: Final = float("inf")
+_BY_LAST, _BY_FIRST, _ALONG = 0, 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class TravelTimes:
     """
 
     def __init__(
-        self, roads: Roads, at: Snap | None, place: Place, seconds: Floats, before: Numbers,
+        self, roads: Roads, at: Spot | None, place: Place, seconds: Floats, before: Numbers,
         *, toward: bool,
     ) -> None:  # fmt: skip
         """Take a search's result; ``Roads.times_to`` and ``times_from`` make it."""
@@ -88,64 +89,77 @@ class TravelTimes:
             place: The other place.
             heading_deg: Where a vehicle that is there is heading, if it is under way.
         """
-        return self._found(place, heading_deg)[0]
+        spot = self._roads.spot(place, heading_deg)
+        if spot is None or self._at is None:
+            return None
+        return self._whole(min(self._ways(spot, self._at))[0], spot, self._at)
 
     def way(self, place: Place, heading_deg: float | None = None) -> Way | None:
         """Return the drive between the two places, None where there is no way."""
-        seconds, node, snap = self._found(place, heading_deg)
-        if seconds is None or snap is None or self._at is None:
+        spot, at = self._roads.spot(place, heading_deg), self._at
+        if spot is None or at is None:
             return None
-        nodes = self._nodes_from(node)
-        ends = (snap, self._at)
-        lengths = [self._roads.link_m(*(link if self.toward else link[::-1]))
-                   for link in pairwise(nodes)]  # fmt: skip
-        metres = sum(lengths) + sum(end.off_road_m for end in ends)
-        if nodes:
-            metres += sum(_rest_m(end, at) for end, at in zip(ends, (nodes[0], nodes[-1])))  # noqa: B905 - both two
-        else:
-            metres += abs(snap.share - self._at.share) * snap.length_m
-        places = (place, snap.on_road, *map(self._roads.place, nodes), self._at.on_road, self.place)
+        road_s, by = min(self._ways(spot, at))
+        seconds = self._whole(road_s, spot, at)
+        if seconds is None:
+            return None
+        nodes, metres = self._between(spot, at, by)
+        metres += spot.snap.off_road_m + at.snap.off_road_m
+        bends = map(self._roads.place, nodes)
+        places = (place, spot.snap.on_road, *bends, at.snap.on_road, self.place)
         return Way(seconds, metres, places if self.toward else places[::-1])
 
-    def _found(
-        self, place: Place, heading_deg: float | None
-    ) -> tuple[float | None, int, Snap | None]:
-        """Return the time, the node by which it goes (-1: along one link), and the place's snap."""
-        snap = self._roads.snap(place, heading_deg)
-        if snap is None or self._at is None:
-            return None, -1, None
-        # Toward: from the place one leaves its link at an end; else one enters it there.
-        to_other, to_one = (1 - snap.share) * snap.there_s, snap.share * snap.back_s
+    def _whole(self, road_s: float, spot: Spot, at: Spot) -> float | None:
+        """Add what is off the road; None for a road that does not end."""
+        if road_s == INFINITE:
+            return None
+        off_road_m = spot.snap.off_road_m + at.snap.off_road_m
+        rules = self._roads.rules
+        return road_s / rules.emergency_factor + off_road_m / rules.off_road_mps
+
+    def _ways(self, spot: Spot, at: Spot) -> list[tuple[float, int]]:
+        """Return the seconds on the road by the last and first end of the chain, and along it."""
+        # Toward: from the place one leaves its chain at an end; else one enters it there.
+        by_last, by_first = spot.to_last_s, spot.to_first_s
         if not self.toward:
-            to_other, to_one = (1 - snap.share) * snap.back_s, snap.share * snap.there_s
-        ways = [
-            (_sum(to_other, snap.share == 1, self._seconds[snap.other]), snap.other),
-            (_sum(to_one, snap.share == 0, self._seconds[snap.one]), snap.one),
-            (self._along(snap), -1),
+            by_last, by_first = spot.from_last_s, spot.from_first_s
+        return [
+            (float(by_last + self._seconds[spot.last]), _BY_LAST),
+            (float(by_first + self._seconds[spot.first]), _BY_FIRST),
+            (self._along(spot, at), _ALONG),
         ]
-        seconds, node = min(ways)
-        if seconds == INFINITE:
-            return None, -1, snap
-        off_road_s = self._roads.off_road_s(snap) + self._roads.off_road_s(self._at)
-        return seconds / self._roads.rules.emergency_factor + off_road_s, node, snap
 
-    def _along(self, snap: Snap) -> float:
-        """Return the seconds along a link on which both places lie."""
-        if self._at is None or (snap.one, snap.other) != (self._at.one, self._at.other):
+    def _along(self, spot: Spot, at: Spot) -> float:
+        """Return the seconds along the chain on which both places lie."""
+        if spot.chain != at.chain:
             return INFINITE
-        share = self._at.share - snap.share if self.toward else snap.share - self._at.share
-        if share == 0:
+        begin, end = (spot, at) if self.toward else (at, spot)
+        ahead_m = end.from_first_m - begin.from_first_m
+        if ahead_m == 0:
             return 0.0
-        return share * snap.there_s if share > 0 else -share * snap.back_s
+        if ahead_m > 0:
+            return _difference(end.from_first_s, begin.from_first_s)
+        return _difference(begin.to_first_s, end.to_first_s)
 
-    def _nodes_from(self, node: int) -> list[int]:
-        """Return the nodes between ``node`` and the one place, ``node`` first."""
-        nodes: list[int] = []
-        last = len(self._before) - 1  # the place itself
-        while node not in (-1, last):
-            nodes.append(node)
-            node = int(self._before[node])
-        return nodes
+    def _between(self, spot: Spot, at: Spot, by: int) -> tuple[list[int], float]:
+        """Return the nodes from a place to the one place, and the metres."""
+        chains = self._roads.chains
+        if by == _ALONG:
+            return chains.between(spot, at), abs(spot.from_first_m - at.from_first_m)
+        nodes, metres = chains.to_end(spot, last=by == _BY_LAST)
+        junction, last = spot.last if by == _BY_LAST else spot.first, len(self._before) - 1
+        while (following := int(self._before[junction])) != last:
+            pair = (junction, following) if self.toward else (following, junction)
+            inner, length_m = chains.link(*pair)
+            nodes += (inner if self.toward else inner[::-1])[1:]
+            metres += length_m
+            junction = following
+        costs = (at.from_last_s, at.from_first_s)
+        if not self.toward:
+            costs = (at.to_last_s, at.to_first_s)
+        by_last = junction == at.last and (at.first != at.last or costs[0] <= costs[1])
+        rest, rest_m = chains.to_end(at, last=by_last)
+        return nodes + rest[::-1][1:], metres + rest_m
 
 
 class Roads:
@@ -156,13 +170,15 @@ class Roads:
         self.graph = graph
         self.rules = rules or RoadRules()
         self._index = RoadIndex(graph)
-        shape = (graph.nodes, graph.nodes)
-        forth = csr_array((graph.seconds, (graph.start, graph.end)), shape=shape)
-        self._forth, self._reversed = forth, forth.T.tocsr()
-        self._key = graph.start.astype(np.int64) * graph.nodes + graph.end
-        kept = _BYTES_KEPT // (_BYTES_PER_NODE * max(1, graph.nodes))
+        self.chains = Chains.of(graph)
+        self._junctions = len(self.chains.junctions)
+        shape = (self._junctions, self._junctions)
+        ends = (self.chains.start, self.chains.end)
+        self._forth = csr_array((self.chains.seconds, ends), shape=shape)
+        self._reversed = self._forth.T.tocsr()
+        kept = _BYTES_KEPT // (_BYTES_PER_NODE * max(1, self._junctions))
         self._searches = _Remembered[TravelTimes](max(4, min(_SEARCHES_KEPT, kept)))
-        self._snaps = _Remembered["Snap | None"](_SNAPS_KEPT)
+        self._spots = _Remembered["Spot | None"](_SPOTS_KEPT)
 
     def times_to(self, place: Place) -> TravelTimes:
         """Return the times from anywhere to a place: one search against the links."""
@@ -181,62 +197,55 @@ class Roads:
 
     def snap(self, place: Place, heading_deg: float | None = None) -> Snap | None:
         """Return the place on its nearest road, None where none is in reach."""
-        reach_m = self.rules.reach_m
-        return self._snaps.get(
-            (place, heading_deg), lambda: self._index.snap(place, reach_m, heading_deg)
-        )
+        spot = self.spot(place, heading_deg)
+        return None if spot is None else spot.snap
+
+    def spot(self, place: Place, heading_deg: float | None = None) -> Spot | None:
+        """Return the place on its nearest road with what is to either end of the chain."""
+
+        def find() -> Spot | None:
+            snap = self._index.snap(place, self.rules.reach_m, heading_deg)
+            return None if snap is None else self.chains.spot(snap, self.graph.nodes)
+
+        return self._spots.get((place, heading_deg), find)
 
     def forget(self) -> None:
         """Drop what is remembered, as a benchmark wants before it measures."""
         self._searches.clear()
-        self._snaps.clear()
-
-    def off_road_s(self, snap: Snap) -> float:
-        """Return the seconds between a place and its road."""
-        return snap.off_road_m / self.rules.off_road_mps
-
-    def link_m(self, start: int, end: int) -> float:
-        """Return the metres of the link between two nodes that are joined."""
-        return float(self.graph.metres[np.searchsorted(self._key, start * self.graph.nodes + end)])
+        self._spots.clear()
 
     def place(self, node: int) -> Place:
         """Return where a node is."""
         return float(self.graph.latitude_deg[node]), float(self.graph.longitude_deg[node])
 
     def _search(self, place: Place, *, toward: bool) -> TravelTimes:
-        at = self.snap(place)
+        at = self.spot(place)
         if at is None:
-            nowhere = np.full(self.graph.nodes + 1, INFINITE)
+            nowhere = np.full(self._junctions + 1, INFINITE)
             return TravelTimes(self, None, place, nowhere, np.zeros(0, np.int32), toward=toward)
-        # The place is one more node, from which its link's two ends are reached.
-        to_one, to_other = at.share * at.back_s, (1 - at.share) * at.there_s
+        # The place is one junction more, from which its chain's two ends are reached.
+        ends = [(at.first, at.to_first_s), (at.last, at.to_last_s)]
         if toward:
-            to_one, to_other = at.share * at.there_s, (1 - at.share) * at.back_s
-        whole = self._joined(
-            self._reversed if toward else self._forth,
-            [(at.one, 0.0 if at.share == 0 else to_one),
-             (at.other, 0.0 if at.share == 1 else to_other)],
-        )  # fmt: skip
-        seconds, before = dijkstra(whole, indices=self.graph.nodes, return_predecessors=True)
+            ends = [(at.first, at.from_first_s), (at.last, at.from_last_s)]
+        whole = self._joined(self._reversed if toward else self._forth, ends)
+        seconds, before = dijkstra(whole, indices=self._junctions, return_predecessors=True)
         return TravelTimes(self, at, place, seconds, before, toward=toward)
 
     def _joined(self, links: csr_array, ends: list[tuple[int, float]]) -> csr_array:
-        """Return the links with one node more, which leads to ``ends``."""
-        open_ends = [(node, max(seconds, 1e-9)) for node, seconds in ends if seconds < INFINITE]
-        nodes = self.graph.nodes + 1
-        data = np.concatenate((links.data, [seconds for _, seconds in open_ends]))
-        indices = np.concatenate((links.indices, np.array([n for n, _ in open_ends], np.int32)))
+        """Return the links with one junction more, which leads to ``ends``."""
+        least: dict[int, float] = {}
+        for junction, seconds in ends:
+            if seconds < least.get(junction, INFINITE):
+                least[junction] = seconds
+        data = np.concatenate((links.data, [max(each, 1e-9) for each in least.values()]))
+        indices = np.concatenate((links.indices, np.array(list(least), np.int32)))
         begins = np.concatenate((links.indptr, np.array([len(data)], links.indptr.dtype)))
-        return csr_array((data, indices, begins), shape=(nodes, nodes))
+        size = self._junctions + 1
+        return csr_array((data, indices, begins), shape=(size, size))
 
 
-def _sum(part_s: float, at_end: bool, rest_s: float) -> float:
-    """Add the part of a link and what follows; at the link's very end a closed link is no bar."""
-    return float(rest_s) if at_end else float(part_s + rest_s)
-
-
-def _rest_m(snap: Snap, node: int) -> float:
-    return snap.length_m * (snap.share if node == snap.one else 1 - snap.share)
+def _difference(more: float, less: float) -> float:
+    return INFINITE if INFINITE in (more, less) else more - less
 
 
 _T = TypeVar("_T")
