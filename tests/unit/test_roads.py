@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dispatch.road_chains import Chains
 from dispatch.road_graph import RoadGraph
 from dispatch.roads import RoadRules, Roads
-from tests.road_town import Street, at, graph_of
+from tests.road_town import EAST_M, NORTH_M, Street, at, graph_of
 
 RULES = RoadRules(emergency_factor=1.0, off_road_mps=2.0, reach_m=300.0)
 
@@ -193,6 +195,42 @@ def test_times_equal_those_of_a_search_over_links_cut_at_both_places(
         else:
             assert found is not None
             assert found.seconds == pytest.approx(expected, abs=1e-5)
+
+
+RINGS = graph_of(
+    [(0, 0), (300, 40), (600, 0), (900, 300), (600, 600), (300, 560), (0, 600), (-90, 300),
+     (600, -400), (1200, -400), (1200, 0)],
+    [*((n, (n + 1) % 8, 8 + n, "residential", False) for n in range(8)),
+     (2, 8, 10, "residential", True), (8, 9, 10, "residential", True),
+     (9, 10, 10, "residential", True), (10, 2, 10, "residential", True)],
+)  # fmt: skip
+"""A ring of bends, driven both ways, and at one of its nodes a ring driven one way."""
+
+
+@given(spots, spots)
+def test_way_is_as_long_as_the_line_through_its_places(
+    one: tuple[int, int], other: tuple[int, int]
+) -> None:
+    town = roads(RINGS, RoadRules(off_road_mps=2.0, reach_m=2000.0))
+    forth, back = town.way(at(*one), at(*other)), town.times_from(at(*one)).way(at(*other))
+    assert forth is not None
+    assert back is not None
+    assert back.seconds == pytest.approx(forth.seconds, abs=1e-6)
+    for way in (forth, back):
+        assert way.places[0] == at(*one)
+        assert way.places[-1] == at(*other)
+        metres = sum(
+            math.hypot((v - y) * NORTH_M, (u - x) * EAST_M)
+            for (y, x), (v, u) in pairwise(way.places)
+        )
+        assert way.metres == pytest.approx(metres, abs=1.0)
+
+
+def test_chains_hold_every_bend_and_leave_the_junction() -> None:
+    chains = Chains.of(RINGS)
+    assert len(chains.junctions) == 1
+    assert len(chains.start) == 0, "both rings come back to where they begin"
+    assert sorted(set(chains.nodes.tolist())) == list(range(11))
 
 
 def _relaxed(town: Roads, one: tuple[float, float], other: tuple[float, float]) -> float | None:
