@@ -47,7 +47,7 @@ _AGAINST: Final[dict[str, int]] = {
 }
 """What weighs against a unit; one reason outweighs all that stand before it together."""
 
-_TO_COME: Final = {"arrived": 1.0}
+_TO_COME: Final = {"arrived": 1.0, "handed_over": 0.25}
 """Stages after which a unit is soon free, and the share of the hand-over that is then to come."""
 
 
