@@ -112,7 +112,7 @@ def estimate(leg: Leg, travel: Travel, now_ns: int) -> Arrival | None:
     The drive counts from the time of the position, not from now: a unit that is silent is
     still taken to be moving, and the age of its position is the age of the estimate.
     """
-    if leg.stage == "arrived":
+    if leg.stage in ("arrived", "handed_over"):
         return None
     leaves_ns, way = leg.at_ns, ""
     stay_ns = round(travel.on_scene_s * SECOND_NS)

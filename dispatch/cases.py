@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from dispatch.calls import Call
 from dispatch.location.best import best_position
@@ -56,6 +56,9 @@ FUSED = 500
 
 OLD_KEPT = 50
 """Of these, how many stay that were wanted last."""
+
+STAGES: tuple[Stage, ...] = get_args(Stage)
+"""In the order of a run."""
 
 UNREAD = frozenset({"ecg_record", "track"})
 """Kinds that change nothing in the view; their bodies are not even decoded."""
@@ -171,10 +174,7 @@ class Case:
     @property
     def stage(self) -> Stage | None:
         """The furthest stage that was reached and not corrected away."""
-        for stage in ("arrived", "departed", "patient_contact", "on_scene", "en_route"):
-            if stage in self.stages:
-                return stage
-        return None
+        return next((stage for stage in reversed(STAGES) if stage in self.stages), None)
 
     @property
     def has_crew_under_way(self) -> bool:

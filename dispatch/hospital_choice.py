@@ -16,6 +16,9 @@ from dispatch.cases import Case, CaseBook, position_of
 from dispatch.suggestion import MOST, Suggestion, Why, name_nearest
 from dispatch.units import Fleet, HospitalSettings
 
+THERE = frozenset({"arrived", "handed_over"})
+"""Stages at which a case is no more on its way: the hospital's own word counts it."""
+
 
 def suggest_hospitals(
     case: Case, fleet: Fleet, book: CaseBook, travel: Travel, now_ns: int
@@ -47,7 +50,7 @@ def _bound(case: Case, book: CaseBook) -> Counter[str]:
     return Counter(
         other.hospital
         for other in book.open()
-        if other.hospital is not None and other.id != case.id and other.stage != "arrived"
+        if other.hospital is not None and other.id != case.id and other.stage not in THERE
     )
 
 

@@ -53,6 +53,9 @@ Status = Literal["pending", "inbound", "arrived", "closed", "stood_down"]
 CURRENT: frozenset[Status] = frozenset({"inbound", "arrived"})
 """Streams, video and actions are for cases in these states only."""
 
+AT_THE_DOOR = frozenset({"arrived", "handed_over"})
+"""Stages of a run at which the patient is here."""
+
 SEVERITY_RANK: dict[Severity, int] = {"red": 0, "yellow": 1, "green": 2, "unknown": 3}
 """The order of the board: most urgent first."""
 
@@ -156,7 +159,7 @@ class Arrival:
             return "stood_down"
         if self.closed.value is not None:
             return "closed"
-        at_the_door = self.bay is not None or "arrived" in self.milestones
+        at_the_door = self.bay is not None or not self.milestones.keys().isdisjoint(AT_THE_DOOR)
         return "arrived" if at_the_door else "inbound"
 
     @property
@@ -438,8 +441,8 @@ def _fold_case(arrival: Arrival, stamped: Stamped, body: Body) -> None:
             if arrival.opening.sequence == sequence:
                 arrival.opened_at_ns, arrival.opened_origin = stamped.at_ns, stamped.origin
         case CaseAmended():
-            for name in body.__struct_fields__:
-                if (value := getattr(body, name)) is not None:
+            for name in CaseOpened.__struct_fields__:
+                if (value := getattr(body, name, None)) is not None:
                     arrival._amended.setdefault(name, Latest()).offer(sequence, value)
         case CaseClosed():
             arrival.closed.offer(sequence, body)

@@ -32,7 +32,9 @@ from streams.messages import (
     UnitReleased,
 )
 
-STAGES: tuple[Stage, ...] = ("en_route", "on_scene", "patient_contact", "departed", "arrived")
+STAGES: tuple[Stage, ...] = (
+    "en_route", "on_scene", "patient_contact", "departed", "arrived", "handed_over",
+)  # fmt: skip
 """The stages of a run in their order."""
 
 FIRST_PATIENT = "1"
@@ -283,7 +285,7 @@ class Situation:
 def _amend(case: Case, body: CaseAmended) -> None:
     if case.opened is None:
         return
-    known = msgspec.structs.asdict(body)
+    learned = {name: getattr(body, name, None) for name in CaseOpened.__struct_fields__}
     case.opened = msgspec.structs.replace(
-        case.opened, **{name: value for name, value in known.items() if value is not None}
+        case.opened, **{name: value for name, value in learned.items() if value is not None}
     )

@@ -35,7 +35,7 @@ Sex = Literal["female", "male", "other", "unknown"]
 Pathway = Literal[
     "stemi", "stroke", "trauma", "cardiac_arrest", "sepsis", "obstetric", "paediatric", "other"
 ]
-Stage = Literal["en_route", "on_scene", "patient_contact", "departed", "arrived"]
+Stage = Literal["en_route", "on_scene", "patient_contact", "departed", "arrived", "handed_over"]
 Outcome = Literal[
     "handed_over", "refused", "not_found", "died", "treated", "cancelled", "duplicate"
 ]  # fmt: skip

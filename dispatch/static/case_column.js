@@ -103,7 +103,7 @@ function HospitalParty({ one, state }) {
     <h3 class="muted">${t("party.hospital")}</h3>
     ${one.hospital ? html`<p class="party-name"><strong>${one.hospital_name}</strong>
         ${mark && html`<${Delivery} state=${mark.state} role=${mark.role && word("role", mark.role)} />`}</p>
-      <p>${one.stage === "arrived" ? word("stage", "arrived") : eta
+      <p>${one.stage === "arrived" || one.stage === "handed_over" ? word("stage", one.stage) : eta
         ? html`<${Eta} eta=${eta} />`
         : html`<span class="muted">${t("party.no_eta")}</span>`}</p>`
       : html`<p class="party-name"><strong>${t("party.no_hospital")}</strong></p>`}

@@ -124,13 +124,13 @@ function AsideCard({ row, state }) {
   </article>`;
 }
 
-/** The off-load clock: from the door to the end of the case. @param {{row: Row}} props */
+/** The off-load clock: from the door to the hand-over as the crew stamped it, else to the end of the case. @param {{row: Row}} props */
 function OffLoad({ row }) {
   const { card } = row;
   const arrived = card.milestones.arrived ?? card.bay?.at_ms;
-  const end = card.closed_ms ?? now.value;
+  const end = card.milestones.handed_over ?? card.closed_ms ?? now.value;
   const outcome = card.outcome ?? "";
-  return html`<h3 class="off-load"><span>${card.status === "closed"
-      ? word("outcome", outcome) : t("handover.at_door")}</span>
+  const done = card.milestones.handed_over ? t("stage.handed_over") : t("handover.at_door");
+  return html`<h3 class="off-load"><span>${card.status === "closed" ? word("outcome", outcome) : done}</span>
     ${arrived !== undefined && html`<output class="number" title=${t("handover.clock")}>${countdown(end - arrived)}</output>`}</h3>`;
 }

@@ -11,7 +11,7 @@ import { countdown } from "/static/shared/clock.js";
 
 const RANK = { red: 0, yellow: 1, green: 2, unknown: 3 };
 /** Vital signs on a card, in this order. Pairs and stand-ins are made in vital_tiles.js. */
-const STAGES = ["arrived", "departed", "patient_contact", "on_scene", "en_route"];
+const STAGES = ["handed_over", "arrived", "departed", "patient_contact", "on_scene", "en_route"];
 
 /** The badge's word for a severity. @param {string} severity @returns {string} */
 export function severityWord(severity) {
