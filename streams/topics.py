@@ -15,6 +15,7 @@ from streams import (
     bay_messages,
     call_messages,
     district_messages,
+    hospital_messages,
     link_messages,
     messages,
     video_messages,
@@ -161,6 +162,8 @@ _ROWS = (
     # Made at the hospital.
     _row("acknowledged", messages.Acknowledged, "hospital", "urgent",
          scopes="hospital", case_only=True),
+    _row("hospital_state", hospital_messages.HospitalState, "hospital", "urgent",
+         scopes="hospital"),
     # The protocol itself.
     _row("receipt_down", messages.Receipt, "hub", "stream",
          scopes="unit hospital", retention="none", limit_bytes=64 * KIB),

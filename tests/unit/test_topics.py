@@ -13,6 +13,7 @@ from streams import (
     bay_messages,
     call_messages,
     district_messages,
+    hospital_messages,
     link_messages,
     messages,
     topics,
@@ -37,6 +38,7 @@ def test_table_has_every_body_that_travels_once() -> None:
             call_messages,
             video_messages,
             district_messages,
+            hospital_messages,
         )
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, messages.Body)
