@@ -11,6 +11,7 @@ import structlog
 
 from dispatch.case_record import CaseRecord
 from dispatch.ingest import Ingest
+from streams.cancellation import heed_cancellation
 from streams.chain import Stored
 from streams.codec import any_body
 from streams.district_messages import DistrictBody
@@ -107,6 +108,7 @@ class DistrictInbox:
 
     async def _store(self) -> None:
         while True:
+            heed_cancellation()  # answering, below, may have swallowed one
             batch = [await self._came.get()]
             while len(batch) < BATCH and not self._came.empty():
                 batch.append(self._came.get_nowait())

@@ -26,6 +26,7 @@ from dispatch.errors import UnknownError
 from dispatch.ingest import Ingest
 from dispatch.neighbours import Neighbours, NeighbourSettings
 from streams import topics
+from streams.cancellation import heed_cancellation
 from streams.chain import Stored
 from streams.clock import Clock
 from streams.codec import encode, open_body
@@ -206,7 +207,9 @@ class Districts:
     async def _listen(self, region: str) -> None:
         pattern = topics.path("district", region, self._region, "+")
         async with self._transport.subscribe(pattern) as deliveries:
+            heed_cancellation()  # subscribing may have swallowed one
             async for delivery in deliveries:
+                heed_cancellation()
                 try:
                     await self._take(region, delivery)
                 except Exception:  # a fault in one message: all others must go on coming
@@ -249,6 +252,7 @@ class Districts:
 
     async def _tell_state(self) -> None:
         while True:
+            heed_cancellation()
             started_ns = self._clock.monotonic_ns()
             try:
                 state = Draft("district_state", self._picture())
