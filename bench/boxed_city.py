@@ -325,7 +325,8 @@ async def outage_city(
             return made.inside(doors.get(address[4][1], HUB)).socket_for(address)
 
         tokens = {url: stage.token(name) for name, url in running.urls.items()}
-        async with Client(tokens, trust, open_socket) as client:
+        tokens[running.urls[HUB]] = stage.script()
+        async with Client(tokens, trust, stage.exchange(), open_socket) as client:
             running.client = client
             try:
                 yield made

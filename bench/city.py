@@ -89,11 +89,13 @@ class Call:
         case: Fields of the action that opens the case.
         alert: Fields of the crew's pre-alert.
         scenario: Course of a synthetic patient's vitals.
+        number: Who calls, E.164.
     """
 
     case: dict[str, Any]
     alert: dict[str, Any]
     scenario: str
+    number: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,7 @@ _CALLS = (
         },
         alert={"pathway": "stemi", "severity": "red", "age_years": 60, "sex": "male"},
         scenario="stemi",
+        number="+862155550101",
     ),
     Call(
         case={
@@ -131,6 +134,7 @@ _CALLS = (
         },
         alert={"pathway": "trauma", "severity": "yellow", "age_years": 80, "sex": "female"},
         scenario="bleeding",
+        number="+862155550102",
     ),
     Call(
         case={
@@ -143,6 +147,7 @@ _CALLS = (
         },
         alert={"pathway": "stroke", "severity": "red", "age_years": 70, "sex": "male"},
         scenario="stroke",
+        number="+862155550103",
     ),
 )
 

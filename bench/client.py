@@ -36,6 +36,7 @@ class Client:
         self,
         tokens: Mapping[str, str],
         trust: ssl.SSLContext,
+        exchange: str = "",
         open_socket: Callable[[Any], socket.socket] | None = None,
     ) -> None:
         """Prepare.
@@ -43,12 +44,14 @@ class Client:
         Args:
             tokens: Key of a seat at each service, by the service's address.
             trust: Trusts the city's authority.
+            exchange: Key of the telephone exchange.
             open_socket: Opens the socket for a tuple of ``getaddrinfo``, in a network namespace
                 of its choice; None: here.
         """
         self._open_socket = open_socket
         self._headers = {url: {"Authorization": f"Bearer {token}"} for url, token in tokens.items()}
         self._trust = trust
+        self._exchange = {"Authorization": f"Bearer {exchange}"}
         self._stack = AsyncExitStack()
         self._session: aiohttp.ClientSession
 
@@ -73,6 +76,15 @@ class Client:
         body = {"action": action, **fields}
         headers = self._headers[url]
         async with self._session.post(f"{url}/api/action", json=body, headers=headers) as answer:
+            return dict(await _read(answer))
+
+    async def tell(self, url: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Tell the hub at ``url`` something as the telephone exchange; return its answer.
+
+        Raises:
+            RefusedError: It refuses; the text says why.
+        """
+        async with self._session.post(f"{url}{path}", json=body, headers=self._exchange) as answer:
             return dict(await _read(answer))
 
     async def get(self, url: str, path: str) -> Any:

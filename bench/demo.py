@@ -121,9 +121,12 @@ async def _run(stage: Stage, options: argparse.Namespace, console: Console) -> i
 async def _play_calls(
     city: RunningCity, options: argparse.Namespace, browser: Path | None, stop: asyncio.Event
 ) -> None:
-    pairs = zip(city.stage.city.units, city.stage.city.calls, strict=True)
+    pairs = list(zip(city.stage.city.units, city.stage.city.calls, strict=True))
     for number, (unit, call) in enumerate(pairs):
         if stop.is_set():
+            return
+        if number and number == len(pairs) - 1 and not options.headless:
+            await city.play_for_person(unit, call, stop)  # the last one is the visitor's
             return
         played = await city.play(unit, call, acknowledge=options.headless)
         if options.headless and number == 0:
@@ -191,6 +194,8 @@ def _print_pages(city: RunningCity, console: Console) -> None:
     for unit in city.stage.city.units:
         line = f"  Tablet       {unit.name}: {city.page(unit.name)}"
         console.print(line, soft_wrap=True, highlight=False)
+    if len(city.stage.city.units) > 1:
+        console.print("  The last call rings for you: press A on the console.", highlight=False)
     console.print(f"  Everything lies in {city.stage.folder}; Ctrl-C ends it.\n", highlight=False)
 
 

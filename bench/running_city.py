@@ -56,6 +56,7 @@ class RunningCity:
     client: Client
     urls: dict[str, str]
     played: list[Played] = field(default_factory=list)
+    _chosen: dict[str, Any] = field(default_factory=dict)
 
     def page(self, name: str, fragment: str = "") -> str:
         """Return the address of a service's page with the key that opens it."""
@@ -73,17 +74,15 @@ class RunningCity:
             RefusedError: A service refuses a step.
         """
         hub = self.urls[HUB]
-        origin = "replay" if unit.record else "synthetic"
-        opened = await self.client.act(hub, "open_case", **call.case, origin=origin)
-        case = str(opened["case"])
+        case = await self.ring(unit, call)
+        await self.client.act(hub, "answer_call", case=case)
+        await self.client.act(hub, "amend_case", case=case, **call.case)
         await self.client.act(hub, "assign_unit", case=case, unit=unit.name)
+        await self.client.tell(hub, f"/exchange/calls/{unit.name}/steps", {"step": "hung_up"})
         hospital = self._hospital_for(call.alert["pathway"])
         played = Played(case, unit.name, hospital)
         self.played.append(played)
-        await self._crew(unit.name, "start_run")
-        for stage in ("en_route", "on_scene", "patient_contact"):
-            await self._crew(unit.name, "milestone", stage=stage)
-        await self._crew(unit.name, "pre_alert", **call.alert)
+        await self._reach_patient(unit, call)
         await self.client.act(hub, "choose_hospital", case=case, hospital=hospital)
         await self._crew(unit.name, "milestone", stage="departed")
         if acknowledge:
@@ -91,6 +90,58 @@ class RunningCity:
                 hospital, {"action": "acknowledge", "case": case, "role": "charge nurse"}
             )
         return played
+
+    async def ring(self, unit: Unit, call: Call) -> str:
+        """Let a call ring at the exchange, and the caller's phone say where it is; return its case.
+
+        Args:
+            unit: Whose call it is; the exchange names it so, and its recording says what it is.
+            call: The call.
+
+        Raises:
+            RefusedError: The hub refuses it.
+        """
+        hub = self.urls[HUB]
+        origin = "replay" if unit.record else "synthetic"
+        ring = {"call": unit.name, "number": call.number, "origin": origin}
+        rung = await self.client.tell(hub, "/exchange/calls", ring)
+        message = {"number": call.number, "text": phone_message(call.case["position"])}
+        await self.client.tell(hub, "/exchange/aml-sms", message)
+        return str(rung["case"])
+
+    async def play_for_person(self, unit: Unit, call: Call, stop: asyncio.Event) -> None:
+        """Let a call ring for the person at the console, and play only the crew that is sent.
+
+        Returns when the crew drives to the hospital that the person chose, or when it is over.
+        """
+        case = await self.ring(unit, call)
+        if not await self._until_chosen(case, "unit", stop):
+            return
+        sent = next(one for one in self.stage.city.units if one.name == self._chosen["unit"])
+        if any(one.unit == sent.name for one in self.played):
+            return  # taken from a case that is played already: its crew goes on with that one
+        self.played.append(Played(case, sent.name, ""))
+        await self._reach_patient(sent, call)
+        if await self._until_chosen(case, "hospital", stop):
+            await self._crew(sent.name, "milestone", stage="departed")
+
+    async def _until_chosen(self, case: str, what: str, stop: asyncio.Event) -> bool:
+        while not stop.is_set():
+            self._chosen = await self.client.get(self.urls[HUB], f"/api/cases/{case}")
+            if self._chosen["closed_ms"]:
+                return False
+            if self._chosen[what]:
+                return True
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await stop.wait()
+        return False
+
+    async def _reach_patient(self, unit: Unit, call: Call) -> None:
+        await self._crew(unit.name, "start_run")
+        for stage in ("en_route", "on_scene", "patient_contact"):
+            await self._crew(unit.name, "milestone", stage=stage)
+        await self._crew(unit.name, "pre_alert", **call.alert)
 
     async def end_runs(self) -> None:
         """Let every crew arrive and end its run; sensors and cameras stop."""
@@ -150,6 +201,17 @@ class RunningCity:
             await asyncio.sleep(0.05)
 
 
+def phone_message(position: dict[str, float]) -> str:
+    """Return what a phone there sends when an emergency number is called (AML, ETSI TS 103 625)."""
+    measured = time.strftime("%Y%m%d%H%M%S", time.gmtime())
+    body = (
+        f'A"ML=1;lt={position["latitude_deg"]:+.5f};lg={position["longitude_deg"]:+.5f};'
+        f"rd={position['radius_m']:.0f};top={measured};lc=68;pm=G;"
+        "si=460001234567890;ei=490154203237518;mcc=460;mnc=00"
+    )
+    return f"{body};ml={len(body) + len(';ml=') + 3}"
+
+
 def facts_waiting(outbox: Path) -> int:
     """Count the facts that wait for a receipt, beside the process that owns the outbox."""
     if not outbox.is_file():
@@ -190,5 +252,6 @@ async def running(stage: Stage) -> AsyncIterator[RunningCity]:
             urls[name] = told["url"]
         trust = client_context(Path(ready["ca_path"]))
         tokens = {url: stage.token(name) for name, url in urls.items()}
-        async with Client(tokens, trust) as client:
+        tokens[urls[HUB]] = stage.script()
+        async with Client(tokens, trust, stage.exchange()) as client:
             yield RunningCity(stage, processes, client, urls)

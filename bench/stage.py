@@ -52,6 +52,14 @@ class Stage:
         seat = f"{place}-crew" if crew else f"{place}-desk"
         return issue(self.credentials, seat, "seat", REGION, place=place).token
 
+    def script(self) -> str:
+        """The key of the seat at the hub that plays what no person does."""
+        return issue(self.credentials, "script", "seat", REGION, place=HUB).token
+
+    def exchange(self) -> str:
+        """The key of the telephone exchange."""
+        return issue(self.credentials, "exchange", "exchange", REGION, place=HUB).token
+
     def issue_credentials(self) -> None:
         """Make one credential per service, and a seat at each for the person who looks."""
         roles: dict[str, Role] = {HUB: "hub"}
@@ -60,6 +68,8 @@ class Stage:
         for name, role in roles.items():
             issue(self.credentials, name, role, REGION)
             self.token(name)
+        self.script()
+        self.exchange()
 
     def write_broker(self) -> Path:
         """Write the broker's configuration; ports are the system's to choose."""

@@ -65,4 +65,8 @@ def test_demo_seat_opens_the_pages_of_its_own_place_only(tmp_path: Path) -> None
     roster = Roster(stage.credentials)
     assert [roster.verify(stage.token(place)).place for place in places] == places
     seats = [name for name, entry in roster.entries().items() if entry.role == "seat"]
-    assert len(seats) == len(places)
+    assert len(seats) == len(places) + 1, "and the script's own at the hub"
+    assert (roster.verify(stage.script()).place, roster.verify(stage.exchange()).place) == (
+        HUB,
+        HUB,
+    )
