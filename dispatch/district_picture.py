@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Final
+
+import msgspec
 
 from dispatch.cases import Case, CaseBook
 from dispatch.units import Fleet, HospitalSettings, Unit
@@ -15,7 +18,10 @@ from streams.district_messages import (
     DistrictState,
     DistrictUnit,
 )
-from streams.messages import least_real
+from streams.messages import Position, least_real
+
+SOURCE_LENGTH: Final = 40
+"""Characters that are told of a position's source."""
 
 
 def picture(fleet: Fleet, book: CaseBook, now_ns: int) -> DistrictState:
@@ -49,10 +55,17 @@ def _unit(unit: Unit, fleet: Fleet, book: CaseBook, now_ns: int) -> DistrictUnit
         status=_status(case),
         abilities=_words(unit.abilities),
         serves=fleet.district.is_on_shift(unit.shifts, now_ns),
-        position=unit.position,
+        position=_short(unit.position),
         heard_ns=unit.heard_ns,
         origin=least_real(unit.position_origin, case.opened_as if case else "live"),
     )
+
+
+def _short(position: Position | None) -> Position | None:
+    """Return a position without what only its own district needs."""
+    if position is None:
+        return None
+    return msgspec.structs.replace(position, source=position.source[:SOURCE_LENGTH], given=None)
 
 
 def _status(case: Case | None) -> str:

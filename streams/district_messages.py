@@ -32,7 +32,7 @@ LABEL_LENGTH = 80
 Label = Annotated[str, msgspec.Meta(max_length=LABEL_LENGTH)]
 """A name for people."""
 
-MOST_UNITS = 400
+MOST_UNITS = 300
 MOST_HOSPITALS = 100
 """What one state tells of; the message then is within its limit whatever the names are."""
 
@@ -119,7 +119,7 @@ class DistrictState(Body, frozen=True, kw_only=True):
 
     Attributes:
         at_ns: When, by that hub's clock: the age of everything in it is counted from here.
-        units: At most 400.
+        units: At most 300.
         hospitals: At most 100.
         left_out: Units and hospitals beyond those, which are not told.
     """
