@@ -112,9 +112,10 @@ class Api:
         return _json([case_pages.unit(unit, record.book, now_ns) for unit in units])
 
     async def hospitals(self, _: web.Request) -> web.Response:
-        """Answer with each hospital."""
-        hospitals = self._record.fleet.hospitals.values()
-        return _json([case_pages.hospital(hospital) for hospital in hospitals])
+        """Answer with each hospital and the room it last stated."""
+        fleet, book = self._record.fleet, self._record.book
+        hospitals = fleet.hospitals.values()
+        return _json([case_pages.hospital(hospital, fleet, book) for hospital in hospitals])
 
     async def action(self, request: web.Request) -> web.Response:
         """Do an action and answer with what happened."""

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from dispatch import call_pages
+from dispatch.capacity import Capacity
 from dispatch.cases import Case, CaseBook
+from dispatch.hospital_choice import bound_for
 from dispatch.suggestion import Suggestion
 from dispatch.timeline import Entry
 from dispatch.units import Fleet, HospitalSettings, Unit
@@ -176,8 +178,9 @@ def track(one: Unit) -> list[list[float]]:
     ]
 
 
-def hospital(one: HospitalSettings) -> dict[str, Any]:
-    """Return what a page shows of a hospital."""
+def hospital(one: HospitalSettings, fleet: Fleet, book: CaseBook) -> dict[str, Any]:
+    """Return what a page shows of a hospital, and what it last stated of its room."""
+    room = fleet.capacities.get(one.name)
     return {
         "name": one.name,
         "label": one.title,
@@ -185,6 +188,20 @@ def hospital(one: HospitalSettings) -> dict[str, Any]:
         "longitude_deg": one.longitude_deg,
         "abilities": list(one.abilities),
         "capabilities": list(one.capabilities),
+        "room": None if room is None else _room(room),
+        "old_after_s": TOPICS["hospital_state"].stale_after_s,
+        "bound": bound_for(book)[one.name],
+    }
+
+
+def _room(room: Capacity) -> dict[str, Any]:
+    return {
+        "beds": room.beds,
+        "resus_bays": room.resus_bays,
+        "diversion": room.diversion,
+        "reason": room.reason,
+        "role": room.role,
+        "stated_ms": _ms(room.stated_ns),
     }
 
 

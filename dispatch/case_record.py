@@ -47,6 +47,9 @@ TRACKS_READ = 20
 STATES_READ = 100
 """Of each unit, at start: its last tracks, and the last that its sensors said."""
 
+ROOMS_READ = 10
+"""Of each hospital, at start: what it stated last of its room, for lanes may overtake."""
+
 Follower = Callable[[Stored], None]
 """Is given each stored fact once, in the order of the journal."""
 
@@ -106,6 +109,11 @@ class CaseRecord:
                 for fact in [*tracks, *states]:
                     _show(self.fleet.take, self.clocks.place(fact))
                 count += len(tracks) + len(states)
+            for hospital in self.fleet.hospitals:
+                rooms = await self._journal.newest("hospital_state", hospital, ROOMS_READ)
+                for fact in rooms:
+                    _show(self.fleet.take, self.clocks.place(fact))
+                count += len(rooms)
             await self._read_again()
             await self._reconcile(case.id for case in self.book.recent())
         return count

@@ -41,6 +41,10 @@ ADVISED_BY = frozenset(
     {"caller_position", "case_amended", "case_linked", "unit_assigned", "pre_alert"}
 )
 """Kinds that change what is suggested for their case at once."""
+BINDING = frozenset(
+    {"hospital_state", "hospital_chosen", "hospital_stood_down", "case_closed", "milestone"}
+)
+"""Kinds that change what is shown of hospitals: their room, and who is on the way there."""
 SUGGEST_EVERY = 2
 """Ticks between two suggestions for a watched case."""
 
@@ -107,6 +111,7 @@ class Console:
         self._cases: set[str] = set()
         self._to_advise: set[str] = set()
         self._units: set[str] = set()
+        self._hospitals_changed = False
         self._live: dict[str, list[str]] = {}
         self._wake = asyncio.Event()
 
@@ -121,6 +126,11 @@ class Console:
             self.unit_changed(source)
         if fact.envelope.kind in ("unit_assigned", "unit_released", "case_closed"):
             self._units.update(self._record.fleet.units)
+        if fact.envelope.kind in BINDING:
+            self._hospitals_changed = True
+            self._wake.set()
+        if fact.envelope.kind == "hospital_state":
+            self._to_advise.update(w.case for w in self._pages.values() if w.case is not None)
 
     def case_changed(self, case: str) -> None:
         """Note that a case looks different now."""
@@ -200,8 +210,12 @@ class Console:
             cases, self._cases = self._cases, set()
             units, self._units = self._units, set()
             to_advise, self._to_advise = self._to_advise, set()
+            hospitals, self._hospitals_changed = self._hospitals_changed, False
             if self._pages:
                 with _logged_fault():
+                    if hospitals:
+                        told = {"type": "hospitals", "hospitals": self._hospitals()}
+                        self._send(_encode(told))
                     self._send_cases(cases)
                     self._send_suggestions(to_advise)
                     self._send_units(units)
@@ -283,7 +297,7 @@ class Console:
             "cases": [self._summary(case) for case in self._record.book.recent()],
             "units": [self._unit(name) for name in fleet.units],
             "tracks": {unit.name: case_pages.track(unit) for unit in fleet.units.values()},
-            "hospitals": [case_pages.hospital(one) for one in fleet.hospitals.values()],
+            "hospitals": self._hospitals(),
         }
 
     def _summary(self, case: Case) -> dict[str, Any]:
@@ -297,6 +311,10 @@ class Console:
         unit = self._record.fleet.units[name]
         shown = case_pages.unit(unit, self._record.book, self._clock.wall_ns())
         return shown | {"streams": self._live.get(name, [])}
+
+    def _hospitals(self) -> list[dict[str, Any]]:
+        fleet, book = self._record.fleet, self._record.book
+        return [case_pages.hospital(one, fleet, book) for one in fleet.hospitals.values()]
 
     def _detail(self, case: Case) -> str:
         body = case_pages.detail(case, self._reached)

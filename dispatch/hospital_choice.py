@@ -25,7 +25,7 @@ def suggest_hospitals(
 ) -> list[Suggestion]:
     """Return the best hospitals for a case, best first, at most ``MOST``."""
     scene = position_of(case)
-    bound = _bound(case, book)
+    bound = bound_for(book, but=case.id)
     resus = case.severity == "red"
     found: list[tuple[tuple[bool, float, str], Suggestion]] = []
     for hospital in fleet.hospitals.values():
@@ -45,12 +45,12 @@ def suggest_hospitals(
     return name_nearest([_measured(one, fleet, scene, travel) for _, one in found[:MOST]])
 
 
-def _bound(case: Case, book: CaseBook) -> Counter[str]:
-    """Return how many other open cases are on their way to each hospital."""
+def bound_for(book: CaseBook, *, but: str = "") -> Counter[str]:
+    """Return how many open cases are on their way to each hospital, without the one named."""
     return Counter(
-        other.hospital
-        for other in book.open()
-        if other.hospital is not None and other.id != case.id and other.stage not in THERE
+        case.hospital
+        for case in book.open()
+        if case.hospital is not None and case.id != but and case.stage not in THERE
     )
 
 

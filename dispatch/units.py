@@ -13,7 +13,7 @@ import msgspec
 
 from dispatch.arrival import Place
 from dispatch.capabilities import Ability, Capability
-from dispatch.capacity import Capacity
+from dispatch.capacity import Capacity, newest
 from dispatch.district import DistrictRules, ShiftText
 from dispatch.errors import UnknownError
 from streams.chain import Stored
@@ -181,7 +181,10 @@ class Fleet:
             raise UnknownError("hospital", name, ", ".join(sorted(self.hospitals))) from None
 
     def take(self, fact: Stored) -> None:
-        """Fold a stored fact in: where a unit was, and how its sensors are."""
+        """Fold a stored fact in: where a unit was, its sensors, what a hospital has room for."""
+        if fact.envelope.kind == "hospital_state":
+            self._take_room(fact)
+            return
         unit = self.units.get(fact.envelope.source)
         if unit is None or "district" in find(fact.envelope.kind).scopes:
             return  # a neighbour's hub may be named as one of our units
@@ -195,6 +198,12 @@ class Fleet:
                 place(unit, position, offset_ns, fact.envelope.origin)
         elif isinstance(body, SensorState):
             unit.sensors[body.sensor] = (body.state, body.reason)
+
+    def _take_room(self, fact: Stored) -> None:
+        name = fact.envelope.source
+        room = newest(self.capacities.get(name), fact)
+        if room is not None and name in self.hospitals:
+            self.capacities[name] = room
 
 
 def place(unit: Unit, position: Position, offset_ns: int, origin: Origin) -> bool:

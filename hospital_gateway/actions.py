@@ -14,6 +14,7 @@ import msgspec
 
 from hospital_gateway.bay_merge import destinations
 from hospital_gateway.board import Board
+from hospital_gateway.room import StateRoom
 from streams.clock import Clock
 from streams.codec import decode, open_body
 from streams.identity import is_id
@@ -58,11 +59,14 @@ class Dismiss(_Action, frozen=True, kw_only=True, tag="dismiss"):
     """Take a case that was diverted or closed off the board."""
 
 
-Action: TypeAlias = Acknowledge | Note | Dismiss
+CaseAction: TypeAlias = Acknowledge | Note | Dismiss
+Action: TypeAlias = CaseAction | StateRoom
 
 
 def read_action(message: dict[str, Any]) -> Action:
     """Read an action: ``{"action": …, "case": …, …}``, with or without ``"type": "action"``.
+
+    What is stated of the room (``room.py``) has no case.
 
     Raises:
         RequestError: The action is unknown or a field is wrong; the text says which.
@@ -107,7 +111,7 @@ class Actions:
         self._clock, self._offset_ns, self._made = clock, offset_ns, made
         self._destination = destination
 
-    def perform(self, action: Action) -> dict[str, Any]:
+    def perform(self, action: CaseAction) -> dict[str, Any]:
         """Do one action; return what happened.
 
         Raises:

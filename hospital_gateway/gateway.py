@@ -31,6 +31,8 @@ from hospital_gateway.inbound import Inbound
 from hospital_gateway.latency import Latencies
 from hospital_gateway.media_proxy import MediaProxy
 from hospital_gateway.pages import Pages
+from hospital_gateway.room import KIND as ROOM
+from hospital_gateway.room import Room
 from hospital_gateway.server import Server
 from hospital_gateway.settings import Settings
 from hospital_gateway.upstream import Upstream
@@ -110,6 +112,12 @@ class Gateway:
             clock=clock, offset_ns=self.offset_ns, made=self._made,
             destination=self.bay_merge.destination,
         )  # fmt: skip
+        self.room = Room(
+            hospital=settings.name, roles=settings.roles, drill=credential.drill,
+            outbox=self.outbox, journal=journal, clock=clock, hub_now_ns=self.hub_now_ns,
+            changed=self._room_changed,
+        )  # fmt: skip
+        self.pages.room = self.room.shown
         self.inbound = Inbound(
             region=settings.region, hospital=settings.name, journal=journal, outbox=self.outbox,
             board=self.board, bay=self.bay_merge, latencies=self.latencies,
@@ -144,6 +152,7 @@ class Gateway:
         facts = await self.inbound.restore()
         self.board.forget(self.hub_now_ns())
         waiting = self.actions.restore()
+        await self.room.restore()
         log.info("board restored", facts=facts, cases=len(self.board.cases()), waiting=waiting)
         name = f"hospital[{self.settings.name}]"
         async with asyncio.TaskGroup() as group:
@@ -217,9 +226,11 @@ class Gateway:
             REFUSED.labels("receipt", error.reason).inc()
             return
         self.sender.take_receipt(receipt)
+        self.room.take_receipt()
         if receipt.epoch == self.outbox.epoch:
             for refusal in receipt.refused:
                 self.board.refused(refusal.id, refusal.text)
+                self.room.refused(refusal.id, refusal.text)
                 self.pages.changed.set()
 
     def _take_time(self, delivery: Delivery) -> None:
@@ -296,6 +307,10 @@ class Gateway:
         self.sender.wake()
         self.pages.changed.set()
 
+    def _room_changed(self) -> None:
+        self.sender.wake()
+        self.pages.tell({"type": "room", "room": self.room.shown()})
+
     def checks(self) -> dict[str, Check]:
         """Return the state of each part, for ``/healthz``."""
         transport, problem = self.transport, self.inbound.problem
@@ -322,6 +337,7 @@ class Gateway:
             board=self.board, pages=self.pages, actions=self.actions,
             latencies=self.latencies, hub_now_ns=self.hub_now_ns,
             bay=BayServer(self.bay, lambda: bay_addresses(settings), self._note),
+            room=self.room,
         )  # fmt: skip
         return server.app(admission(settings), self.checks, self.media)
 
@@ -379,6 +395,8 @@ def _heading(settings: Settings) -> dict[str, Any]:
         "hospital": {"name": settings.name, "label": settings.label},
         "roles": settings.roles,
         "needs": settings.needs,
-        "stale_s": {kind: find(kind).stale_after_s for kind in ("vitals", "position", "arrival")},
+        "stale_s": {
+            kind: find(kind).stale_after_s for kind in ("vitals", "position", "arrival", ROOM)
+        },
         "kinds": sorted(TOPICS),
     }

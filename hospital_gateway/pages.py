@@ -72,6 +72,7 @@ class Pages:
         self.live = LiveStreams(board, self.send_frame)
         self.recorded: Callable[[str], Awaitable[list[bytes]]] = _nothing
         self.changed = asyncio.Event()
+        self.room: Callable[[], dict[str, Any] | None] = lambda: None
         self.upstream: dict[str, Any] = {"state": "connecting", "since_ms": 0}
         self._board, self._journal = board, journal
         self._hub_now_ns, self._heading, self._ended = hub_now_ns, heading, ended
@@ -92,8 +93,8 @@ class Pages:
             await self.note(who, "board", case)
         return cases
 
-    async def note(self, who: str, what: str, case: str) -> None:
-        """Write one reading of patient data into the audit log.
+    async def note(self, who: str, what: str, case: str | None) -> None:
+        """Write one reading of patient data, or an action, into the audit log.
 
         Raises:
             StorageError: It cannot be written: show nothing.
@@ -111,6 +112,7 @@ class Pages:
             **self._heading,
             "seat": who,
             "upstream": self.upstream,
+            "room": self.room(),
             "cases": [self._board.whole(case) for case in shown],
         }
         socket.send_state(msgspec.json.encode(snapshot).decode())

@@ -28,6 +28,7 @@ from hospital_gateway.board import Board
 from hospital_gateway.latency import Latencies, read_report
 from hospital_gateway.media_proxy import MediaProxy
 from hospital_gateway.pages import Pages
+from hospital_gateway.room import Room, StateRoom
 from streams.errors import ForerunError
 from streams.health import LATENCY, REFUSED, Checks, add_routes
 from streams.web import (
@@ -59,6 +60,7 @@ class Server:
         latencies: Latencies,
         hub_now_ns: Callable[[], int],
         bay: BayServer,
+        room: Room,
     ) -> None:
         """Prepare.
 
@@ -70,8 +72,9 @@ class Server:
             latencies: Takes what pages report.
             hub_now_ns: The hub's clock, as far as it is known here.
             bay: Takes hand-overs at the bay.
+            room: Takes what is stated of this hospital's room.
         """
-        self._hospital, self._bay = hospital, bay
+        self._hospital, self._bay, self._room = hospital, bay, room
         self._board, self._pages, self._actions = board, pages, actions
         self._latencies, self._hub_now_ns = latencies, hub_now_ns
 
@@ -136,7 +139,10 @@ class Server:
     async def _act(self, message: dict[str, Any], who: str) -> dict[str, Any]:
         """Write into the audit log who asks for an action, and have it done."""
         action = read_action(message)
-        await self._pages.note(who, f"action {action.__struct_config__.tag}", action.case)
+        case = None if isinstance(action, StateRoom) else action.case
+        await self._pages.note(who, f"action {action.__struct_config__.tag}", case)
+        if isinstance(action, StateRoom):
+            return await self._room.state(action, who)
         return self._actions.perform(action)
 
     def _count(self, message: dict[str, Any]) -> None:
@@ -152,6 +158,7 @@ class Server:
         body = {
             "hospital": self._hospital,
             "now_ms": self._hub_now_ns() // 1000 / 1000,
+            "room": self._room.shown(),
             "cases": [self._board.whole(case) for case in cases],
         }
         return _json(body)

@@ -22,7 +22,8 @@ KEPT = 500
 
 _OTHER_VIEWS = frozenset(
     {"vitals", "ecg_record", "track", "case_fact"}
-    | {"call_step", "caller_position", "location_refused", "caller_link", "case_linked"}  # dispatch's own matters
+    # dispatch's own matters
+    | {"call_step", "caller_position", "location_refused", "caller_link", "case_linked"}
 )
 
 

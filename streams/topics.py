@@ -163,7 +163,7 @@ _ROWS = (
     _row("acknowledged", messages.Acknowledged, "hospital", "urgent",
          scopes="hospital", case_only=True),
     _row("hospital_state", hospital_messages.HospitalState, "hospital", "urgent",
-         scopes="hospital"),
+         scopes="hospital", expiry_s=1800),
     # The protocol itself.
     _row("receipt_down", messages.Receipt, "hub", "stream",
          scopes="unit hospital", retention="none", limit_bytes=64 * KIB),
