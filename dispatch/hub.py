@@ -14,6 +14,7 @@ import structlog
 from aiohttp import web
 
 from dispatch.actions import ActionDesk, tell_errors
+from dispatch.address_search import PlaceApi
 from dispatch.advice import Advice
 from dispatch.api import Api
 from dispatch.broker_link import BrokerLink
@@ -33,6 +34,7 @@ from dispatch.gap_asking import GapAsking
 from dispatch.hub_clock import check_clock
 from dispatch.ingest import Ingest
 from dispatch.live_streams import LiveStreams
+from dispatch.location.geocoder import AddressSearch
 from dispatch.location_api import LocationApi
 from dispatch.location_client import LocationClient
 from dispatch.media_rights import DECIDING, MediaRights
@@ -73,6 +75,7 @@ class Parts:
     transport: NatsTransport
     clock: Clock
     verify: pages.Verify
+    search: AddressSearch
 
 
 class Hub:
@@ -254,6 +257,7 @@ class Hub:
         ).add_routes(app)
         calls = CallApi(self.calls, parts.verify, self._locations)
         calls.add_routes(app)
+        PlaceApi(self.record, parts.search).add_routes(app)
         callers = CallerApi(self.record, self.calls, self._seal, parts.clock)
         callers.add_routes(app)
         roads = self._travel.roads

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from prometheus_client import REGISTRY
 
+from dispatch.address_search import opened_search
 from dispatch.hub import Hub, Parts
 from dispatch.hub_clock import hub_clock
 from dispatch.relay_stats import RelayCollector
@@ -52,7 +53,9 @@ async def serving(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         outbox = Outbox(state / "outbox.sqlite", settings.name, clock)
         stack.callback(outbox.close)
         await stack.enter_async_context(transport)
-        hub = Hub(Parts(settings, journal, outbox, transport, clock, admission(settings)))
+        search = await stack.enter_async_context(opened_search(settings.places, settings.hospitals))
+        verify = admission(settings)
+        hub = Hub(Parts(settings, journal, outbox, transport, clock, verify, search))
         await stack.enter_async_context(hub.relay)
         await hub.restore()
         collector = RelayCollector(hub.relay.snapshot)

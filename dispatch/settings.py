@@ -7,6 +7,7 @@ from typing import Annotated
 
 import msgspec
 
+from dispatch.address_search import PlaceSettings
 from dispatch.arrival import Travel
 from dispatch.district import DistrictSettings
 from dispatch.location.districts import District
@@ -110,6 +111,7 @@ class Settings(_Table, frozen=True, kw_only=True):
     media: Media = Media()
     calls: Calls = Calls()
     sms: Sms = Sms()
+    places: PlaceSettings = PlaceSettings()
     travel: TravelSettings = TravelSettings()
     roads: RoadSettings = RoadSettings()
     district: DistrictSettings = DistrictSettings()

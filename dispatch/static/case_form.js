@@ -1,6 +1,8 @@
 /** Opening a case, and correcting it: the address first, everything else when it is known. */
 import { html } from "/static/shared/view.js";
 import { t } from "/static/shared/i18n.js";
+import { sourceWords } from "./located.js";
+import { PlaceHits, toPlaces } from "./place_hits.js";
 import { Problem } from "./questions.js";
 
 /** @typedef {import("./state.js").ConsoleState} ConsoleState */
@@ -17,7 +19,7 @@ export function NewCase({ state }) {
     <h2>${t("case.new")}</h2>
     <p class="muted">${t("form.hint")}</p>
     <${Problem} state=${state} />
-    <${Fields} form=${form} change=${(/** @type {Form} */ next) => { state.form.value = next; }} submit=${submit} />
+    <${Fields} state=${state} id=${null} form=${form} change=${(/** @type {Form} */ next) => { state.form.value = next; }} submit=${submit} />
     <div class="actions">
       <button class="main" disabled=${!form.address.trim() || busy} onClick=${submit}>
         ${busy ? t("form.opening") : t("form.open")} <kbd>⏎</kbd></button>
@@ -37,14 +39,14 @@ export function EditCase({ state, id }) {
     else state.editing.value = null;
   };
   return html`<div class="edit">
-    <${Fields} form=${state.edits.value} change=${(/** @type {Form} */ next) => { state.edits.value = next; }} submit=${save} />
+    <${Fields} state=${state} id=${id} form=${state.edits.value} change=${(/** @type {Form} */ next) => { state.edits.value = next; }} submit=${save} />
     <div class="actions"><button class="main" disabled=${busy} onClick=${save}>${t("form.save")} <kbd>⏎</kbd></button>
       <button onClick=${() => { state.editing.value = null; }}>${t("form.cancel")} <kbd>Esc</kbd></button></div>
   </div>`;
 }
 
-/** @param {{form: Form, change: (form: Form) => void, submit: () => void}} props */
-function Fields({ form, change, submit }) {
+/** @param {{state: ConsoleState, id: string | null, form: Form, change: (form: Form) => void, submit: () => void}} props */
+function Fields({ state, id, form, change, submit }) {
   /** @param {string} name @returns {(event: any) => void} */
   const set = (name) => (event) => change({ ...form, [name]: event.target.value });
   const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
@@ -55,7 +57,8 @@ function Fields({ form, change, submit }) {
   };
   return html`<div class="fields" onKeyDown=${onKeyDown}>
     <label class="wide">${t("form.address")}<input ref=${focusAtOnce} name="address" required maxlength="4000" autocomplete="off"
-      value=${form.address} onInput=${set("address")} /></label>
+      value=${form.address} onInput=${set("address")} onKeyDown=${toPlaces} /></label>
+    <${PlaceHits} state=${state} id=${id} form=${form} change=${change} />
     <label class="wide">${t("form.complaint")}<input name="complaint" maxlength="4000" autocomplete="off"
       value=${form.complaint} onInput=${set("complaint")} /></label>
     <label>${t("form.severity")}<select name="severity" value=${form.severity} onChange=${set("severity")}>
@@ -69,6 +72,7 @@ function Fields({ form, change, submit }) {
     <div class="wide place"><span>${t("case.position")}</span>
       ${form.position
         ? html`<span class="number">${form.position.latitude_deg.toFixed(5)}°, ${form.position.longitude_deg.toFixed(5)}°</span>
+          ${form.position.source && html`<span>${sourceWords(form.position.source)}</span>`}
           <button type="button" onClick=${() => change({ ...form, position: null })}>${t("form.no_position")}</button>`
         : html`<span class="muted">${t("form.click_map")}</span>`}</div>
   </div>`;
@@ -95,7 +99,8 @@ function fields(form) {
     ...(age && { age_years: Math.min(130, Number(age)) }),
     ...(caller.trim() && { caller: caller.trim() }),
     ...(position && { position: {
-      latitude_deg: position.latitude_deg, longitude_deg: position.longitude_deg, source: "dispatcher" } }),
+      latitude_deg: position.latitude_deg, longitude_deg: position.longitude_deg,
+      source: position.source ?? "dispatcher", ...(position.radius_m != null && { radius_m: position.radius_m }) } }),
   };
 }
 

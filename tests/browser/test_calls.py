@@ -191,3 +191,33 @@ async def test_ring_to_best_position_on_the_screen_is_measured_by_the_page(
             return found is not None and float(found[1]) >= 3
 
         await wait_for(measured, "three positions measured", 10)
+
+
+async def test_address_that_is_typed_finds_its_place_by_keyboard(
+    town: Town, open_page: Any, screenshot: Any, axe_faults: Any
+) -> None:
+    async with town.open_hub():
+        outside = Outside(town)
+        page: Page = await open_page(console(town))
+        case = await outside.ring()
+        await outside.locate(31.2600, 121.4737, radius_m=60)
+        await expect(page.locator(f"[data-case='{case}']")).to_be_visible()
+        await page.keyboard.press("a")
+        await expect(page.locator("[name=address]")).to_be_focused()
+        await page.keyboard.type("Peoples Squre")  # as it is typed in haste
+        await expect(page.locator("[data-hit]").first).to_contain_text("人民广场")
+        await screenshot(page, "calls-address-1280")
+        assert await axe_faults(page) == []
+        await page.keyboard.press("ArrowDown")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("[name=address]")).to_have_value("人民广场")
+        await expect(page.locator("[name=complaint]")).to_be_focused()
+        await page.keyboard.type("fell")
+        await page.keyboard.press("Enter")
+        await expect(page.locator(".address")).to_have_text("人民广场")
+        found = await outside.seen(case)
+        assert found["position"]["source"] == "address/gazetteer"
+        assert found["position"]["latitude_deg"] == pytest.approx(31.2304)
+        located = page.locator(".located")
+        await expect(located).to_contain_text("3.3 km from the place that was confirmed")
+        assert found["place"]["latitude_deg"] == pytest.approx(31.2600), "it warns, and no more"
