@@ -51,7 +51,7 @@ export function PlaceHits({ id, form, change }) {
   if (!found.value.length && !trouble.value) return null;
   return html`<div class="hits" role="group" aria-label=${t("hits.label")} onKeyDown=${alongHits}>
     ${found.value.map((hit) => html`<button type="button" key=${`${hit.name}${hit.latitude_deg}`} data-hit onClick=${() => choose(hit)}>
-      <span>${hit.name}</span> <span class="small muted">± ${distance(hit.radius_m)} · ${sourceWords(`address/${hit.source}`)}</span></button>`)}
+      <span>${hit.name}${hit.matched && hit.matched !== hit.name ? ` (${hit.matched})` : ""}</span> <span class="small muted">± ${distance(hit.radius_m)} · ${sourceWords(`address/${hit.source}`)}</span></button>`)}
     ${trouble.value && html`<p class="small warn">${t("hits.trouble")}</p>`}
   </div>`;
 }
