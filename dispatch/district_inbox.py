@@ -84,9 +84,10 @@ class DistrictInbox:
         """Have each fact of a neighbour given to ``follower``, in the order of the journal.
 
         Each is given once, also what was stored before this life and not given then. Where the
-        process dies while the follower has it, it is given again: whoever acts upon it asks for
-        the action under an id of its own, such as the fact's. A ``StorageError`` has it given
-        again after a second; any other error is written to the log, and the next one is given.
+        process dies meanwhile, the last ones (at most a page) are given again: whoever acts upon
+        one asks for the action under an id of its own, such as the fact's. A ``StorageError``
+        has a fact given again after a second; any other error is written to the log, and the
+        next one is given.
 
         Args:
             follower: One per hub; a second one takes the place of the first.
@@ -130,8 +131,7 @@ class DistrictInbox:
             self._wake.clear()
             try:
                 while facts := await self._next():
-                    for fact in facts:
-                        await self._hand(fact)
+                    await self._hand_all(facts)
             except StorageError as error:
                 log.error("not handed on, tried again", error=str(error))  # noqa: TRY400 -- the text says all
                 self._fresh.clear()
@@ -157,6 +157,16 @@ class DistrictInbox:
             return await self._next()
         return page
 
+    async def _hand_all(self, facts: list[Stored]) -> None:
+        """Hand on facts in their order; how far it came is on the disk once for all of them."""
+        done = self._followed
+        try:
+            for fact in facts:
+                await self._hand(fact)
+                done = fact.position
+        finally:
+            self._note(done)
+
     async def _hand(self, fact: Stored) -> None:
         assert self._follower is not None
         try:
@@ -168,9 +178,13 @@ class DistrictInbox:
         except Exception:
             REFUSED.labels("hub", "fault").inc()
             log.exception("fact of a neighbour not taken", id=fact.envelope.id)
-        self._note(fact.position)
 
     def _note(self, position: int) -> None:
-        if position > self._followed:
+        """Keep how far it came; where the disk refuses that, memory knows it until the next."""
+        if position <= self._followed:
+            return
+        self._followed = position
+        try:
             self._outbox.add_all([], (MARK, position))
-            self._followed = position
+        except StorageError as error:
+            log.error("mark not kept", error=str(error))  # noqa: TRY400 -- the text says all
