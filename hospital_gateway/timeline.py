@@ -23,7 +23,7 @@ KEPT = 500
 _OTHER_VIEWS = frozenset(
     {"vitals", "ecg_record", "track", "case_fact"}
     # dispatch's own matters
-    | {"call_step", "caller_position", "location_refused", "caller_link", "case_linked"}
+    | {"call_step", "caller_position", "location_refused", "caller_message", "case_linked"}
 )
 
 

@@ -9,6 +9,7 @@ import { word } from "/static/shared/words.js";
 import { AlarmSound } from "./alarm_sound.js";
 import { AcknowledgeButton, ArrivalCard, SeenBy, caseHash } from "./arrival_card.js";
 import { BayNote, isPastDispatch } from "./bay_page.js";
+import { DiversionBand, RoomForm, RoomNow, roomIsOpen } from "./hospital_room.js";
 import { headline, nameOf, originBand, roleWord, rowsOf, sexAndAge, unitName } from "./card_words.js";
 
 /** @typedef {import("./state.js").ArrivalState} ArrivalState */
@@ -35,6 +36,10 @@ export function Board({ state }) {
       const row = shown[Number(event.key) - 1];
       const plain = !event.ctrlKey && !event.metaKey && !event.altKey && !isTyping(event.target);
       if (event.key.toLowerCase() === "b" && plain) location.hash = "#/bay";
+      if (event.key.toLowerCase() === "r" && plain) {
+        event.preventDefault(); // or it stands in the field that takes the focus
+        roomIsOpen.value = !roomIsOpen.value;
+      }
       if (row && !event.ctrlKey && !event.metaKey && !isTyping(event.target)) location.hash = caseHash(row);
     };
     addEventListener("keydown", press);
@@ -47,6 +52,7 @@ export function Board({ state }) {
       <${AlarmSound} rows=${coming.rows} />
       <a class="button bay-link" href="#/bay">${t("bay.title")} <kbd>B</kbd></a>
       <${RoleChoice} state=${state} /><//>
+    <${DiversionBand} state=${state} />
     <main class="board-main" ...${coming.touch}>
       ${shown.length ? html`<div class="arrivals count-${shown.length}">
           ${shown.map((row, index) => html`<${ArrivalCard} key=${row.key} row=${row} state=${state}
@@ -56,7 +62,9 @@ export function Board({ state }) {
     ${aside.length > 0 && html`<aside class="hand-over" tabindex="0" aria-label=${t("handover.title")}>
       <h2>${t("handover.title")}</h2>
       ${aside.map((row) => html`<${AsideCard} key=${row.key} row=${row} state=${state} />`)}</aside>`}
+    <${RoomForm} state=${state} />
     <footer class="board-foot"><strong>${t("information")}</strong>
+      <${RoomNow} state=${state} />
       ${rest > 0 && html`<span class="rest">${t("board.rest", { count: rest })}</span>`}</footer>
   </div>`;
 }

@@ -134,6 +134,7 @@ export class ArrivalState {
     this.missing = signal(/** @type {import("/static/shared/missing_line.js").Missing[]} */ ([]));
     this.bay = signal(/** @type {BaySession[]} */ ([]));
     this.upstream = signal({ state: "connecting", since_ms: serverNow() });
+    this.room = signal(/** @type {import("./hospital_room.js").Room | null} */ (null));
     /** Words of a click that could not be done. */
     this.problem = signal("");
     /** What this seat is; asked once, kept in the browser. */
@@ -230,6 +231,7 @@ export class ArrivalState {
         case "position": return this.#with(message.case, (one) => { one.speedMps.value = message.speed_mps; });
         case "missing": this.missing.value = message.missing; return undefined;
         case "bay": this.bay.value = message.sessions; return undefined;
+        case "room": this.room.value = message.room; return undefined;
         case "upstream": this.upstream.value = message.upstream; return undefined;
         case "answer": return this.#answered(message);
         case "error": this.problem.value = message.error; return undefined; // of no click
@@ -246,6 +248,7 @@ export class ArrivalState {
     this.needs.value = message.needs;
     this.staleS.value = message.stale_s;
     this.upstream.value = message.upstream;
+    this.room.value = message.room;
     const cases = new Map();
     for (const whole of message.cases) {
       const known = this.cases.value.get(whole.card.case);
