@@ -224,11 +224,14 @@ class CaseRecord:
     def _judge(self, item: Examined) -> Arrived | Refused:
         """Return the fact if its maker has a right to the case, else its refusal."""
         envelope, arrived = item.envelope, item.arrived
-        if envelope.case is None or self._may_add(item):
+        case = self.book.get(envelope.case)
+        reason, text = "case", f"{envelope.source} has no part in case {envelope.case}"
+        if case is not None and case.drill != envelope.drill:
+            reason, text = "drill", "an exercise and the real thing do not share a case"
+        elif envelope.case is None or self._may_add(item):
             return arrived
-        text = f"{envelope.source} has no part in case {envelope.case}"
         return Refused(
-            arrived.received_ns, str(item.address), "case", text, arrived.data,
+            arrived.received_ns, str(item.address), reason, text, arrived.data,
             arrived.line, arrived.sequence,
         )  # fmt: skip
 

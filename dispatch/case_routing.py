@@ -101,6 +101,8 @@ class Router:
         """
         route = _Route()
         for fact in deciding:
+            if fact.envelope.drill:
+                continue
             number = fact.case_sequence or 0
             route.sent.update(dict.fromkeys(route.parties(), number - 1))
             leaving = self._decide(route, fact.envelope)
@@ -111,8 +113,8 @@ class Router:
     def take(self, fact: Stored) -> list[Forward]:
         """Return the orders that follow from one fact; none for facts without a case."""
         envelope, number = fact.envelope, fact.case_sequence
-        if envelope.case is None or number is None:
-            return []
+        if envelope.case is None or number is None or envelope.drill:
+            return []  # an exercise stays inside the hub
         route = self._routes.get(envelope.case) or _Route()
         self._keep(envelope.case, route)
         before = route.parties()

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from dispatch.calls import Call
+from dispatch.incident import Incident, fold
 from dispatch.location.best import best_position
 from dispatch.location.plausibility import Fix
 from dispatch.timeline import Entry, entry_of
@@ -24,6 +25,13 @@ from streams.bay_messages import BayHandover
 from streams.call_messages import CallerPosition, CallStep, CaseLinked, LocationRefused
 from streams.chain import Stored
 from streams.codec import any_body
+from streams.incident_messages import (
+    IncidentClosed,
+    IncidentDeclared,
+    PatientMoved,
+    PatientTagged,
+    Tag,
+)
 from streams.messages import (
     Acknowledged,
     Body,
@@ -110,6 +118,9 @@ class Case:
         bay: The hospital at whose bay it was handed over, as its unit last said.
         bay_unit: That unit.
         bay_sequence: Place of its word.
+        incident: The mass-casualty incident that was declared on it.
+        patient_of: The main case of the incident of which it is one patient, and the code.
+        tag: That patient's triage tag.
         synthetic: Whether anything in it comes from a model.
         replayed: Whether anything in it comes from a recording.
     """
@@ -157,6 +168,9 @@ class Case:
     media: dict[str, Literal["on", "off"]] = field(default_factory=dict)
     media_origins: dict[str, Origin] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
+    incident: Incident | None = None
+    patient_of: tuple[str, str] | None = None
+    tag: Tag | None = None
     facts: int = 0
     synthetic: bool = False
     replayed: bool = False
@@ -264,9 +278,9 @@ class CaseBook:
         return None
 
     def hospital_of_unit(self, unit: str) -> str | None:
-        """Return the hospital that may see a unit's live streams now."""
+        """Return the hospital that may see a unit's live streams now; none of an exercise's."""
         case = self.of_unit(unit)
-        return case.hospital if case is not None else None
+        return case.hospital if case is not None and not case.drill else None
 
     def _fold(self, case: Case, fact: Stored, body: Body) -> None:
         match body:
@@ -286,6 +300,8 @@ class CaseBook:
                 case.decided_sequence = fact.case_sequence or 0
             case CallStep() | CallerPosition() | LocationRefused() | CaseLinked():
                 _fold_call_fact(case, fact, body)
+            case IncidentDeclared() | PatientTagged() | PatientMoved() | IncidentClosed():
+                _fold_incident(case, fact, body)
             case CaseClosed():
                 case.closed_ns, case.outcome = fact.corrected_ns, body.outcome
                 if case.id in self._cases:
@@ -336,6 +352,17 @@ def _fold_call_fact(
             case.unread.append(body)
         case CaseLinked():
             _link(case, body)
+
+
+def _fold_incident(
+    case: Case,
+    fact: Stored,
+    body: IncidentDeclared | PatientTagged | PatientMoved | IncidentClosed,
+) -> None:
+    if isinstance(body, PatientTagged) and body.incident is not None:  # the patient's own case
+        case.patient_of, case.tag = (body.incident, body.code), body.tag
+    else:
+        case.incident = fold(case.incident, body, fact.corrected_ns)
 
 
 def _link(case: Case, body: CaseLinked) -> None:

@@ -36,8 +36,8 @@ def picture(fleet: Fleet, book: CaseBook, now_ns: int) -> DistrictState:
         now_ns: The hub's clock.
     """
     bound = Counter(case.hospital for case in book.open() if case.hospital is not None)
-    units = sorted(fleet.units.values(), key=lambda unit: (-unit.heard_ns, unit.name))
-    hospitals = sorted(fleet.hospitals.values(), key=lambda hospital: hospital.name)
+    units = sorted(fleet.units_for(drill=False), key=lambda unit: (-unit.heard_ns, unit.name))
+    hospitals = sorted(fleet.hospitals_for(drill=False), key=lambda hospital: hospital.name)
     told, shown = units[:MOST_UNITS], hospitals[:MOST_HOSPITALS]
     return DistrictState(
         at_ns=now_ns,

@@ -23,7 +23,7 @@ from streams.clock import Clock
 from streams.codec import decode, encode, open_body
 from streams.delivery import Sender
 from streams.errors import StorageError
-from streams.health import WAITING
+from streams.health import REFUSED, WAITING
 from streams.journal import Journal
 from streams.link_messages import OutboxState
 from streams.messages import CaseFact, Envelope, Lane, Receipt
@@ -219,7 +219,11 @@ class Forwarder:
         mark: tuple[str, int] | None,
         group: asyncio.TaskGroup,
     ) -> None:
-        """Write drafts into the outbox and have them sent."""
+        """Write drafts into the outbox and have them sent; none of an exercise."""
+        if leaks := [draft for _, draft in drafts if draft.drill]:
+            REFUSED.labels("forwarder", "drill").inc(len(leaks))
+            log.error("fact of an exercise not forwarded", facts=len(leaks))
+            drafts = [(party, draft) for party, draft in drafts if not draft.drill]
         made = self._outbox.add_all(drafts, mark)
         cases = set()
         for (party, _), envelope in zip(drafts, made, strict=True):

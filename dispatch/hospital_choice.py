@@ -28,7 +28,7 @@ def suggest_hospitals(
     bound = bound_for(book, but=case.id)
     resus = case.severity == "red"
     found: list[tuple[tuple[bool, float, str], Suggestion]] = []
-    for hospital in fleet.hospitals.values():
+    for hospital in fleet.hospitals_for(drill=case.drill):
         able, why = _look_at_ability(case, hospital)
         capacity = fleet.capacities.get(hospital.name)
         said, figures = _look_at_room(capacity, bound[hospital.name], now_ns, resus=resus)

@@ -172,7 +172,7 @@ class LiveStreams:
     def _hospital_for(self, unit: str, envelope: Envelope) -> str | None:
         """Return who may see this live message now; None for nobody."""
         case = self._record.book.of_unit(unit)
-        if case is None or case.hospital is None:
+        if case is None or case.hospital is None or case.drill or envelope.drill:
             return None
         if envelope.case not in (None, case.id):  # made for a case that the unit has left
             DROPPED.labels("hub.other_case").inc()

@@ -87,7 +87,7 @@ def suggest_units(
     scene = position_of(case)
     ranking = _Ranking(case, fleet, book, travel, now_ns)
     ranked = sorted(
-        (pair for unit in fleet.units.values() if (pair := ranking.rank(unit)) is not None),
+        (pair for unit in fleet.units_for(drill=case.drill) if (pair := ranking.rank(unit)) is not None),
         key=lambda pair: pair[0],
     )
     return name_nearest([_measured(one, fleet, scene, travel) for _, one in ranked[:MOST]])
@@ -116,9 +116,10 @@ class _Ranking:
         self._time_to = _time_to(self._scene, travel) if self._scene is not None else None
         pathway = case.pre_alert.pathway if case.pre_alert else None
         # Where no unit states what it can do nothing is known, and nothing speaks against any.
-        stated = any(unit.abilities for unit in fleet.units.values())
+        units = fleet.units_for(drill=case.drill)
+        stated = any(unit.abilities for unit in units)
         self._needed = abilities_needed(case.severity, pathway) if stated else frozenset()
-        self._left = sum(self._stays(unit) for unit in fleet.units.values()) - 1
+        self._left = sum(self._stays(unit) for unit in units) - 1
 
     def rank(self, unit: Unit) -> tuple[tuple[int, float, str], Suggestion] | None:
         """Return a unit's place and suggestion; None for one that is bound and stays so."""

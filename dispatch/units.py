@@ -16,6 +16,7 @@ from dispatch.capabilities import Ability, Capability
 from dispatch.capacity import Capacity, newest
 from dispatch.district import DistrictRules, ShiftText
 from dispatch.errors import UnknownError
+from dispatch.incident_rules import IncidentRules
 from streams.chain import Stored
 from streams.codec import any_body
 from streams.messages import (
@@ -48,12 +49,14 @@ class UnitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     Attributes:
         abilities: What it can do beyond basic life support.
         shifts: When it serves, in the district's time; empty means always.
+        drill: Whether it is one of exercises: sent to those and to nothing else.
     """
 
     name: Name
     label: ShortText = ""
     abilities: tuple[Ability, ...] = ()
     shifts: tuple[ShiftText, ...] = ()
+    drill: bool = False
 
 
 class HospitalSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,6 +65,7 @@ class HospitalSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     Attributes:
         abilities: Pathways it takes; empty means all.
         capabilities: What it has at all hours; empty means that it is not stated.
+        drill: Whether it is one of exercises: chosen for those and for nothing else.
     """
 
     name: Name
@@ -70,6 +74,7 @@ class HospitalSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     longitude_deg: Longitude
     abilities: tuple[Pathway, ...] = ()
     capabilities: tuple[Capability, ...] = ()
+    drill: bool = False
 
     @property
     def place(self) -> Place:
@@ -91,6 +96,7 @@ class Unit:
         label: For people.
         abilities: What it can do beyond basic life support.
         shifts: When it serves; empty means always.
+        drill: Whether it is one of exercises.
         position: The newest position by the time of measuring, by the hub's clock.
         position_origin: Whether that is live, of a recording or of a model.
         track: The last positions, oldest first.
@@ -103,6 +109,7 @@ class Unit:
     label: str
     abilities: tuple[Ability, ...] = ()
     shifts: tuple[str, ...] = ()
+    drill: bool = False
     position: Position | None = None
     position_origin: Origin = "live"
     track: deque[Position] = field(default_factory=lambda: deque(maxlen=TRACK_KEPT))
@@ -140,6 +147,7 @@ class Fleet:
 
     Attributes:
         district: The rules for the units.
+        incidents: The rules for mass-casualty incidents.
         capacities: What hospitals last stated, by name; one that is not there stated nothing.
     """
 
@@ -148,14 +156,18 @@ class Fleet:
         units: tuple[UnitSettings, ...],
         hospitals: tuple[HospitalSettings, ...],
         district: DistrictRules | None = None,
+        incidents: IncidentRules | None = None,
     ) -> None:
         """Take what the configuration names."""
         self.units = {
-            unit.name: Unit(unit.name, unit.label or unit.name, unit.abilities, unit.shifts)
+            unit.name: Unit(
+                unit.name, unit.label or unit.name, unit.abilities, unit.shifts, unit.drill
+            )
             for unit in units
         }
         self.hospitals = {hospital.name: hospital for hospital in hospitals}
         self.district = district or DistrictRules()
+        self.incidents = incidents or IncidentRules()
         self.capacities: dict[str, Capacity] = {}
 
     def unit(self, name: str) -> Unit:
@@ -179,6 +191,14 @@ class Fleet:
             return self.hospitals[name]
         except KeyError:
             raise UnknownError("hospital", name, ", ".join(sorted(self.hospitals))) from None
+
+    def units_for(self, *, drill: bool) -> list[Unit]:
+        """Return the units of exercises, or those of the real thing; no unit is of both."""
+        return [unit for unit in self.units.values() if unit.drill == drill]
+
+    def hospitals_for(self, *, drill: bool) -> list[HospitalSettings]:
+        """Return the hospitals of exercises, or those of the real thing."""
+        return [hospital for hospital in self.hospitals.values() if hospital.drill == drill]
 
     def take(self, fact: Stored) -> None:
         """Fold a stored fact in: where a unit was, its sensors, what a hospital has room for."""

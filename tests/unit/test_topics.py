@@ -14,6 +14,7 @@ from streams import (
     call_messages,
     district_messages,
     hospital_messages,
+    incident_messages,
     link_messages,
     messages,
     topics,
@@ -39,6 +40,7 @@ def test_table_has_every_body_that_travels_once() -> None:
             video_messages,
             district_messages,
             hospital_messages,
+            incident_messages,
         )
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, messages.Body)
