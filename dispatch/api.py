@@ -109,7 +109,7 @@ class Api:
         """Answer with each unit, where it is and what it does."""
         now_ns, record = self._clock.wall_ns(), self._record
         units = record.fleet.units.values()
-        return _json([case_pages.unit(unit, record.book, now_ns) for unit in units])
+        return _json([case_pages.unit(unit, record.fleet, record.book, now_ns) for unit in units])
 
     async def hospitals(self, _: web.Request) -> web.Response:
         """Answer with each hospital and the room it last stated."""

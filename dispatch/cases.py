@@ -179,6 +179,7 @@ class Case:
     _corrected: set[str] = field(default_factory=set)
     _media_orders: dict[str, Order] = field(default_factory=dict)
     _bay_order: Order | None = None
+    _run_mark: tuple[str, int] | None = None
 
     @property
     def is_open(self) -> bool:
@@ -277,6 +278,11 @@ class CaseBook:
                 return case
         return None
 
+    def last_of_unit(self, unit: str) -> Case | None:
+        """Return the case to which a unit was sent last, if that is in memory; it may be over."""
+        known = [self._of_unit.get((unit, own), (0, "")) for own in (False, True)]
+        return self.get(max(known)[1])
+
     def hospital_of_unit(self, unit: str) -> str | None:
         """Return the hospital that may see a unit's live streams now; none of an exercise's."""
         case = self.of_unit(unit)
@@ -315,7 +321,7 @@ class CaseBook:
     def _assign(self, case: Case, fact: Stored, body: UnitAssigned) -> None:
         case.unit, case.unit_sequence = body.unit, fact.case_sequence or 0
         case.units.add(body.unit)
-        case.run_started = case.run_ended_ns = None
+        case.run_started = case.run_ended_ns = case._run_mark = None
         # Cases are read one after the other: the last assignment is that of the journal's order.
         key = (body.unit, body.own)
         if self._of_unit.get(key, (0, ""))[0] < fact.position:
@@ -389,13 +395,9 @@ def _amend(case: Case, fact: Stored, body: CaseAmended) -> None:
 
 def _fold_unit_fact(case: Case, fact: Stored, body: Body) -> None:
     match body:
-        case RunStarted():
+        case RunStarted() | RunEnded():
             if fact.envelope.source == case.unit:
-                case.run_started = (body.crew or "", fact.corrected_ns)
-                case.crew_sequence = fact.case_sequence or 0
-        case RunEnded():
-            if fact.envelope.source == case.unit:
-                case.run_ended_ns = fact.corrected_ns
+                _run(case, fact, body)
         case Milestone():
             _stamp(case, fact, body)
             case.crew_sequence = fact.case_sequence or 0
@@ -413,6 +415,22 @@ def _fold_unit_fact(case: Case, fact: Stored, body: Body) -> None:
             if order >= case._media_orders.get(body.stream, order):
                 case.media[body.stream], case._media_orders[body.stream] = body.state, order
                 case.media_origins[body.stream] = fact.envelope.origin
+
+
+def _run(case: Case, fact: Stored, body: RunStarted | RunEnded) -> None:
+    """Note that the run began or ended; an end that was a mistake is taken back by going on.
+
+    The unit's own numbers say which came last, for its clock may have been set between them.
+    """
+    epoch, number = fact.envelope.epoch, fact.envelope.sequence
+    last = case._run_mark
+    newest = last is None or last[0] != epoch or number > last[1]
+    if isinstance(body, RunStarted):
+        case.run_started = (body.crew or "", fact.corrected_ns)
+        case.crew_sequence = fact.case_sequence or 0
+    if newest:
+        case.run_ended_ns = fact.corrected_ns if isinstance(body, RunEnded) else None
+        case._run_mark = (epoch, number)
 
 
 def _alert(case: Case, fact: Stored, body: PreAlert) -> None:

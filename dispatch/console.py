@@ -308,8 +308,8 @@ class Console:
         return _encode({"type": "case", "now_ms": self._now_ms(), "case": whole})
 
     def _unit(self, name: str) -> dict[str, Any]:
-        unit = self._record.fleet.units[name]
-        shown = case_pages.unit(unit, self._record.book, self._clock.wall_ns())
+        fleet, book = self._record.fleet, self._record.book
+        shown = case_pages.unit(fleet.units[name], fleet, book, self._clock.wall_ns())
         return shown | {"streams": self._live.get(name, [])}
 
     def _hospitals(self) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ import { Preferences } from "/static/shared/theme.js";
 import { CaseColumn } from "./case_column.js";
 import { NewCase } from "./case_form.js";
 import { isOffered, rings } from "./call_order.js";
+import { Hospitals } from "./hospitals.js";
 import { listenToKeys } from "./keys.js";
 import { Queue } from "./queue.js";
 import { ConsoleState } from "./state.js";
@@ -45,6 +46,7 @@ function Page() {
       </aside>
     </main>
     <${Keys} />
+        <${Hospitals} state=${state} />
   </div>`;
 }
 

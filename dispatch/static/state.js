@@ -46,12 +46,15 @@ import { queueOrder } from "./call_order.js";
  * @typedef {object} Unit
  * @property {string} name @property {string} label @property {string | null} case
  * @property {string | null} stage @property {Place | null} position @property {string} position_origin
+ * @property {string} status @property {number | null} status_since_ms @property {Record<string, number>} status_times
+ * @property {boolean} on_shift @property {boolean | null} in_area @property {string[]} abilities
  * @property {number} position_stale_after_s
  * @property {number | null} heard_ms @property {boolean} in_reach @property {string[]} streams
  * @property {Record<string, {state: string, reason: string | null}>} sensors
  * @property {{at_ms: number, position_ms: number, stale_after_s: number, distance_m: number, method: string} | null} arrival
  */
-/** @typedef {{name: string, label: string, latitude_deg: number, longitude_deg: number}} Hospital */
+/** @typedef {{name: string, label: string, latitude_deg: number, longitude_deg: number, bound: number, old_after_s: number,
+ *   room: {beds: number | null, resus_bays: number | null, diversion: boolean, reason: string, role: string, stated_ms: number} | null}} Hospital */
 /** @typedef {{name: string, label: string, distance_m: number | null, drive_s: number | null, why: string[],
  *   by_road: boolean, figures: Record<string, number>}} Suggestion */
 /** @typedef {{id: string, sequence: number, kind: string, at_ms: number, noted_ms: number, source: string,
@@ -189,6 +192,7 @@ export class ConsoleState {
         if (message.case === this.selected.value) this.suggestions.value = message;
         return undefined;
       }
+      case "hospitals": this.hospitals.value = message.hospitals; return undefined;
       case "seats": this.seats.value = message.seats; return undefined;
       case "missing": this.missing.value = message.missing; return undefined;
       case "trouble": {
