@@ -14,8 +14,8 @@ from dispatch.cases import Case, CaseBook
 from dispatch.hospital_choice import bound_for
 from dispatch.suggestion import Suggestion
 from dispatch.timeline import Entry
-from dispatch.units import Fleet, HospitalSettings, Unit
 from dispatch.unit_status import status_of
+from dispatch.units import Fleet, HospitalSettings, Unit
 from dispatch.vital_signs import LateSpan, Sign, late_span
 from streams.messages import Position
 from streams.topics import TOPICS
@@ -142,9 +142,9 @@ def hospital_mark(case: Case, case_sequence: int, reached: Reached) -> dict[str,
 def unit(one: Unit, fleet: Fleet, book: CaseBook, now_ns: int) -> dict[str, Any]:
     """Return what a page shows of a unit."""
     case = book.of_unit(one.name)
+    clock, rules = status_of(one.name, book), fleet.district
     arrival = None
     if one.arrival is not None and case is not None and one.arrival[0] == case.id:
-    clock, rules = status_of(one.name, book), fleet.district
         estimate = one.arrival[1]
         arrival = {
             "at_ms": _ms(estimate.at_ns),
@@ -159,13 +159,13 @@ def unit(one: Unit, fleet: Fleet, book: CaseBook, now_ns: int) -> dict[str, Any]
         "abilities": list(one.abilities),
         "case": case.id if case else None,
         "stage": case.stage if case else None,
-        "position": _position(one.position),
-        "position_origin": one.position_origin,
         "status": clock.status,
         "status_since_ms": _ms(clock.since_ns),
         "status_times": {status: _ms(at_ns) for status, at_ns in clock.times.items()},
         "on_shift": rules.is_on_shift(one.shifts, now_ns),
         "in_area": None if one.place is None else rules.holds(one.place),
+        "position": _position(one.position),
+        "position_origin": one.position_origin,
         "position_stale_after_s": TOPICS["position"].stale_after_s,
         "heard_ms": _ms(one.heard_ns) if one.heard_ns else None,
         "in_reach": one.is_in_reach(now_ns),

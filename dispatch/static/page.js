@@ -43,10 +43,10 @@ function Page() {
       <aside class="town live" aria-label=${t("map.label")}>
         <${TownMap} state=${state} />
         <${Units} state=${state} />
+        <${Hospitals} state=${state} />
       </aside>
     </main>
     <${Keys} />
-        <${Hospitals} state=${state} />
   </div>`;
 }
 
