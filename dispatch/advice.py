@@ -6,6 +6,7 @@ from typing import Any
 
 from dispatch import case_pages
 from dispatch.arrival import Travel
+from dispatch.calls import WAITING
 from dispatch.case_record import CaseRecord
 from dispatch.cases import Case
 from dispatch.duplicates import Proposal, Spot, propose
@@ -44,6 +45,17 @@ class Advice:
             "hospitals": [case_pages.suggestion(one, fleet) for one in hospitals],
             "same_event": [_shown(one) for one in propose(case, _spot(case), others)],
         }
+
+    def likely(self, case: Case) -> str | None:
+        """Return the case that a waiting call is probably about, by place or number; or None."""
+        if case.call is None or case.call.phase not in WAITING or not case.is_open:
+            return None
+        older = [one for one in self._record.book.open() if one.opened_ns < case.opened_ns]
+        others = [(other, _spot(other)) for other in older]
+        for one in propose(case, _spot(case), others):
+            if one.why[0] in ("same_place", "same_number"):
+                return one.case
+        return None
 
 
 def _spot(case: Case) -> Spot | None:

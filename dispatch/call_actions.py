@@ -14,7 +14,7 @@ import msgspec
 from dispatch.calls import Call
 from dispatch.cases import Case, CaseBook
 from dispatch.errors import ConflictError, UnknownError
-from streams.call_messages import CallerLink, CallStep, CaseLinked, Step
+from streams.call_messages import CallerMessage, CallStep, CaseLinked, Step
 from streams.messages import Identifier, Name, ShortText, Text
 from streams.outbox import Draft
 
@@ -125,7 +125,7 @@ def decide_call(action: CallAction, case: Case, book: CaseBook, seat: str) -> tu
             state from which that is possible.
     """
     if isinstance(action, SendLink):
-        return (draft_of(case, "caller_link", _link_for(action, case, seat)),)
+        return (draft_of(case, "caller_message", _link_for(action, case, seat)),)
     call = case.call
     if call is None:
         raise ConflictError("the case has no call: it was opened by hand", kind="no_call")
@@ -181,7 +181,7 @@ def decide_link(action: LinkAction, case: Case, book: CaseBook) -> tuple[Draft, 
     return _linking(case, main, action.reason, linked=True)
 
 
-def draft_of(case: Case, kind: str, body: CallStep | CaseLinked | CallerLink) -> Draft:
+def draft_of(case: Case, kind: str, body: CallStep | CaseLinked | CallerMessage) -> Draft:
     """Return the draft of a fact of a case, of the same origin as its opening."""
     return Draft(kind, body, origin=case.opened_as, case=case.id, drill=case.drill)
 
@@ -196,13 +196,13 @@ def _answer(case: Case, call: Call, book: CaseBook, seat: str) -> CallStep:
     return CallStep(step="answered", seat=seat)
 
 
-def _link_for(action: SendLink, case: Case, seat: str) -> CallerLink:
+def _link_for(action: SendLink, case: Case, seat: str) -> CallerMessage:
     number = (action.number or (case.call.number if case.call else "") or case.caller or "").strip()
     if not _PHONE.fullmatch(number):
         raise ConflictError("the caller's number is not known: name it", kind="no_number")
     if not case.is_open:
         raise ConflictError("the case was closed", kind="closed", case=case.id)
-    return CallerLink(state="asked", number=number, seat=seat)
+    return CallerMessage(state="asked", number=number, seat=seat)
 
 
 def _owners_step(action: CallAction, call: Call, seat: str) -> CallStep:

@@ -25,6 +25,8 @@ from dispatch.call_actions import (
 )
 from dispatch.cases import Case, CaseBook
 from dispatch.errors import ConflictError, DispatchError, UnknownError
+from dispatch.partner_actions import PartnerAction, decide_partner
+from dispatch.surge import NotifyCallers, SetSurge
 from dispatch.units import Fleet
 from streams.call_messages import CallStep
 from streams.identity import alias, is_id
@@ -156,7 +158,8 @@ class CloseCase(_Action, frozen=True, kw_only=True, tag="close_case"):
 
 
 CaseAction = OpenCase | AmendCase | AssignUnit | ReleaseUnit | ChooseHospital | AddNote | CloseCase
-Action = CaseAction | CallAction | LinkAction
+OneCase = CaseAction | CallAction | LinkAction | PartnerAction
+Action = OneCase | NotifyCallers | SetSurge
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +190,7 @@ def check_id(action: Action) -> None:
 
 
 def decide(
-    action: Action, book: CaseBook, fleet: Fleet, now_ns: int, new_case: str, *, seat: str
+    action: OneCase, book: CaseBook, fleet: Fleet, now_ns: int, new_case: str, *, seat: str
 ) -> Decision:
     """Return the facts that an action makes.
 
@@ -196,7 +199,7 @@ def decide(
         book: The cases as they stand.
         fleet: Units and hospitals.
         now_ns: The hub's wall clock.
-        new_case: Id for a case that is opened.
+        new_case: Id for what is made: a case that is opened, a message to a partner.
         seat: Who asks.
 
     Raises:
@@ -215,6 +218,8 @@ def decide(
         return _amend(action, case, now_ns)
     if isinstance(action, CallAction):
         return Decision(case.id, decide_call(action, case, book, seat))
+    if isinstance(action, PartnerAction):
+        return Decision(case.id, decide_partner(action, case, fleet, now_ns, new_case, seat))
     if not case.is_open:
         raise ConflictError(
             f"the case was closed ({case.outcome}): open a new one", kind="closed", case=case.id

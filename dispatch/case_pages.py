@@ -5,10 +5,11 @@ Nanoseconds do not fit a number of JavaScript, so times end in ``_ms`` here.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from dispatch import call_pages
+from dispatch import call_pages, partner_pages
 from dispatch.capacity import Capacity
 from dispatch.cases import Case, CaseBook
 from dispatch.hospital_choice import bound_for
@@ -17,6 +18,7 @@ from dispatch.timeline import Entry
 from dispatch.unit_status import status_of
 from dispatch.units import Fleet, HospitalSettings, Unit
 from dispatch.vital_signs import LateSpan, Sign, late_span
+from streams.call_messages import Surge
 from streams.messages import Position
 from streams.topics import TOPICS
 
@@ -78,6 +80,7 @@ def detail(case: Case, reached: Reached) -> dict[str, Any]:
         ],
         "vitals_stale_after_s": TOPICS["vitals"].stale_after_s,
         **call_pages.located(case),
+        **partner_pages.told(case),
         "media": case.media,
         "media_origins": case.media_origins,
         "entries": entries(case.entries, case, reached),
@@ -174,6 +177,18 @@ def unit(one: Unit, fleet: Fleet, book: CaseBook, now_ns: int) -> dict[str, Any]
             for name, (state, reason) in one.sensors.items()
         },
         "arrival": arrival,
+    }
+
+
+def surge(state: Surge) -> dict[str, Any]:
+    """Return what a page shows of a surge."""
+    usual = state.usual_per_hour
+    times = state.per_hour / usual if 0 < usual < math.inf else 0.0
+    return {
+        "is_on": state.is_on,
+        "fixed": state.fixed,
+        "seat": state.seat,
+        "times": round(times, 1),
     }
 
 

@@ -11,6 +11,7 @@ each unit its last positions. An older case is read when somebody asks for it or
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -18,10 +19,12 @@ import msgspec
 import structlog
 
 from dispatch.bay_arrivals import opening, reconciling
-from dispatch.case_actions import Action, OpenCase, check_id, decide
+from dispatch.call_actions import LinkCase
+from dispatch.case_actions import Action, Decision, check_id, decide
 from dispatch.cases import CLOSED_KEPT, UNREAD, Case, CaseBook
 from dispatch.errors import ConflictError, UnknownError
 from dispatch.repeats import is_repeat
+from dispatch.surge import NotifyCallers, SetSurge, SurgeWatch, decide_notify
 from dispatch.units import Fleet
 from streams.chain import Arrived, Refused, Stored
 from streams.clock import Clock
@@ -59,10 +62,18 @@ log = structlog.get_logger(__name__)
 class CaseRecord:
     """The journal with the views that rest on it."""
 
-    def __init__(self, journal: Journal, outbox: Outbox, fleet: Fleet, clock: Clock) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        outbox: Outbox,
+        fleet: Fleet,
+        clock: Clock,
+        usual_per_hour: float = math.inf,
+    ) -> None:
         """Prepare; ``restore`` builds the views.
 
         Attributes:
+            surge: Whether many more calls come than usual.
             clocks: Knows when facts were made whose source did not know it yet.
             retimed: Told a case whose facts got their times.
 
@@ -71,8 +82,10 @@ class CaseRecord:
             outbox: Gives the envelopes of the hub's own facts their source and epoch.
             fleet: Units and hospitals.
             clock: The hub's clocks.
+            usual_per_hour: Calls of a usual hour.
         """
         self.book = CaseBook()
+        self.surge = SurgeWatch(usual_per_hour)
         self.fleet = fleet
         self.position = 0
         self.works = True
@@ -114,6 +127,8 @@ class CaseRecord:
                 for fact in rooms:
                     _show(self.fleet.take, self.clocks.place(fact))
                 count += len(rooms)
+            for fact in await self._journal.newest("surge", self._outbox.source, 1):
+                self.surge.take(self.clocks.place(fact))
             await self._read_again()
             await self._reconcile(case.id for case in self.book.recent())
         return count
@@ -169,16 +184,23 @@ class CaseRecord:
             await self._catch_up_if_behind()
             if action.id is not None and (made := await self._journal.find(action.id)):
                 return self._repeated(action, made, seat)
-            if not isinstance(action, OpenCase):
-                await self._know(action.case)
-                await self._know(getattr(action, "to", None))
+            await self._know(getattr(action, "case", None))
+            if isinstance(action, LinkCase):
+                await self._know(action.to)
             now_ns = self._clock.wall_ns()
-            decision = decide(action, self.book, self.fleet, now_ns, new_id(), seat=seat)
+            decision = self._decide(action, now_ns, seat)
             items = [self._arrived(draft) for draft in decision.drafts[:-1]]
             items.append(self._arrived(decision.drafts[-1], action.id))
             stored = await self._store(items)
             assert stored[-1] is not None, "an id was looked up and is there all the same"
         return decision.answer()
+
+    def _decide(self, action: Action, now_ns: int, seat: str) -> Decision:
+        if isinstance(action, SetSurge):
+            return Decision("", tuple(self.surge.decide(action, now_ns, seat)))
+        if isinstance(action, NotifyCallers):
+            return Decision("", tuple(decide_notify(action, self.book, seat)))
+        return decide(action, self.book, self.fleet, now_ns, new_id(), seat=seat)
 
     async def add(self, decide: Callable[[], Sequence[Draft]]) -> list[Stored]:
         """Store facts that the hub makes by itself; return them.
@@ -358,7 +380,7 @@ class CaseRecord:
         placed, again = self.clocks.take(fact)
         self._again |= again
         self.position = fact.position
-        for view in (self.book.take, self.fleet.take):
+        for view in (self.book.take, self.fleet.take, self.surge.take):
             _show(view, placed)
         for follower in self._followers:
             _show(follower, fact)

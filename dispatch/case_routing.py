@@ -28,7 +28,9 @@ DECIDING = frozenset({"unit_assigned", "unit_released", "hospital_chosen", "hosp
 """Kinds that change who gets what; the bodies of all others stay closed."""
 
 
-NOT_FOR_UNITS = frozenset({"vitals", "track", "location_refused", "caller_position", "caller_link"})
+NOT_FOR_UNITS = frozenset(
+    {"vitals", "track", "location_refused", "caller_position", "partner_told", "caller_message"}
+)
 """Beside waveforms: a crew gets the place to which it is sent with the case itself."""
 
 ROUTES_KEPT = 5000

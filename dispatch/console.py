@@ -28,7 +28,7 @@ from dispatch.seats import SeatWatch
 from dispatch.trouble import LOOK_S, TroubleWatch
 from streams.chain import Stored
 from streams.clock import Clock
-from streams.errors import ForerunError
+from streams.errors import ForerunError, StorageError
 from streams.health import LATENCY, REFUSED
 from streams.journal import Journal
 from streams.web import HOLDER, PageSocket, RequestError, serve_page
@@ -110,6 +110,7 @@ class Console:
         self._pages: dict[PageSocket, _Watcher] = {}
         self._cases: set[str] = set()
         self._to_advise: set[str] = set()
+        self._likely: dict[str, str | None] = {}
         self._units: set[str] = set()
         self._hospitals_changed = False
         self._live: dict[str, list[str]] = {}
@@ -124,6 +125,9 @@ class Console:
         source = fact.envelope.source
         if source in self._record.fleet.units:
             self.unit_changed(source)
+        if fact.envelope.kind == "surge":
+            surge = case_pages.surge(self._record.surge.state)
+            self._send(_encode({"type": "surge", "surge": surge}))
         if fact.envelope.kind in ("unit_assigned", "unit_released", "case_closed"):
             self._units.update(self._record.fleet.units)
         if fact.envelope.kind in BINDING:
@@ -228,8 +232,15 @@ class Console:
             ticks += 1
             self._send(_encode({"type": "tick", "now_ms": self._now_ms()}))
             await self._seats.free_lost(self._clock.monotonic_ns())
+            await self._look_for_surge()
             with _logged_fault():
                 self._send_periodic(suggest=ticks % SUGGEST_EVERY == 0)
+
+    async def _look_for_surge(self) -> None:
+        with contextlib.suppress(StorageError):  # the next tick looks again
+            now_ns = self._clock.wall_ns()
+            if self._record.surge.look(now_ns):
+                await self._record.add(lambda: self._record.surge.look(now_ns))
 
     def _send_periodic(self, *, suggest: bool) -> None:
         before_missing, self._told_missing = self._told_missing, self._missing()
@@ -271,6 +282,7 @@ class Console:
             found = self._record.book.get(case)
             if found is None:
                 continue
+            self._likely[case] = self._advice.likely(found)
             self._send(self._case(found))
             if any(watcher.case == case for watcher in self._pages.values()):
                 self._send(self._detail(found), watching=case)
@@ -292,6 +304,7 @@ class Console:
             "now_ms": self._now_ms(),
             "seat": seat,
             "seats": self._seats.there,
+            "surge": case_pages.surge(self._record.surge.state),
             **self._about,
             "trouble": self._trouble.standing,
             "cases": [self._summary(case) for case in self._record.book.recent()],
@@ -301,7 +314,8 @@ class Console:
         }
 
     def _summary(self, case: Case) -> dict[str, Any]:
-        return case_pages.summary(case, self._reached) | {"place": self._places.of(case)}
+        more = {"place": self._places.of(case), "maybe": self._likely.get(case.id)}
+        return case_pages.summary(case, self._reached) | more
 
     def _case(self, case: Case) -> str:
         whole = self._summary(case)

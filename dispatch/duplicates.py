@@ -6,6 +6,7 @@ and may part what was linked.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ WITHIN_S = 7200.0
 
 NEAR_M = 150.0
 """What people mean by one place, beside the radius of each position."""
+
+FAR_DEG = 0.05
+"""Beyond this in latitude or longitude nothing is measured: it is farther than ``FAR_M``."""
 
 FAR_M = 2000.0
 """Beyond this alike words are another street of that name."""
@@ -101,7 +105,9 @@ def _compare(
 ) -> Proposal | None:
     apart_s = abs(case.opened_ns - other.opened_ns) / 1e9
     apart_m, reach_m = None, 0.0
-    if spot is not None and there is not None:
+    if spot is not None and there is not None and _are_far(spot, there):
+        apart_m = math.inf
+    elif spot is not None and there is not None:
         reach_m = NEAR_M + min(spot.radius_m + there.radius_m, FAR_M / 2)
         apart_m = distance_m(
             (spot.latitude_deg, spot.longitude_deg), (there.latitude_deg, there.longitude_deg)
@@ -114,7 +120,17 @@ def _compare(
             why.append("same_place")
         if (apart_m is None or apart_m <= FAR_M) and _are_alike(words, words_of(other)):
             why.append("alike_words")
+    if apart_m == math.inf:
+        apart_m = None
     return Proposal(other.id, tuple(why), apart_m, apart_s) if why else None
+
+
+def _are_far(one: Spot, other: Spot) -> bool:
+    """Whether two spots are farther from each other than anything here asks for; cheap."""
+    return (
+        abs(one.latitude_deg - other.latitude_deg) > FAR_DEG
+        or abs(one.longitude_deg - other.longitude_deg) > 2 * FAR_DEG
+    )
 
 
 def _likeliest(one: Proposal) -> tuple[int, int, float, float]:

@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 from aiohttp import web
 
+from dispatch import partner_pages
 from dispatch.actions import ActionDesk, tell_errors
 from dispatch.address_search import PlaceApi
 from dispatch.advice import Advice
@@ -23,7 +24,7 @@ from dispatch.call_api import CallApi
 from dispatch.call_desk import CallDesk
 from dispatch.caller_api import OPEN as CALLER_PATHS
 from dispatch.caller_api import CallerApi
-from dispatch.caller_link import LinkSeal, LinkSender
+from dispatch.caller_link import LinkSeal
 from dispatch.caller_place import Places
 from dispatch.case_record import CaseRecord
 from dispatch.console import Console
@@ -38,6 +39,11 @@ from dispatch.location.geocoder import AddressSearch
 from dispatch.location_api import LocationApi
 from dispatch.location_client import LocationClient
 from dispatch.media_rights import DECIDING, MediaRights
+from dispatch.message_sender import MessageSender
+from dispatch.partner_desk import OPEN as PARTNER_PATHS
+from dispatch.partner_desk import PartnerDesk
+from dispatch.partner_sender import PartnerSender
+from dispatch.partner_settings import Partners
 from dispatch.path_echo import PathEcho
 from dispatch.relay import Relay
 from dispatch.road_api import RoadApi
@@ -55,7 +61,7 @@ from streams.outbox import Outbox
 from streams.page_server import page_url
 from streams.transport.nats import NatsTransport
 
-OPEN_PATHS = ("/whip/", "/whep/", *CALL_PATHS, *CALLER_PATHS)
+OPEN_PATHS = ("/whip/", "/whep/", *CALL_PATHS, *CALLER_PATHS, *PARTNER_PATHS)
 """Where a credential of another kind counts, or a link; the handlers check for themselves."""
 
 LIVE = "live"
@@ -105,7 +111,12 @@ class Hub:
             parts.outbox,
             Fleet(settings.units, settings.hospitals, settings.district.rules()),
             clock,
+            settings.calls.usual_per_hour,
         )
+        partners = Partners(settings.partners, hub=settings.name, region=settings.region)
+        self.record.fleet.partners = partners
+        self._partners = PartnerSender(self.record, partners, clock)
+        self._answers = PartnerDesk(self.record, partners, parts.verify, clock)
         self.forwarder = Forwarder(
             parts.journal,
             parts.outbox,
@@ -139,7 +150,7 @@ class Hub:
             servers=settings.calls.location_servers,
         )
         self._seal = LinkSeal.of(Path(settings.state))
-        self._links = LinkSender(
+        self._messages = MessageSender(
             self.record,
             self._seal,
             gateway=settings.sms.gateway,
@@ -203,7 +214,7 @@ class Hub:
 
     def link_for(self, case: str) -> str:
         """Return the address by which the caller of a case may tell where he is."""
-        return self._links.link(case)
+        return self._messages.link(case)
 
     async def restore(self) -> None:
         """Build the views from the journal; from then on facts also reach pages and rights."""
@@ -215,7 +226,9 @@ class Hub:
         self.record.retimed = self.console.case_changed
         self.record.follow(self._check_views)
         await self.calls.restore()
-        self.record.follow(self._links.take)
+        self._partners.restore()
+        self.record.follow(self._partners.take)
+        self.record.follow(self._messages.take)
         log.info("journal read", facts_read=count, open=len(self.record.book.open()))
 
     async def work(self) -> None:
@@ -228,7 +241,8 @@ class Hub:
             group.create_task(self.console.run(), name="hub.console")
             group.create_task(self.gaps.run(), name="hub.gaps")
             group.create_task(self._locations.run(), name="hub.locations")
-            group.create_task(self._links.run(), name="hub.links")
+            group.create_task(self._partners.run(), name="hub.partners")
+            group.create_task(self._messages.run(), name="hub.messages")
 
     def application(self) -> web.Application:
         """Return the web application: console, API, WHIP and WHEP, health."""
@@ -236,9 +250,7 @@ class Hub:
         app = web.Application(
             middlewares=[
                 pages.secure_headers,
-                pages.guard(
-                    parts.verify, ["seat"], ["/whip/", "/whep/", *CALL_PATHS, *CALLER_PATHS]
-                ),
+                pages.guard(parts.verify, ["seat"], OPEN_PATHS),
                 pages.answer_errors,
                 tell_errors,
             ],
@@ -260,6 +272,7 @@ class Hub:
         PlaceApi(self.record, parts.search).add_routes(app)
         callers = CallerApi(self.record, self.calls, self._seal, parts.clock)
         callers.add_routes(app)
+        self._answers.add_routes(app)
         roads = self._travel.roads
         RoadApi(roads.graph if roads is not None else None, callers).add_routes(app)
         LocationApi(
@@ -319,5 +332,6 @@ class Hub:
     def _about(self) -> dict[str, Any]:
         settings = self._parts.settings
         tiles = {"url": settings.map.tiles, "attribution": settings.map.attribution}
+        partners = partner_pages.known(self.record.fleet.partners)
         roads = "/api/roads" if self._travel.roads is not None else ""
-        return {"hub": settings.name, "region": settings.region, "tiles": tiles, "roads": roads}
+        return {"hub": settings.name, "region": settings.region, "tiles": tiles, "roads": roads, "partners": partners}

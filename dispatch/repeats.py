@@ -35,8 +35,11 @@ from dispatch.case_actions import (
     Place,
     ReleaseUnit,
 )
-from streams.call_messages import CallStep, CaseLinked, Step
+from dispatch.partner_actions import CancelPartner, TellPartner
+from dispatch.surge import NotifyCallers, SetSurge
+from streams.call_messages import CallStep, CaseLinked, Step, Surge
 from streams.messages import Body, CaseNote, Envelope, Position
+from streams.partner_messages import PartnerTold
 
 _MADE: dict[type[Any], str] = {
     OpenCase: "case_opened",
@@ -48,8 +51,12 @@ _MADE: dict[type[Any], str] = {
     CloseCase: "case_closed",
     LinkCase: "case_linked",
     UnlinkCase: "case_linked",
+    TellPartner: "partner_told",
+    CancelPartner: "partner_told",
     **dict.fromkeys(get_args(CallAction), "call_step"),
-    SendLink: "caller_link",
+    SendLink: "caller_message",
+    NotifyCallers: "caller_message",
+    SetSurge: "surge",
 }
 """Kind of the main fact of each action."""
 
@@ -89,10 +96,12 @@ def is_repeat(action: Action, made: Envelope, body: Body, seat: str = "") -> boo
         assert isinstance(body, CaseNote)
         if action.at_ms * MS_NS != body.at_ns:
             return False
-    if isinstance(body, CallStep):
-        return body.step in _STEPS[type(action)] and body.seat == seat and _agree(action, body)
-    if isinstance(body, CaseLinked):
-        return body.linked == isinstance(action, LinkCase) and body.is_duplicate
+    if isinstance(body, CallStep | CaseLinked | Surge):
+        return _is_same_step(action, body, seat)
+    if isinstance(body, PartnerTold) and isinstance(action, CancelPartner) != (
+        body.change == "cancel"
+    ):
+        return False
     asked, stands = msgspec.structs.asdict(action), msgspec.structs.asdict(body)
     if asked.get("alias", "") is None:
         del asked["alias"]  # the hub made one up
@@ -100,7 +109,24 @@ def is_repeat(action: Action, made: Envelope, body: Body, seat: str = "") -> boo
     return all(_plain(asked[name]) == _plain(stands[name]) for name in common)
 
 
+def _is_same_step(action: Action, body: CallStep | CaseLinked | Surge, seat: str) -> bool:
+    """Whether an action of a call, a link or a surge is what was done under its id."""
+    if isinstance(body, CallStep):
+        return body.step in _STEPS[type(action)] and body.seat == seat and _agree(action, body)
+    if isinstance(body, CaseLinked):
+        return body.linked == isinstance(action, LinkCase) and body.is_duplicate
+    return isinstance(action, SetSurge) and _is_said(action, body)
+
+
+def _is_said(action: SetSurge, body: Surge) -> bool:
+    if action.mode == "auto":
+        return not body.fixed
+    return body.fixed and body.is_on == (action.mode == "on")
+
+
 def _same_case(action: Action, made: Envelope) -> bool:
+    if isinstance(action, NotifyCallers | SetSurge):
+        return True
     if isinstance(action, OpenCase):
         return action.origin == made.origin
     return action.case == made.case

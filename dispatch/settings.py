@@ -12,6 +12,7 @@ from dispatch.arrival import Travel
 from dispatch.district import DistrictSettings
 from dispatch.location.districts import District
 from dispatch.neighbours import NeighbourSettings, check_neighbours
+from dispatch.partner_settings import PartnerSettings
 from dispatch.relay import RelaySettings
 from dispatch.road_files import RoadSettings
 from dispatch.units import HospitalSettings, UnitSettings
@@ -63,6 +64,7 @@ class Calls(_Table, frozen=True, kw_only=True):
 
     country: Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")] = "CN"
     seat_grace_s: Positive = 10.0
+    usual_per_hour: Positive = 60.0
     aml_key: str = ""
     held: str = ""
     location_servers: tuple[str, ...] = ()
@@ -119,6 +121,7 @@ class Settings(_Table, frozen=True, kw_only=True):
     units: Annotated[tuple[UnitSettings, ...], msgspec.Meta(min_length=1)]
     hospitals: Annotated[tuple[HospitalSettings, ...], msgspec.Meta(min_length=1)]
     neighbours: tuple[NeighbourSettings, ...] = ()
+    partners: tuple[PartnerSettings, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what cannot be.
@@ -128,6 +131,7 @@ class Settings(_Table, frozen=True, kw_only=True):
                 certificate.
         """
         names = [self.name, *(u.name for u in self.units), *(h.name for h in self.hospitals)]
+        names += [partner.name for partner in self.partners]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ConfigError(f"names must differ: {', '.join(twice)} is there twice")

@@ -23,6 +23,7 @@ KEPT = 500
 _OTHER_VIEWS = frozenset(
     {"vitals", "ecg_record", "track", "case_fact"}
     # dispatch's own matters
+    | {"partner_told", "partner_answered"}
     | {"call_step", "caller_position", "location_refused", "caller_message", "case_linked"}
 )
 

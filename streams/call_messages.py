@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+import msgspec
 
 from streams.messages import Body, Identifier, Position, ShortText, Text
 
@@ -76,19 +78,39 @@ class LocationRefused(Body, frozen=True, kw_only=True):
     message: Text = ""
 
 
-class CallerLink(Body, frozen=True, kw_only=True):
-    """A link by which the caller's phone can tell where it is: asked for by a seat, sent, or not.
+class CallerMessage(Body, frozen=True, kw_only=True):
+    """A text message to a caller: asked for by a seat, sent by the gateway, or not.
 
     Attributes:
         number: To whom.
+        text: What is sent; ``{link}`` stands for the address at which the phone tells where it is.
         seat: Who asked.
         reason: Why it was not sent.
     """
 
     state: Literal["asked", "sent", "failed"]
     number: ShortText
+    text: Text = ""
     seat: ShortText = ""
     reason: Text | None = None
+
+
+class Surge(Body, frozen=True, kw_only=True):
+    """More calls come than usual, or no longer: pages work in another way meanwhile.
+
+    Attributes:
+        is_on: Whether it is so from now on.
+        seat: Who said so; empty where the rate of calls did.
+        fixed: Whether a seat wants it to stay so whatever the rate.
+        per_hour: Calls an hour, by those of the last minutes.
+        usual_per_hour: What the settings call usual.
+    """
+
+    is_on: bool
+    seat: ShortText = ""
+    fixed: bool = False
+    per_hour: Annotated[float, msgspec.Meta(ge=0)] = 0
+    usual_per_hour: Annotated[float, msgspec.Meta(ge=0)] = 0
 
 
 class CaseLinked(Body, frozen=True, kw_only=True):

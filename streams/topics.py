@@ -19,6 +19,7 @@ from streams import (
     incident_messages,
     link_messages,
     messages,
+    partner_messages,
     video_messages,
 )
 from streams.errors import TopicError, UnknownKindError
@@ -146,9 +147,13 @@ _ROWS = (
          scopes="unit hospital", case_only=True),
     _row("case_linked", call_messages.CaseLinked, "hub", "urgent", case_only=True),
     _row("call_step", call_messages.CallStep, "hub", "urgent", case_only=True),
-    _row("caller_link", call_messages.CallerLink, "hub", "facts", case_only=True),
+    _row("caller_message", call_messages.CallerMessage, "hub", "facts", case_only=True),
+    _row("surge", call_messages.Surge, "hub", "facts"),
     _row("caller_position", call_messages.CallerPosition, "hub", "facts"),
     _row("location_refused", call_messages.LocationRefused, "hub", "facts"),
+    _row("partner_told", partner_messages.PartnerTold, "hub", "facts", limit_bytes=128 * KIB,
+         case_only=True),
+    _row("partner_answered", partner_messages.PartnerAnswered, "hub", "urgent", case_only=True),
     _row("incident_declared", incident_messages.IncidentDeclared, "hub", "urgent", case_only=True),
     _row("patient_tagged", incident_messages.PatientTagged, "hub", "urgent", case_only=True),
     _row("patient_moved", incident_messages.PatientMoved, "hub", "urgent", case_only=True),

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
+from aiohttp import web
 
+from streams.service import listening
 from tests.hub_town import Town
 
 NUMBER = "+8613800000001"
@@ -68,3 +73,18 @@ class Outside:
         """Return a case as the API has it."""
         found: dict[str, Any] = await self.town.get(f"/api/cases/{case}")
         return found
+
+
+@contextlib.asynccontextmanager
+async def message_gateway(status: int = 200) -> AsyncIterator[tuple[str, asyncio.Queue[Any]]]:
+    """Run a message gateway; gives its address and the messages that it was given."""
+    messages: asyncio.Queue[Any] = asyncio.Queue()
+
+    async def send(request: web.Request) -> web.Response:
+        messages.put_nowait((request.headers.get("Authorization"), await request.json()))
+        return web.Response(status=status)
+
+    app = web.Application()
+    app.router.add_post("/sms", send)
+    async with listening(app, "127.0.0.1", 0, None) as port:
+        yield f"http://127.0.0.1:{port}/sms", messages

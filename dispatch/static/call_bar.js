@@ -3,7 +3,7 @@ import { html } from "/static/shared/view.js";
 import { countdown, now } from "/static/shared/clock.js";
 import { t } from "/static/shared/i18n.js";
 import { word } from "/static/shared/words.js";
-import { isMine, isOffered } from "./call_order.js";
+import { isMine, isOffered, nextCall } from "./call_order.js";
 
 /** @typedef {import("./state.js").ConsoleState} ConsoleState */
 /** @typedef {import("./state.js").Case} Case */
@@ -46,13 +46,15 @@ function buttons(one, state, seat) {
   /** @param {string} name @param {string} key @param {() => void} onClick @param {boolean} [main] */
   const button = (name, key, onClick, main = false) => html`<button class=${main ? "main" : ""} data-call=${name}
     disabled=${state.isSending(name, one.id)} onClick=${onClick}>${t(`call.do.${name}`)} ${key && html`<kbd>${key}</kbd>`}</button>`;
+  const isNext = (nextCall(state.queue.value, seat) ?? one).id === one.id;
+  const answerKey = isNext ? "A" : "⇧A";
   if (isOffered(one, seat)) {
-    return [button("answer_call", "A", act("answer_call"), true), button("decline_call", "D", act("decline_call"))];
+    return [button("answer_call", answerKey, act("answer_call"), true), button("decline_call", "D", act("decline_call"))];
   }
   const mine = isMine(one, seat);
   switch (phase) {
-    case "ringing": case "unattended": return button("answer_call", "A", act("answer_call"), true);
-    case "held": return [button("answer_call", "A", act("answer_call"), true)];
+    case "ringing": case "unattended": return button("answer_call", answerKey, act("answer_call"), true);
+    case "held": return [button("answer_call", answerKey, act("answer_call"), true)];
     case "lost": return [button("call_back", "B", act("call_back"), true), html`<${GiveUp} one=${one} state=${state} />`];
     case "ended": return button("call_back", "B", act("call_back"));
     case "offered": return mine && button("withdraw_call", "W", act("withdraw_call"));

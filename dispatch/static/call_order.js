@@ -22,10 +22,12 @@ export function isMine(one, seat) {
 /**
  * Rings first, the longest wait first among equals; then what this seat has on the line; then who
  * has to be called back; then cases by urgency, those without a unit and the newest first.
- * @param {string} seat
+ *
+ * In a surge, what is probably a case that is known already rings behind all others.
+ * @param {string} seat @param {boolean} isSurge
  * @returns {(a: Case, b: Case) => number}
  */
-export function queueOrder(seat) {
+export function queueOrder(seat, isSurge) {
   /** @param {Case} one */
   const group = (one) => {
     if (isOffered(one, seat) || rings(one)) return 0;
@@ -35,6 +37,8 @@ export function queueOrder(seat) {
   return (a, b) => {
     const first = group(a);
     if (first !== group(b)) return first - group(b);
+    const repeats = isSurge && first === 0 ? Number(!!a.maybe) - Number(!!b.maybe) : 0;
+    if (repeats) return repeats;
     const urgency = RANK[a.severity] - RANK[b.severity];
     if (urgency) return urgency;
     if (first < 3) return Number(a.call?.rang_ms) - Number(b.call?.rang_ms);

@@ -1,5 +1,5 @@
 /** Opening a case, and correcting it: the address first, everything else when it is known. */
-import { html } from "/static/shared/view.js";
+import { html, useRef, useSignal } from "/static/shared/view.js";
 import { t } from "/static/shared/i18n.js";
 import { sourceWords } from "./located.js";
 import { PlaceHits, toPlaces } from "./place_hits.js";
@@ -31,10 +31,12 @@ export function NewCase({ state }) {
 /** The corrections to the case that is shown. @param {{state: ConsoleState, id: string}} props */
 export function EditCase({ state, id }) {
   const one = state.case.value;
-  if (!one) return null;
+  const begun = useRef(one && formOf(one)); // what another seat changes meanwhile is not undone by this one
+  if (!one || !begun.current) return null;
+  const before = begun.current;
   const busy = state.isSending("amend_case", id);
   const save = () => {
-    const changed = changes(fields(formOf(one)), fields(state.edits.value));
+    const changed = changes(fields(before), fields(state.edits.value));
     if (Object.keys(changed).length) state.act({ action: "amend_case", case: id, ...changed });
     else state.editing.value = null;
   };
@@ -49,8 +51,10 @@ export function EditCase({ state, id }) {
 function Fields({ state, id, form, change, submit }) {
   /** @param {string} name @returns {(event: any) => void} */
   const set = (name) => (event) => change({ ...form, [name]: event.target.value });
+  const wantsMore = useSignal(false);
+  const isShort = state.surge.value.is_on && !wantsMore.value;
   const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
-    if (event.key === "Enter" && !event.isComposing) {
+    if (event.key === "Enter" && !event.isComposing && !(event.target instanceof HTMLButtonElement)) {
       event.preventDefault();
       submit();
     }
@@ -61,14 +65,15 @@ function Fields({ state, id, form, change, submit }) {
     <${PlaceHits} state=${state} id=${id} form=${form} change=${change} />
     <label class="wide">${t("form.complaint")}<input name="complaint" maxlength="4000" autocomplete="off"
       value=${form.complaint} onInput=${set("complaint")} /></label>
-    <label>${t("form.severity")}<select name="severity" value=${form.severity} onChange=${set("severity")}>
+    <label class=${isShort ? "wide" : ""}>${t("form.severity")}<select name="severity" value=${form.severity} onChange=${set("severity")}>
       ${SEVERITIES.map((one) => html`<option value=${one}>${t(`severity.${one}.long`)}</option>`)}</select></label>
-    <label>${t("form.sex")}<select name="sex" value=${form.sex} onChange=${set("sex")}>
+    ${isShort ? html`<button type="button" class="wide" onClick=${() => { wantsMore.value = true; }}>${t("surge.more")}</button>`
+      : html`<label>${t("form.sex")}<select name="sex" value=${form.sex} onChange=${set("sex")}>
       ${SEXES.map((one) => html`<option value=${one}>${t(`sex.${one}`)}</option>`)}</select></label>
     <label>${t("form.age")}<input name="age" inputmode="numeric" maxlength="3" autocomplete="off" value=${form.age}
       onInput=${(/** @type {any} */ event) => change({ ...form, age: event.target.value.replace(/\D/g, "") })} /></label>
     <label>${t("form.caller")}<input name="caller" maxlength="200" autocomplete="off" value=${form.caller}
-      onInput=${set("caller")} /></label>
+      onInput=${set("caller")} /></label>`}
     <div class="wide place"><span>${t("case.position")}</span>
       ${form.position
         ? html`<span class="number">${form.position.latitude_deg.toFixed(5)}°, ${form.position.longitude_deg.toFixed(5)}°</span>

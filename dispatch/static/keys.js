@@ -29,7 +29,7 @@ function handle(state, key) {
     case "h": return ask(state, "hospital", 0);
     case "1": case "2": case "3": return pick(state, Number(key) - 1);
     case "enter": return press("[data-confirm]");
-    case "a": return answer(state);
+    case "a": return answer(state, key === "A");
     case "c": return press("[data-key=confirm-place]");
     case "l": return press("[data-key=link]");
     case "e": return press("[data-key=edit]");
@@ -40,11 +40,14 @@ function handle(state, key) {
   }
 }
 
-/** Takes the call that is shown if it waits, else the next one that rings. @param {ConsoleState} state */
-function answer(state) {
-  if (press("[data-call=answer_call]:not(:disabled)")) return true;
-  const next = nextCall(state.queue.value, state.about.value.seat);
-  return next !== null && state.act({ action: "answer_call", case: next.id });
+/**
+ * Takes the next call, as the queue stands; with the shift key the one that is shown, out of its turn.
+ * @param {ConsoleState} state @param {boolean} isShown
+ */
+function answer(state, isShown) {
+  const next = isShown ? null : nextCall(state.queue.value, state.about.value.seat);
+  if (next) return state.act({ action: "answer_call", case: next.id });
+  return press("[data-call=answer_call]:not(:disabled)");
 }
 
 /** Closes what is open, one thing at a time; what was typed stays. @param {ConsoleState} state */

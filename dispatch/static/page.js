@@ -12,6 +12,7 @@ import { Hospitals } from "./hospitals.js";
 import { listenToKeys } from "./keys.js";
 import { Queue } from "./queue.js";
 import { ConsoleState } from "./state.js";
+import { SurgeBar, SurgeSwitch } from "./surge.js";
 import { TownMap } from "./town_map.js";
 import { TroubleBar } from "./trouble.js";
 import { Units } from "./units.js";
@@ -28,12 +29,14 @@ function Page() {
   return html`<div class="dispatch">
     <${LinkBar} socket=${state.socket} />
     <${TroubleBar} state=${state} />
+    <${SurgeBar} state=${state} />
     <${MissingLine} missing=${state.missing.value} nameOf=${(/** @type {string} */ source) => state.units.value.get(source)?.label ?? source} />
     <header class="status-bar">
       <h1 class="clip grow">${t("console.title")}${known && html` <span class="muted">${region} · ${seat}</span>`}</h1>
       ${ringing > 0 && html`<strong class="ringing-count" role="status">☎ ${t("console.ringing", { count: ringing })}</strong>`}
       <span class="clip" role="status">${t("console.counts", { open: state.queue.value.length, waiting })}</span>
       <time class="number clock">${timeOfDay(now.value)}</time>
+      <${SurgeSwitch} state=${state} />
       <${LinkWord} socket=${state.socket} />
       <${Preferences} />
     </header>

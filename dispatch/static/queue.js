@@ -6,6 +6,7 @@ import { Severity, levelClass, levelOf } from "/static/shared/severity.js";
 import { band } from "/static/shared/value_tile.js";
 import { word } from "/static/shared/words.js";
 import { PHASE_SIGN, phaseWords } from "./call_bar.js";
+import { nameOf } from "./same_event.js";
 import { isMine, isOffered, rings } from "./call_order.js";
 
 /** @typedef {import("./state.js").ConsoleState} ConsoleState */
@@ -59,6 +60,7 @@ function Row({ one, state }) {
     ${call && html`<span class="row-call"><span aria-hidden="true">${PHASE_SIGN[call.phase]}</span>
       <strong>${phaseWords(one, seat)}</strong> <time class="number">${countdown(now.value - call.since_ms)}</time></span>`}
     <span class="row-address two-lines" title=${one.address}>${one.address || html`<span class="muted">${t("case.no_address")}</span>`}</span>
+    ${call && one.maybe && !one.address && html`<span class="small muted clip">${t("case.maybe", { where: nameOf(state.cases.value.get(one.maybe)) })}</span>`}
     ${one.complaint && html`<span class="row-complaint two-lines">${one.complaint}</span>`}
     <span class="row-who muted small two-lines">${unit
       ? [unit, one.stage && word("stage", one.stage), one.hospital_name].filter(Boolean).join(" · ")

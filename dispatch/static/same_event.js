@@ -28,7 +28,7 @@ export function SameEvent({ one, state }) {
   </section>`;
 }
 
-/** @param {Case | undefined} one */
-function nameOf(one) {
+/** @param {Case | undefined} one @returns {string} */
+export function nameOf(one) {
   return one ? [one.address || t("case.no_address"), `“${one.alias}”`].join(" ") : "?";
 }

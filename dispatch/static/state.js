@@ -31,6 +31,7 @@ import { queueOrder } from "./call_order.js";
 /**
  * @typedef {object} Case
  * @property {Call | null} call @property {Best | null} place
+ * @property {string | null} maybe the case that a waiting call is probably about
  * @property {boolean} position_confirmed @property {string | null} linked_to @property {string[]} linked
  * @property {string} id @property {string} alias @property {string} address @property {string} complaint
  * @property {"red" | "yellow" | "green" | "unknown"} severity @property {string} severity_by
@@ -88,6 +89,10 @@ export class ConsoleState {
   units = signal(/** @type {Map<string, Unit>} */ (new Map()));
   hospitals = signal(/** @type {Hospital[]} */ ([]));
   tracks = signal(/** @type {Map<string, [number, number, number][]>} */ (new Map()));
+  /** Whether many more calls come than usual, and who says so. */
+  surge = signal({ is_on: false, fixed: false, seat: "", times: 0 });
+  /** The message to many callers, as it is written; null while nobody writes one. */
+  notice = signal(/** @type {{text: string, to: "waiting" | "without_unit"} | null} */ (null));
   seats = signal(/** @type {string[]} */ ([]));
   /** Why a caller is no more called back, as it is written, by case. */
   giveUp = signal(/** @type {Record<string, string>} */ ({}));
@@ -124,7 +129,7 @@ export class ConsoleState {
     this.case = computed(() => this.cases.value.get(this.selected.value ?? "") ?? null);
     /** What is to be done, in its order; what goes on in another case stands there. */
     this.queue = computed(() => [...this.cases.value.values()].filter((c) => !c.closed_ms && !c.linked_to)
-      .sort(queueOrder(this.about.value.seat)));
+      .sort(queueOrder(this.about.value.seat, this.surge.value.is_on)));
     this.closed = computed(() => [...this.cases.value.values()].filter((c) => c.closed_ms)
       .sort((a, b) => Number(b.closed_ms) - Number(a.closed_ms)));
   }
@@ -192,6 +197,7 @@ export class ConsoleState {
         if (message.case === this.selected.value) this.suggestions.value = message;
         return undefined;
       }
+      case "surge": this.surge.value = message.surge; return undefined;
       case "hospitals": this.hospitals.value = message.hospitals; return undefined;
       case "seats": this.seats.value = message.seats; return undefined;
       case "missing": this.missing.value = message.missing; return undefined;
@@ -216,6 +222,7 @@ export class ConsoleState {
     this.units.value = new Map(message.units.map((/** @type {Unit} */ one) => [one.name, one]));
     this.hospitals.value = message.hospitals;
     this.seats.value = message.seats;
+    this.surge.value = message.surge;
     this.trouble.value = message.trouble;
     this.tracks.value = new Map(Object.entries(message.tracks));
     if (this.selected.value) this.socket.send({ type: "watch", case: this.selected.value });
@@ -290,6 +297,8 @@ export class ConsoleState {
       this.notes.value = { ...this.notes.value, [message.case]: "" };
     } else if (message.action === "amend_case") {
       if (!action?.position || action.address) this.editing.value = null;
+    } else if (message.action === "notify_callers") {
+      this.notice.value = null;
     } else if (message.action === "answer_call") {
       this.#begin(message.case);
     } else if (["assign_unit", "choose_hospital", "close_case", "unlink_case"].includes(message.action)) {

@@ -45,7 +45,8 @@ export function entryWords({ kind, data, source }, label) {
     case "hospital_chosen": return t("entry.hospital_chosen", { hospital: data.name }) + because;
     case "hospital_stood_down": return t("entry.hospital_stood_down", { hospital: label(data.hospital) }) + because;
     case "call_step": return callWords(data) + because;
-    case "caller_link": return t(`entry.link_${data.state}`, { number: data.number, seat: data.seat }) + because;
+    case "caller_message": return t(`entry.message_${data.state}`,
+      { number: data.number, seat: data.seat, text: data.text || t("call.position_link") }) + because;
     case "case_linked": return t(!data.linked ? "entry.unlinked" : data.is_duplicate ? "entry.goes_on" : "entry.linked",
       { other: label(data.other) }) + because;
     case "location_refused": return t("entry.location_refused", { source: word("source", data.source), field: data.field, text: data.text });

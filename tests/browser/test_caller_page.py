@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 from playwright.async_api import Page, expect
 
 from bench.streets import EAST, NORTH, SOUTH, WEST, write_streets
 from dispatch.road_files import RoadSettings
 from dispatch.settings import Sms
-from streams.service import listening
-from tests.call_sources import NUMBER, Outside
+from tests.call_sources import NUMBER, Outside, message_gateway
 from tests.hub_town import Town, a_town
 
 PHONE = {"width": 360, "height": 740}
@@ -30,21 +27,6 @@ FIRST_PAINT_BYTES = 150_000
 async def town(tmp_path: Path) -> AsyncIterator[Town]:
     async with a_town(tmp_path) as found:
         yield found
-
-
-@contextlib.asynccontextmanager
-async def message_gateway(status: int = 200) -> AsyncIterator[tuple[str, asyncio.Queue[Any]]]:
-    """Run a message gateway; gives its address and the messages that it was given."""
-    messages: asyncio.Queue[Any] = asyncio.Queue()
-
-    async def send(request: web.Request) -> web.Response:
-        messages.put_nowait((request.headers.get("Authorization"), await request.json()))
-        return web.Response(status=status)
-
-    app = web.Application()
-    app.router.add_post("/sms", send)
-    async with listening(app, "127.0.0.1", 0, None) as port:
-        yield f"http://127.0.0.1:{port}/sms", messages
 
 
 async def link_of(messages: asyncio.Queue[Any]) -> str:
@@ -67,7 +49,7 @@ async def test_caller_page_shows_the_dispatcher_where_the_phone_is_as_it_moves(
             case = await Outside(town).ring()
             await console.locator(f"[data-case='{case}']").click()
             await console.keyboard.press("p")
-            await expect(console.locator(".timeline")).to_contain_text("Position link sent to")
+            await expect(console.locator(".timeline")).to_contain_text("Message sent to")
             phone: Page = await open_page(await link_of(messages), may_log=("409",), **PHONE)
             await phone.context.grant_permissions(["geolocation"])
             place = {"latitude": 31.2304, "longitude": 121.4737, "accuracy": 18}
@@ -177,7 +159,7 @@ async def test_message_gateway_that_refuses_is_told_on_the_case(town: Town, wait
 
             async def links() -> list[dict[str, Any]]:
                 lines = await town.get(f"/api/cases/{case}/timeline")
-                return [line["data"] for line in lines if line["kind"] == "caller_link"]
+                return [line["data"] for line in lines if line["kind"] == "caller_message"]
 
             async def told() -> bool:
                 return len(await links()) == 2

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, expect
 
-from dispatch.settings import Calls
-from tests.call_sources import NUMBER, Outside, aml
+from dispatch.settings import Calls, Sms
+from tests.call_sources import NUMBER, Outside, aml, message_gateway
 from tests.hub_town import Town, Vehicle, a_town
 
 
@@ -221,3 +221,48 @@ async def test_address_that_is_typed_finds_its_place_by_keyboard(
         located = page.locator(".located")
         await expect(located).to_contain_text("3.3 km from the place that was confirmed")
         assert found["place"]["latitude_deg"] == pytest.approx(31.2600), "it warns, and no more"
+
+
+async def test_surge_orders_by_urgency_shortens_the_form_and_writes_to_all_who_wait(
+    town: Town, open_page: Any, screenshot: Any, axe_faults: Any, wait_for: Any
+) -> None:
+    calls = Calls(usual_per_hour=12, seat_grace_s=60)
+    async with message_gateway() as (url, messages):
+        sms = Sms(gateway=url, token="secret")
+        async with town.open_hub(calls=calls, sms=sms):
+            outside = Outside(town)
+            page: Page = await open_page(console(town))
+            cases = []
+            for number in range(10):
+                caller = f"+86138000000{number:02}"
+                cases.append(await outside.ring(caller, f"pbx-{number}"))
+                latitude = 31.2304 if number in (0, 7) else 31.05 + number / 100
+                await outside.locate(latitude, 121.4737, radius_m=60, number=caller)
+            await expect(page.locator(".surge-bar")).to_contain_text("10 times the usual calls")
+            repeat = page.locator(f"[data-case='{cases[7]}']")
+            await expect(repeat).to_contain_text("maybe as")
+            await town.act("amend_case", case=cases[5], severity="red")
+            await expect(page.locator(".queue ol .row").first).to_have_attribute(
+                "data-case", cases[5]
+            )
+            rows = await page.locator(".queue ol .row").evaluate_all(
+                "rows => rows.map((row) => row.dataset.case)"
+            )
+            in_order = [cases[5], *(c for c in cases if c not in (cases[5], cases[7])), cases[7]]
+            assert rows == in_order, "urgent first, then the longest wait, a likely repeat last"
+            await expect(page.locator("[data-call=answer_call]")).to_contain_text("⇧A")
+            await page.keyboard.press("a")
+            await expect(page.locator(f"[data-case='{cases[5]}']")).to_contain_text("talks: you")
+            await expect(page.locator("[name=address]")).to_be_focused()
+            await expect(page.locator("[name=age]")).to_have_count(0)
+            await screenshot(page, "surge-1280")
+            assert await axe_faults(page) == []
+            await page.keyboard.press("Escape")
+            await page.locator("[data-key=notify]").click()
+            await expect(page.locator(".surge-bar")).to_contain_text("9 phones get this text")
+            await screenshot(page, "surge-notice-1280")
+            await page.get_by_role("button", name="Send to 9").click()
+            await wait_for(lambda: messages.qsize() == 9, "nine messages", 10)
+            await expect(page.locator("[name=notice]")).to_have_count(0)
+            await page.get_by_role("button", name="End the surge").click()
+            await expect(page.locator(".surge-bar")).to_have_count(0)
