@@ -19,6 +19,7 @@ from dispatch.calls import Call
 from dispatch.incident import Incident, fold
 from dispatch.location.best import best_position
 from dispatch.location.plausibility import Fix
+from dispatch.partner_book import Partnerships, fold_partner
 from dispatch.timeline import Entry, entry_of
 from dispatch.vital_signs import VitalSigns, measure, offset_ns
 from streams.bay_messages import BayHandover
@@ -54,6 +55,7 @@ from streams.messages import (
     UnitReleased,
     Vitals,
 )
+from streams.partner_messages import PartnerAnswered, PartnerTold
 from streams.source_clocks import Order, order_of
 
 CLOSED_KEPT = 200
@@ -111,6 +113,7 @@ class Case:
         unread: Messages about the caller's place that could not be read.
         linked_to: The case in which it goes on, because both are one event.
         linked: Cases that go on in this one.
+        partners: What police, fire and others were told, and what they answered.
         stages: When each stage was reached, corrections applied, by the hub's clock.
         vitals: Per patient (None is *unassigned*) and sign; a second patient is a second row.
         facts: How many facts the case has: its last case_sequence.
@@ -140,6 +143,7 @@ class Case:
     unread: list[LocationRefused] = field(default_factory=list)
     linked_to: str | None = None
     linked: list[str] = field(default_factory=list)
+    partners: Partnerships = field(default_factory=dict)
     age_years: int | None = None
     age_is_estimate: bool = False
     sex: Sex = "unknown"
@@ -304,7 +308,10 @@ class CaseBook:
             case HospitalStoodDown() if case.hospital == body.hospital:
                 case.hospital, case.hospital_name = None, ""
                 case.decided_sequence = fact.case_sequence or 0
-            case CallStep() | CallerPosition() | LocationRefused() | CaseLinked():
+            case (
+                CallStep() | CallerPosition() | LocationRefused() | CaseLinked()
+                | PartnerTold() | PartnerAnswered()
+            ):  # fmt: skip
                 _fold_call_fact(case, fact, body)
             case IncidentDeclared() | PatientTagged() | PatientMoved() | IncidentClosed():
                 _fold_incident(case, fact, body)
@@ -345,9 +352,13 @@ def _open(case: Case, fact: Stored, body: CaseOpened) -> None:
 
 
 def _fold_call_fact(
-    case: Case, fact: Stored, body: CallStep | CallerPosition | LocationRefused | CaseLinked
+    case: Case,
+    fact: Stored,
+    body: CallStep | CallerPosition | LocationRefused | CaseLinked | PartnerTold | PartnerAnswered,
 ) -> None:
     match body:
+        case PartnerTold() | PartnerAnswered():
+            fold_partner(case.partners, fact, body)
         case CallStep():
             case.call = case.call or Call()
             case.call.take(body, fact.corrected_ns)

@@ -334,4 +334,10 @@ class Hub:
         tiles = {"url": settings.map.tiles, "attribution": settings.map.attribution}
         partners = partner_pages.known(self.record.fleet.partners)
         roads = "/api/roads" if self._travel.roads is not None else ""
-        return {"hub": settings.name, "region": settings.region, "tiles": tiles, "roads": roads, "partners": partners}
+        return {
+            "hub": settings.name,
+            "region": settings.region,
+            "tiles": tiles,
+            "roads": roads,
+            "partners": partners,
+        }

@@ -17,6 +17,7 @@ from dispatch.capacity import Capacity, newest
 from dispatch.district import DistrictRules, ShiftText
 from dispatch.errors import UnknownError
 from dispatch.incident_rules import IncidentRules
+from dispatch.partner_settings import Partners
 from streams.chain import Stored
 from streams.codec import any_body
 from streams.messages import (
@@ -149,6 +150,7 @@ class Fleet:
         district: The rules for the units.
         incidents: The rules for mass-casualty incidents.
         capacities: What hospitals last stated, by name; one that is not there stated nothing.
+        partners: Police, fire and others who can be told of a case.
     """
 
     def __init__(
@@ -169,6 +171,7 @@ class Fleet:
         self.district = district or DistrictRules()
         self.incidents = incidents or IncidentRules()
         self.capacities: dict[str, Capacity] = {}
+        self.partners = Partners()
 
     def unit(self, name: str) -> Unit:
         """Return a unit.

@@ -28,6 +28,7 @@ from streams.messages import (
     RunStarted,
     UnitAssigned,
 )
+from streams.partner_messages import PartnerAnswered
 from streams.topics import find
 from streams.video_messages import VideoRecording
 
@@ -47,6 +48,7 @@ _SHOWN: dict[type[Any], str] = {
     PreAlert: "pre_alert",
     VideoRecording: "video_recording",
     BayHandover: "bay_handover",
+    PartnerAnswered: "partner_answered",
 }
 """Facts that stand on the crew's timeline."""
 

@@ -427,7 +427,7 @@ def _parser() -> argparse.ArgumentParser:
         "--at",
         default="",
         metavar="NAME",
-        help="of a seat or an exchange: the hub, hospital or unit that lets it in; of a district: "
+        help="of a seat, an exchange or a partner: the hub, hospital or unit that lets it in; of a district: "
         "the neighbour's region",
     )
     issuing.add_argument("--drill", action="store_true", help="refused: exercises do not work yet")

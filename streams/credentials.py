@@ -29,12 +29,13 @@ from streams.errors import ConfigError, CredentialError
 from streams.identity import check_name
 from streams.private_files import locked, make_private_directory, write_private
 
-Role = Literal["unit", "hub", "hospital", "seat", "exchange", "district"]
+Role = Literal["unit", "hub", "hospital", "seat", "exchange", "partner", "district"]
 """``seat`` is a person's place at a page; ``exchange`` a telephone exchange, message gateway or
-location service that tells a hub of calls. Both have no rights at the broker. ``district`` is the
-broker of a neighbouring district, which joins ours as a leaf node."""
+location service that tells a hub of calls; ``partner`` police or fire, who answer what a hub told
+them. None of the three has rights at the broker. ``district`` is the broker of a neighbouring
+district, which joins ours as a leaf node."""
 
-PLACED: frozenset[Role] = frozenset({"seat", "exchange"})
+PLACED: frozenset[Role] = frozenset({"seat", "exchange", "partner"})
 """Roles that come in at the pages of one service and nowhere else."""
 
 _BCRYPT_COST = 4
@@ -49,8 +50,8 @@ class Credential(
         name: Of the unit, hospital, hub or person; one name, one credential.
         role: What it is for.
         region: The region (district) to which it is limited.
-        place: Of a seat or exchange: the hub, hospital or unit that lets it in, and no other. Of
-            a district: the neighbour's region, whose broker holds this credential.
+        place: Of a seat, exchange or partner: the hub, hospital or unit that lets it in, and no
+            other. Of a district: the neighbour's region, whose broker holds this credential.
         drill: Only for exercises: rights in the drill tree and none in the live one.
         secret: 256 bits, URL-safe base64; never logged.
     """
@@ -162,7 +163,7 @@ def issue(
         name: See ``Credential``.
         role: See ``Credential``.
         region: See ``Credential``.
-        place: See ``Credential``; for a seat, an exchange or a district, and for nothing else.
+        place: See ``Credential``; for a seat, exchange, partner or district, and for nothing else.
         drill: See ``Credential``.
 
     Raises:
@@ -184,7 +185,9 @@ def issue(
             f"that lets it in with --at"
         )
     if role not in PLACED and role != "district" and place:
-        raise CredentialError(f"a {role} has no place: only a seat or an exchange is at one")
+        raise CredentialError(
+            f"a {role} has no place: only a seat, an exchange or a partner is at one"
+        )
     for one in (name, region, *([place] if place else [])):
         check_name(one)
     make_private_directory(directory / "issued")

@@ -17,6 +17,7 @@ from streams import (
     incident_messages,
     link_messages,
     messages,
+    partner_messages,
     topics,
     video_messages,
 )
@@ -37,6 +38,7 @@ def test_table_has_every_body_that_travels_once() -> None:
             link_messages,
             bay_messages,
             call_messages,
+            partner_messages,
             video_messages,
             district_messages,
             hospital_messages,
