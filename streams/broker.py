@@ -427,8 +427,8 @@ def _parser() -> argparse.ArgumentParser:
         "--at",
         default="",
         metavar="NAME",
-        help="of a seat, an exchange or a partner: the hub, hospital or unit that lets it in; of a district: "
-        "the neighbour's region",
+        help="of a seat, an exchange or a partner: the hub, hospital or unit that lets it in; of "
+        "a district: the neighbour's region",
     )
     issuing.add_argument("--drill", action="store_true", help="refused: exercises do not work yet")
     revoking = actions.add_parser("revoke", help="take a credential away")
