@@ -169,6 +169,16 @@ def decide_link(action: LinkAction, case: Case, book: CaseBook) -> tuple[Draft, 
     if case.linked_to is not None or case.linked:
         other = case.linked_to or case.linked[0]
         raise ConflictError("the case is linked already", kind="linked", case=other)
+    if case.drill != main.drill:
+        raise ConflictError(
+            "one of the two cases is an exercise: they are not one event", kind="drill",
+            case=main.id,
+        )  # fmt: skip
+    if case.incident is not None or case.patient_of is not None:
+        raise ConflictError(
+            "an incident or one of its patients cannot go on in another case: link that one to it",
+            kind="incident", case=case.id,
+        )  # fmt: skip
     if case.has_crew_under_way:
         raise ConflictError(
             f"{case.unit} is under way to this case: link the other one to it, or release the unit",
@@ -197,6 +207,8 @@ def _answer(case: Case, call: Call, book: CaseBook, seat: str) -> CallStep:
 
 
 def _link_for(action: SendLink, case: Case, seat: str) -> CallerMessage:
+    if case.drill:
+        raise ConflictError("an exercise sends no messages to phones", kind="drill", case=case.id)
     number = (action.number or (case.call.number if case.call else "") or case.caller or "").strip()
     if not _PHONE.fullmatch(number):
         raise ConflictError("the caller's number is not known: name it", kind="no_number")

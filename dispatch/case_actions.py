@@ -25,7 +25,10 @@ from dispatch.call_actions import (
 )
 from dispatch.cases import Case, CaseBook
 from dispatch.errors import ConflictError, DispatchError, UnknownError
+from dispatch.incident_actions import decide_incident
+from dispatch.incident_requests import IncidentAction
 from dispatch.partner_actions import PartnerAction, decide_partner
+from dispatch.sending import check_room, check_world, draft_for, taking
 from dispatch.surge import NotifyCallers, SetSurge
 from dispatch.units import Fleet
 from streams.call_messages import CallStep
@@ -88,6 +91,7 @@ class OpenCase(_Action, frozen=True, kw_only=True, tag="open_case"):
     sex: Sex = "unknown"
     alias: ShortText | None = None
     origin: Origin = "live"
+    drill: bool = False
 
 
 class AmendCase(_Action, frozen=True, kw_only=True, tag="amend_case"):
@@ -158,7 +162,7 @@ class CloseCase(_Action, frozen=True, kw_only=True, tag="close_case"):
 
 
 CaseAction = OpenCase | AmendCase | AssignUnit | ReleaseUnit | ChooseHospital | AddNote | CloseCase
-OneCase = CaseAction | CallAction | LinkAction | PartnerAction
+OneCase = CaseAction | CallAction | LinkAction | PartnerAction | IncidentAction
 Action = OneCase | NotifyCallers | SetSurge
 
 
@@ -224,9 +228,15 @@ def decide(
         raise ConflictError(
             f"the case was closed ({case.outcome}): open a new one", kind="closed", case=case.id
         )
-    if isinstance(action, LinkCase | UnlinkCase):
-        return Decision(case.id, decide_link(action, case, book))
-    return _lead(action, case, book, fleet)
+    if isinstance(action, LinkCase | UnlinkCase | IncidentAction):
+        if isinstance(action, IncidentAction):
+            made = decide_incident(
+                action, case, book, fleet, now_ns=now_ns, new_case=new_case, seat=seat
+            )
+        else:
+            made = decide_link(action, case, book)
+        return Decision(case.id, made)
+    return _lead(action, case, book, fleet, now_ns)
 
 
 def _lead(
@@ -234,6 +244,7 @@ def _lead(
     case: Case,
     book: CaseBook,
     fleet: Fleet,
+    now_ns: int,
 ) -> Decision:
     match action:
         case AssignUnit():
@@ -241,7 +252,7 @@ def _lead(
         case ReleaseUnit():
             return _release(action, case, fleet)
         case ChooseHospital():
-            return _choose(action, case, fleet)
+            return _choose(action, case, book, fleet, now_ns)
         case CloseCase():
             return _close(action, case, book)
 
@@ -257,7 +268,8 @@ def _open(action: OpenCase, now_ns: int, new_case: str) -> Decision:
         age_years=action.age_years,
         sex=action.sex,
     )
-    return Decision(new_case, (Draft("case_opened", body, origin=action.origin, case=new_case),))
+    draft = Draft("case_opened", body, action.origin, new_case, drill=action.drill)
+    return Decision(new_case, (draft,))
 
 
 def _amend(action: AmendCase, case: Case, now_ns: int) -> Decision:
@@ -301,19 +313,7 @@ def _assign(action: AssignUnit, case: Case, book: CaseBook, fleet: Fleet) -> Dec
             kind="linked",
             case=case.linked_to,
         )
-    drafts = []
-    other = book.of_unit(unit.name)
-    if other is not None and other.id != case.id:
-        reason = (action.reason or "").strip()
-        if not action.override or not reason:
-            raise ConflictError(
-                f"{unit.label} is on the case {other.address!r} ({other.alias}): to take it "
-                f"from there, override with a reason",
-                kind="busy", unit=unit.name, case=other.id, address=other.address,
-                alias=other.alias,
-            )  # fmt: skip
-        taken = UnitReleased(unit=unit.name, reason=f"sent to {case.address}: {reason}")
-        drafts.append(_draft(other, "unit_released", taken))
+    drafts = taking(unit, case, book, override=action.override, reason=action.reason)
     if case.position is None and case.located is not None:  # the crew goes where the caller is
         told = CaseAmended(position=case.located, position_confirmed=False)
         drafts.append(_draft(case, "case_amended", told))
@@ -333,8 +333,16 @@ def _release(action: ReleaseUnit, case: Case, fleet: Fleet) -> Decision:
     return _one(case, "unit_released", UnitReleased(unit=unit.name, reason=action.reason))
 
 
-def _choose(action: ChooseHospital, case: Case, fleet: Fleet) -> Decision:
+def _choose(
+    action: ChooseHospital, case: Case, book: CaseBook, fleet: Fleet, now_ns: int
+) -> Decision:
     hospital = fleet.hospital(action.hospital)
+    check_world(drill=hospital.drill, case=case, title=hospital.title)
+    if case.incident is not None and case.incident.is_open:
+        raise ConflictError(
+            "an incident is declared on this case: its patients are sent one by one",
+            kind="incident", case=case.id,
+        )  # fmt: skip
     if action.previous is not None and action.previous != (case.hospital or ""):
         raise ConflictError(
             f"meanwhile {case.hospital_name or 'no hospital'} is chosen: look again",
@@ -345,6 +353,8 @@ def _choose(action: ChooseHospital, case: Case, fleet: Fleet) -> Decision:
             f"{hospital.title} is the hospital of this case already",
             kind="same", hospital=hospital.name, case=case.id,
         )  # fmt: skip
+    if case.patient_of is not None and not (action.reason or "").strip():
+        check_room(hospital, case.severity, fleet, book, now_ns, but=case.id)
     drafts = []
     if case.hospital is not None:
         stood_down = HospitalStoodDown(hospital=case.hospital, reason=action.reason)
@@ -357,6 +367,11 @@ def _choose(action: ChooseHospital, case: Case, fleet: Fleet) -> Decision:
 
 def _close(action: CloseCase, case: Case, book: CaseBook) -> Decision:
     """Close a case, with it those that are the same event, and a call that nobody has any more."""
+    if case.incident is not None and case.incident.is_open:
+        raise ConflictError(
+            "an incident is declared on this case: close the incident first",
+            kind="incident", case=case.id,
+        )  # fmt: skip
     others = [other for other in map(book.get, case.linked) if other and other.is_open]
     drafts = [_draft(one, "case_closed", CaseClosed(outcome="duplicate")) for one in others]
     if case.call is not None and case.call.phase == "lost":
@@ -371,8 +386,8 @@ def _one(case: Case, kind: str, body: Any) -> Decision:
 
 
 def _draft(case: Case, kind: str, body: Any) -> Draft:
-    # A played case stays one: what the hub adds to it has the origin of its opening.
-    return Draft(kind, body, origin=case.opened_as, case=case.id)
+    # A played case stays one, and an exercise too, whatever the hub adds to it.
+    return draft_for(case, kind, body)
 
 
 def _position(place: Place | None, now_ns: int) -> Position | None:

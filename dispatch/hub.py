@@ -109,7 +109,12 @@ class Hub:
         self.record = CaseRecord(
             parts.journal,
             parts.outbox,
-            Fleet(settings.units, settings.hospitals, settings.district.rules()),
+            Fleet(
+                settings.units,
+                settings.hospitals,
+                settings.district.rules(),
+                settings.incidents.rules(),
+            ),
             clock,
             settings.calls.usual_per_hour,
         )

@@ -35,6 +35,8 @@ from dispatch.case_actions import (
     Place,
     ReleaseUnit,
 )
+from dispatch.incident_requests import MADE as INCIDENT_FACTS
+from dispatch.incident_requests import IncidentAction, is_same, read
 from dispatch.partner_actions import CancelPartner, TellPartner
 from dispatch.surge import NotifyCallers, SetSurge
 from streams.call_messages import CallStep, CaseLinked, Step, Surge
@@ -54,6 +56,7 @@ _MADE: dict[type[Any], str] = {
     TellPartner: "partner_told",
     CancelPartner: "partner_told",
     **dict.fromkeys(get_args(CallAction), "call_step"),
+    **INCIDENT_FACTS,
     SendLink: "caller_message",
     NotifyCallers: "caller_message",
     SetSurge: "surge",
@@ -88,9 +91,7 @@ def is_repeat(action: Action, made: Envelope, body: Body, seat: str = "") -> boo
         body: The fact's body.
         seat: Who asks.
     """
-    if made.kind != _MADE[type(action)]:
-        return False
-    if not _same_case(action, made):
+    if made.kind != _MADE[type(action)] or not _same_case(action, made):
         return False
     if isinstance(action, AddNote) and action.at_ms is not None:
         assert isinstance(body, CaseNote)
@@ -102,6 +103,8 @@ def is_repeat(action: Action, made: Envelope, body: Body, seat: str = "") -> boo
         body.change == "cancel"
     ):
         return False
+    if isinstance(action, IncidentAction):
+        return is_same(action, body, read(getattr(action, "code", "")))
     asked, stands = msgspec.structs.asdict(action), msgspec.structs.asdict(body)
     if asked.get("alias", "") is None:
         del asked["alias"]  # the hub made one up
@@ -128,7 +131,7 @@ def _same_case(action: Action, made: Envelope) -> bool:
     if isinstance(action, NotifyCallers | SetSurge):
         return True
     if isinstance(action, OpenCase):
-        return action.origin == made.origin
+        return (action.origin, action.drill) == (made.origin, made.drill)
     return action.case == made.case
 
 

@@ -36,6 +36,7 @@ class Pages:
         patient: str | None = None,
         origin: Origin = "live",
         fact_id: str | None = None,
+        drill: bool = False,
     ) -> Stored:
         """Store a fact.
 
@@ -51,6 +52,7 @@ class Pages:
             patient: Whose it is.
             origin: live, replay or synthetic.
             fact_id: Its id; None makes one.
+            drill: Whether it is of an exercise.
         """
         lane = find(kind).lane
         number = self._line[source, lane] = self._line.get((source, lane), 0) + 1
@@ -63,7 +65,7 @@ class Pages:
             monotonic_ns=round(monotonic_s * SECOND_NS),
             offset_ns=None if offset_s is None else corrected_ns - made_ns,
             uncertainty_ns=None if offset_s is None else 0, origin=origin,
-            body=encode_body(body), case=case, patient=patient, boot=f"boot-of-{source}",
+            body=encode_body(body), case=case, patient=patient, drill=drill, boot=f"boot-of-{source}",
         )  # fmt: skip
         data = msgspec.msgpack.encode(envelope)
         position = len(self.facts) + 1
