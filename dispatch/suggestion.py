@@ -87,7 +87,11 @@ def suggest_units(
     scene = position_of(case)
     ranking = _Ranking(case, fleet, book, travel, now_ns)
     ranked = sorted(
-        (pair for unit in fleet.units_for(drill=case.drill) if (pair := ranking.rank(unit)) is not None),
+        (
+            pair
+            for unit in fleet.units_for(drill=case.drill)
+            if (pair := ranking.rank(unit)) is not None
+        ),
         key=lambda pair: pair[0],
     )
     return name_nearest([_measured(one, fleet, scene, travel) for _, one in ranked[:MOST]])
