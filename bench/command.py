@@ -20,6 +20,7 @@ USUAL_REPEATS = 5
 OWN_OPTIONS = {
     "outage": ("quick", "parts", "faults", "pictures"),
     "dispatch": ("calls", "units"),
+    "surge": ("minutes", "per_hour"),
 }
 """Options that only one benchmark knows."""
 
@@ -95,6 +96,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--parts", metavar="LIST", help="of traces,faults,returns,urgent,narrow (default: all)")
     add("--faults", metavar="LIST", help="numbers of faults, such as 3,7; runs nothing else")
     add("--pictures", type=Path, metavar="DIR", help="a picture per trace into DIR")
+    surge = parser.add_argument_group("surge only")
+    surge.add_argument("--minutes", type=_positive, metavar="N", help="of the surge (default 10)")
+    surge.add_argument(
+        "--per-hour", type=_positive, metavar="N", help="calls of a usual hour (default 240)"
+    )
     dispatch = parser.add_argument_group("dispatch only")
     dispatch.add_argument("--calls", type=_positive, metavar="N", help="calls (default 1000)")
     dispatch.add_argument("--units", type=_positive, metavar="N", help="units (default 86)")

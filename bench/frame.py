@@ -36,6 +36,7 @@ REGISTRY: dict[str, str] = {
     "relay": "bench.relay:run",
     "outage": "bench.outage:run",
     "dispatch": "bench.dispatch:run",
+    "surge": "bench.surge:run",
 }
 """Name of each benchmark and the function that runs it; only what runs is imported."""
 

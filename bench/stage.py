@@ -27,6 +27,7 @@ class Stage:
     folder: Path
     city: City
     headless: bool
+    usual_per_hour: float = 60.0
 
     @property
     def broker(self) -> Path:
@@ -87,6 +88,7 @@ class Stage:
                 "tls": {},
                 "listen": {"port": 0},
                 "media": {"addresses": self._media()},
+                "calls": {"usual_per_hour": self.usual_per_hour},
                 "roads": {"file": str(write_streets(self.folder / "settings" / NAME))},
                 "units": [_serving(number, unit) for number, unit in enumerate(self.city.units)],
                 "hospitals": [_place(hospital) for hospital in self.city.hospitals],

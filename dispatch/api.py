@@ -123,7 +123,8 @@ class Api:
         return _json(answer)
 
     def _summary(self, case: Case) -> dict[str, Any]:
-        return case_pages.summary(case, self._reached) | {"place": self._places.of(case)}
+        more = {"place": self._places.of(case), "maybe": self._advice.likely(case)}
+        return case_pages.summary(case, self._reached) | more
 
     async def _find(self, request: web.Request) -> Case:
         name = request.match_info["case"]

@@ -41,6 +41,10 @@ ADVISED_BY = frozenset(
     {"caller_position", "case_amended", "case_linked", "unit_assigned", "pre_alert"}
 )
 """Kinds that change what is suggested for their case at once."""
+OF_PATIENT = frozenset(
+    {"milestone", "case_closed", "unit_assigned", "unit_released", "hospital_chosen"}
+)
+"""Kinds that change how an incident looks, when they are of the case of one of its patients."""
 BINDING = frozenset(
     {"hospital_state", "hospital_chosen", "hospital_stood_down", "case_closed", "milestone"}
 )
@@ -110,7 +114,6 @@ class Console:
         self._pages: dict[PageSocket, _Watcher] = {}
         self._cases: set[str] = set()
         self._to_advise: set[str] = set()
-        self._likely: dict[str, str | None] = {}
         self._units: set[str] = set()
         self._hospitals_changed = False
         self._live: dict[str, list[str]] = {}
@@ -122,6 +125,8 @@ class Console:
             self.case_changed(fact.envelope.case)
             if fact.envelope.kind in ADVISED_BY:
                 self._to_advise.add(fact.envelope.case)
+            if fact.envelope.kind in OF_PATIENT:
+                self._tell_incident(fact.envelope.case)
         source = fact.envelope.source
         if source in self._record.fleet.units:
             self.unit_changed(source)
@@ -135,6 +140,13 @@ class Console:
             self._wake.set()
         if fact.envelope.kind == "hospital_state":
             self._to_advise.update(w.case for w in self._pages.values() if w.case is not None)
+
+    def _tell_incident(self, case: str) -> None:
+        """Note that an incident looks different, because the case of one of its patients does."""
+        own = self._record.book.get(case)
+        if own is not None and own.patient_of is not None:
+            self.case_changed(own.patient_of[0])
+            self._to_advise.add(own.patient_of[0])
 
     def case_changed(self, case: str) -> None:
         """Note that a case looks different now."""
@@ -282,7 +294,7 @@ class Console:
             found = self._record.book.get(case)
             if found is None:
                 continue
-            self._likely[case] = self._advice.likely(found)
+            self._advice.look(found)
             self._send(self._case(found))
             if any(watcher.case == case for watcher in self._pages.values()):
                 self._send(self._detail(found), watching=case)
@@ -314,8 +326,8 @@ class Console:
         }
 
     def _summary(self, case: Case) -> dict[str, Any]:
-        more = {"place": self._places.of(case), "maybe": self._likely.get(case.id)}
-        return case_pages.summary(case, self._reached) | more
+        more = {"place": self._places.of(case), "maybe": self._advice.likely(case)}
+        return case_pages.summary(case, self._reached) | more | self._advice.incident(case)
 
     def _case(self, case: Case) -> str:
         whole = self._summary(case)
@@ -331,7 +343,7 @@ class Console:
         return [case_pages.hospital(one, fleet, book) for one in fleet.hospitals.values()]
 
     def _detail(self, case: Case) -> str:
-        body = case_pages.detail(case, self._reached)
+        body = case_pages.detail(case, self._reached) | self._advice.incident_detail(case)
         return _encode({"type": "detail", "now_ms": self._now_ms(), "case": case.id, **body})
 
     def _suggestions(self, case: Case) -> str:
