@@ -52,7 +52,10 @@ class _Tries:
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """Why a message was not taken, empty when it was; and whether to try again."""
+    """Why a message was not taken, empty when it was; and whether to try again.
+
+    The reasons are few and begin alike, so that a page can say them in its own language.
+    """
 
     reason: str = ""
     again: bool = False
@@ -169,12 +172,12 @@ class PartnerSender:
                 if 200 <= answer.status < 300:
                     return _Outcome()
                 again = answer.status >= 500 or answer.status in PASSING
-                return _Outcome(f"its server answered {answer.status}", again)
+                return _Outcome(f"answered {answer.status}", again)
         except aiohttp.InvalidURL as error:
-            return _Outcome(f"its address is none: {error}"[:500])
+            return _Outcome(f"bad address: {error}"[:500])
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            text = f"its server does not answer: {type(error).__name__} {error}"
-            return _Outcome(text.strip()[:500], again=True)
+            log.info("partner's server", partner=partner.name, error=str(error)[:500])
+            return _Outcome(f"no answer: {type(error).__name__}", again=True)
 
     async def _waiting(self, partner: str) -> list[tuple[_Tries, str, Message]]:
         """Return, of each case, the first message that a partner is still to get."""
@@ -237,5 +240,5 @@ class PartnerSender:
             case = self._record.book.get(name)
             for told in list(case.partners.values()) if case is not None else ():
                 while (message := told.pending) and message.asked.partner not in self._wake:
-                    reason = "it is not in the settings any more"
+                    reason = "not in the settings"
                     await self._say(name, message, "failed", 0, reason)

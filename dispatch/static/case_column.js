@@ -12,6 +12,7 @@ import { CallBar } from "./call_bar.js";
 import { EditCase, formOf } from "./case_form.js";
 import { Clamped } from "./clamp.js";
 import { Located } from "./located.js";
+import { Partners } from "./partners.js";
 import { Problem, QuestionBox } from "./questions.js";
 import { SameEvent } from "./same_event.js";
 import { VitalSigns } from "./vital_signs.js";
@@ -39,6 +40,7 @@ export function CaseColumn({ state }) {
       <${UnitParty} one=${one} state=${state} />
       <${HospitalParty} one=${one} state=${state} />
     </div>
+    <${Partners} one=${one} state=${state} />
     <${VitalSigns} state=${state} />
     <${CabinVideo} state=${state} unit=${one.unit} />
     <${Story} one=${one} state=${state} />

@@ -1,6 +1,7 @@
 /** The keyboard: one key for each thing that is done often; typing in a field is never disturbed. */
 
 import { nextCall } from "./call_order.js";
+import { openPartner, partnerKey } from "./partner_form.js";
 
 /** @typedef {import("./state.js").ConsoleState} ConsoleState */
 
@@ -21,6 +22,7 @@ export function listenToKeys(state) {
 
 /** @param {ConsoleState} state @param {string} key @returns {boolean} whether the key meant something */
 function handle(state, key) {
+  if (state.question.value?.kind === "partner" && partnerKey(key.toLowerCase())) return true;
   switch (key.toLowerCase()) {
     case "n": state.isOpening.value = true; return true;
     case "arrowdown": case "j": return move(state, 1);
@@ -34,6 +36,7 @@ function handle(state, key) {
     case "l": return press("[data-key=link]");
     case "e": return press("[data-key=edit]");
     case "t": return focus("[data-key=note]");
+    case "f": return openPartner(state);
     case "v": return press("[data-key=video]");
     default: return press(`[data-call=${CALL_KEYS[key.toLowerCase()] ?? "none"}]:not(:disabled)`)
       || (key.toLowerCase() === "x" && press("[data-call=unanswered]"));

@@ -6,6 +6,7 @@ import { html, useEffect, useRef } from "/static/shared/view.js";
 import { t } from "/static/shared/i18n.js";
 import { word } from "/static/shared/words.js";
 import { Clamped } from "./clamp.js";
+import { askCancelPartner, askPartner } from "./partner_form.js";
 import { reasonOf } from "./words.js";
 
 /** @typedef {import("./state.js").ConsoleState} ConsoleState */
@@ -19,7 +20,8 @@ export function QuestionBox({ state }) {
   const box = useRef(/** @type {HTMLElement | null} */ (null));
   useEffect(() => box.current?.scrollIntoView({ block: "nearest" }), [question]);
   if (!question || !one) return null;
-  const asked = { unit: askUnit, hospital: askHospital, close: askClose, unlink: askUnlink }[question.kind](state, one, question.name);
+  const asked = { unit: askUnit, hospital: askHospital, close: askClose, unlink: askUnlink,
+    partner: askPartner, cancel_partner: askCancelPartner }[question.kind](state, one, question.name);
   const confirm = () => asked.ready && state.act(asked.action);
   const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
     if (event.key === "Enter" && !event.isComposing && event.target instanceof HTMLInputElement) confirm();
@@ -115,7 +117,7 @@ function askUnlink(state, one) {
 }
 
 /** @param {{state: ConsoleState, label: string}} props */
-function Reason({ state, label }) {
+export function Reason({ state, label }) {
   return html`<label class="reason">${label}<input name="reason" maxlength="4000" autocomplete="off"
     value=${state.reason.value} onInput=${(/** @type {any} */ event) => { state.reason.value = event.target.value; }} /></label>`;
 }

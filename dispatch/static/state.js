@@ -10,6 +10,7 @@ import { t } from "/static/shared/i18n.js";
 import { newId } from "/static/shared/new_id.js";
 import { PageSocket } from "/static/shared/socket.js";
 import { formOf } from "./case_form.js";
+import { forget } from "./partner_form.js";
 import { queueOrder } from "./call_order.js";
 
 /** @typedef {{state: "made" | "delivered" | "seen", role?: string}} Mark */
@@ -70,11 +71,12 @@ import { queueOrder } from "./call_order.js";
  * @property {number} vitals_stale_after_s @property {Record<string, string>} media
  * @property {Record<string, string>} media_origins @property {Entry[]} entries
  * @property {Fix[]} fixes @property {number} fixes_in_all
+ * @property {Record<string, import("./partner_form.js").Partnership>} partners @property {string} call_back
  * @property {{source: string, field: string, text: string}[]} unread
  */
 /** @typedef {{address: string, complaint: string, severity: string, age: string, sex: string,
  *   caller: string, position: Place | null}} Form */
-/** @typedef {{kind: "unit" | "hospital" | "close" | "unlink", name: string}} Question */
+/** @typedef {{kind: "unit" | "hospital" | "close" | "unlink" | "partner" | "cancel_partner", name: string}} Question */
 
 /** Positions of a unit's way that are kept. */
 const TRACK = 600;
@@ -96,7 +98,8 @@ export class ConsoleState {
   seats = signal(/** @type {string[]} */ ([]));
   /** Why a caller is no more called back, as it is written, by case. */
   giveUp = signal(/** @type {Record<string, string>} */ ({}));
-  about = signal({ region: "", seat: "", tiles: { url: "", attribution: "" }, roads: "", known: false });
+  about = signal({ region: "", seat: "", tiles: { url: "", attribution: "" }, roads: "", known: false,
+    partners: /** @type {import("./partner_form.js").Partner[]} */ ([]) });
   selected = signal(/** @type {string | null} */ (null));
   detail = signal(/** @type {Detail | null} */ (null));
   suggestions = signal(/** @type {{case: string, units: Suggestion[], hospitals: Suggestion[],
@@ -216,8 +219,8 @@ export class ConsoleState {
 
   /** @param {any} message */
   #snapshot(message) {
-    const { region, seat, tiles, roads } = message;
-    this.about.value = { region, seat, tiles, roads, known: true };
+    const { region, seat, tiles, roads, partners } = message;
+    this.about.value = { region, seat, tiles, roads, known: true, partners };
     this.cases.value = new Map(message.cases.map((/** @type {Case} */ one) => [one.id, one]));
     this.units.value = new Map(message.units.map((/** @type {Unit} */ one) => [one.name, one]));
     this.hospitals.value = message.hospitals;
@@ -301,9 +304,10 @@ export class ConsoleState {
       this.notice.value = null;
     } else if (message.action === "answer_call") {
       this.#begin(message.case);
-    } else if (["assign_unit", "choose_hospital", "close_case", "unlink_case"].includes(message.action)) {
+    } else if (["assign_unit", "choose_hospital", "close_case", "unlink_case", "tell_partner", "cancel_partner"].includes(message.action)) {
       this.question.value = null;
       this.reason.value = "";
+      if (message.action === "tell_partner") forget(message.case);
     }
   }
 }

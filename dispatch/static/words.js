@@ -1,6 +1,7 @@
 /** The console's words: sex and age, reasons, how an arrival was estimated, the lines of the timeline. */
 import { hasText, t } from "/static/shared/i18n.js";
 import { distance, word } from "/static/shared/words.js";
+import { reasonWords } from "./partner_form.js";
 import { linkWords, withDeviceTime } from "/static/shared/link_words.js";
 import { qualityWords } from "/static/shared/quality_words.js";
 
@@ -50,6 +51,9 @@ export function entryWords({ kind, data, source }, label) {
     case "case_linked": return t(!data.linked ? "entry.unlinked" : data.is_duplicate ? "entry.goes_on" : "entry.linked",
       { other: label(data.other) }) + because;
     case "location_refused": return t("entry.location_refused", { source: word("source", data.source), field: data.field, text: data.text });
+    case "partner_told": return partnerWords(data);
+    case "partner_answered": return t("entry.partner_answered", { partner: data.name, status: word("partner_status", data.status) })
+      + (data.note ? `: ${data.note}` : "");
     case "case_closed": return t("entry.case_closed", { outcome: word("outcome", data.outcome) })
       + (data.text ? `: ${data.text}` : "");
     case "case_note": return data.text;
@@ -71,6 +75,15 @@ export function entryWords({ kind, data, source }, label) {
     }
     default: return linkWords(kind, data) ?? kind;
   }
+}
+
+/** @param {any} data what a partner was told, in words */
+function partnerWords({ state, change, name, purposes, note, with_number: withNumber, reason }) {
+  if (state !== "asked") {
+    return t(`entry.partner_${state}`, { partner: name }) + (reason ? t("entry.because", { reason: reasonWords(reason) }) : "");
+  }
+  const what = [...purposes.map((/** @type {string} */ one) => word("purpose", one)), withNumber && t("partner.with_number"), note];
+  return t(`entry.partner_${change}`, { partner: name, what: what.filter(Boolean).join(" · ") });
 }
 
 /** @param {any} data the step of a call, in words */

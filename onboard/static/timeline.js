@@ -42,6 +42,8 @@ function words({ kind, body, delivery }) {
     case "hospital_chosen": return t("line.hospital", { name: body.name });
     case "bay_handover": return t("line.bay_handover", { facts: body.facts });
     case "acknowledged": return t("line.seen", { role: body.role });
+    case "partner_answered": return t("line.partner", { name: body.name, status: word("partner_status", body.status) })
+      + (body.note ? `: ${body.note}` : "");
     case "video_recording": return linkWords(kind, body) ?? kind;
     case "run_ended": return t("line.run_ended", { how: word("ending", body.reason) });
     default: return t(`line.${kind}`);
