@@ -114,7 +114,8 @@ class Case:
         linked_to: The case in which it goes on, because both are one event.
         linked: Cases that go on in this one.
         partners: What police, fire and others were told, and what they answered.
-        stages: When each stage was reached, corrections applied, by the hub's clock.
+        stages: When the unit reached each stage, corrections applied, by the hub's clock; a unit
+            that takes over begins anew.
         vitals: Per patient (None is *unassigned*) and sign; a second patient is a second row.
         facts: How many facts the case has: its last case_sequence.
         decided_sequence: Place of the last decision on the hospital.
@@ -329,6 +330,7 @@ class CaseBook:
         case.unit, case.unit_sequence = body.unit, fact.case_sequence or 0
         case.units.add(body.unit)
         case.run_started = case.run_ended_ns = case._run_mark = None
+        case.stages, case._stamps = {}, {}
         # Cases are read one after the other: the last assignment is that of the journal's order.
         key = (body.unit, body.own)
         if self._of_unit.get(key, (0, ""))[0] < fact.position:
@@ -458,6 +460,8 @@ def _alert(case: Case, fact: Stored, body: PreAlert) -> None:
 
 def _stamp(case: Case, fact: Stored, body: Milestone) -> None:
     """Note a stage; a correction wins over what it corrects, whichever came first."""
+    if case.unit not in (None, fact.envelope.source):
+        return  # late word of the unit before: the timeline has it, the stage is that of this one
     case._stamps[fact.envelope.id] = (body.stage, body.at_ns + offset_ns(fact))
     if body.corrects is not None:
         case._corrected.add(body.corrects)

@@ -24,8 +24,8 @@ function Row({ one }) {
   return html`<li class="unit hospital ${kind}" data-hospital=${one.name}>
     <span aria-hidden="true">${shape}</span>
     <strong class="clip" title=${one.label}>${one.label}</strong>
-    <span class="two-lines number ${old ? "room-old" : ""}">${room?.diversion && html`<strong class="warn">${t("hospitals.diversion", { reason: room.reason })}</strong> `}
-      ${counts}${!room && html`<span class="muted">${t("hospitals.not_stated")}</span>`}${one.bound > 0
+    <span class="two-lines number ${old ? "room-old" : ""}">${room?.diversion && html`<strong class="warn">${t("hospitals.diversion")}</strong> `}
+      ${counts} ${room?.reason}${!room && html`<span class="muted">${t("hospitals.not_stated")}</span>`}${one.bound > 0
         && html` <span class="muted">${t("hospitals.bound", { count: one.bound })}</span>`}</span>
     <span class="small ${old ? "warn" : "muted"} number">${room && t(old ? "hospitals.old" : "hospitals.stated", { age: durationInWords(ageMs) })}</span>
   </li>`;

@@ -34,8 +34,8 @@ function Row({ unit, state }) {
   return html`<li class="unit ${kind}" data-unit=${unit.name}>
     <span aria-hidden="true">${shape}</span>
     <span class="unit-name"><strong class="clip">${unit.label}</strong>${abilities && html`<span class="small muted clip">${abilities}</span>`}</span>
-    <span class="two-lines ${one ? "" : "muted"}"><${Status} unit=${unit} />${one && ` · ${one.address}`}${warnings.length > 0
-      && html` <span class="warn">${warnings.join(" · ")}</span>`}</span>
+    <span class="two-lines ${one ? "" : "muted"}"><${Status} unit=${unit} />${warnings.length > 0
+      && html` <span class="warn">${warnings.join(" · ")}</span>`}${one && ` · ${one.address}`}</span>
     <span class="small ${kind === "silent" ? "warn" : "muted"} number">${kind === "silent" ? t("units.silent", { age: heard }) : heard}</span>
   </li>`;
 }

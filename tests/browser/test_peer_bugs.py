@@ -42,6 +42,8 @@ from streams.messages import CaseAmended, CaseOpened, HospitalChosen
 from tests.hub_town import Town, a_town
 
 OpenPage = Callable[..., Any]
+HUB_LEAVES = ("WebSocket", "ERR_")
+"""What the browser logs where the hub ends before its pages do."""
 
 
 @pytest.fixture
@@ -73,7 +75,10 @@ async def test_destination_chosen_in_the_form_is_saved_shown_and_still_there_aft
 ) -> None:
     async with town.open_hub():
         case = await town.open_case()
-        page, late = await open_page(console(town)), await open_page(console(town))
+        page, late = (
+            await open_page(console(town), may_log=HUB_LEAVES),
+            await open_page(console(town), may_log=HUB_LEAVES),
+        )
         party = "[data-party=hospital] .party-name"
         await choose(late, "first-hospital")  # asked, and not yet confirmed
         await choose(page, "second-hospital")
@@ -98,7 +103,7 @@ async def test_destination_confirmed_while_the_hub_is_gone_is_said_not_to_be_sen
 ) -> None:
     async with town.open_hub():
         case = await town.open_case()
-        page = await open_page(console(town), may_log=("ERR_CONNECTION", "WebSocket"))
+        page = await open_page(console(town), may_log=HUB_LEAVES)
         await choose(page, "second-hospital")
     await page.locator(".not-live").wait_for(timeout=15_000)
     await page.locator(".question [data-confirm]").click()
@@ -114,7 +119,7 @@ async def test_severity_set_in_the_form_is_what_the_journal_has_and_every_page_s
 ) -> None:
     words = {"red": "RED", "yellow": "YEL", "green": "GRN", "unknown": "?"}
     async with town.open_hub():
-        page = await open_page(console(town))
+        page = await open_page(console(town), may_log=HUB_LEAVES)
         await expect(page.locator(".case-column")).to_contain_text("No case is open")
         await page.keyboard.press("n")
         await page.locator("[name=address]").fill("No. 8 Garden Road")
@@ -133,7 +138,7 @@ async def test_severity_that_another_seat_corrects_is_not_undone_by_an_older_for
 ) -> None:
     async with town.open_hub():
         case = await town.open_case(severity="green")
-        page = await open_page(console(town))
+        page = await open_page(console(town), may_log=HUB_LEAVES)
         await expect(page.locator(".case-head .severity")).to_contain_text("GRN")
         await page.keyboard.press("e")
         await page.locator("[name=complaint]").fill("not breathing")

@@ -125,6 +125,10 @@ def test_status_of_a_unit_that_takes_over_is_its_own_and_not_the_one_before(desk
     assert desk.status("unit-1") == ("clear", 200)
     desk.stamp("departed", 130)  # a stamp that was held up on its way
     assert desk.status("unit-2") == ("assigned", 200)
+    case = desk.book.get(desk.case)
+    assert case is not None
+    assert case.stage is None, "its way to the hospital is by the scene"
+    assert [one.kind for one in case.entries].count("milestone") == 3
 
 
 def test_status_of_a_unit_sent_again_begins_anew(desk: Desk) -> None:
