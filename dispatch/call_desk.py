@@ -5,11 +5,14 @@ The pure part is ``dispatch.intake``; here is what it needs of the journal, one 
 
 from __future__ import annotations
 
+from typing import Any
+
 import structlog
 
+from dispatch.call_pages import fix
 from dispatch.caller_place import told_to_crew
 from dispatch.case_record import CaseRecord
-from dispatch.cases import Case
+from dispatch.cases import Case, Said
 from dispatch.errors import UnknownError
 from dispatch.intake import (
     Heard,
@@ -160,6 +163,12 @@ class CallDesk:
         REFUSED.labels("location", body.source).inc()
         log.info("position not read", source=body.source, field=body.field, text=body.text)
         await self._record.add(lambda: [refusal(body, self._case_of(call, body.number, case))])
+
+    def unplaced_now(self) -> list[dict[str, Any]]:
+        """Return the positions that wait for a call, as pages show them."""
+        waiting = self.unplaced.recent(self._clock.wall_ns())
+        shown = [(one.number, fix(Said(one, 0))) for one in waiting]
+        return [found | {"number": number} for number, found in shown if found is not None]
 
     def number(self, said: str) -> str:
         """Return a number as E.164 where it is one."""

@@ -39,6 +39,7 @@ TICK_S = 1.5
 """A page hears something at least so often, else it takes the link for dead."""
 ADVISED_BY = frozenset(
     {"caller_position", "case_amended", "case_linked", "unit_assigned", "pre_alert"}
+    | {"incident_declared", "incident_closed", "patient_tagged", "patient_moved"}
 )
 """Kinds that change what is suggested for their case at once."""
 OF_PATIENT = frozenset(
@@ -109,6 +110,8 @@ class Console:
         self._trouble = trouble
         self._missing = missing
         self._places = places
+        self._calls = calls
+        self._unplaced: list[dict[str, Any]] = []
         self._seats = SeatWatch(calls, record.book, seat_grace_s)
         self._told_missing: list[dict[str, Any]] = []
         self._pages: dict[PageSocket, _Watcher] = {}
@@ -166,6 +169,7 @@ class Console:
         def joined(page: PageSocket) -> None:
             self._tell_trouble()  # that the snapshot is not a second behind
             page.send_state(_encode(self._snapshot(seat)))
+            page.send_state(_encode({"type": "unplaced", "unplaced": self._unplaced}))
             self._pages[page] = _Watcher(seat)
             self._tell_seats()
 
@@ -245,8 +249,15 @@ class Console:
             self._send(_encode({"type": "tick", "now_ms": self._now_ms()}))
             await self._seats.free_lost(self._clock.monotonic_ns())
             await self._look_for_surge()
+            self._tell_unplaced()
             with _logged_fault():
                 self._send_periodic(suggest=ticks % SUGGEST_EVERY == 0)
+
+    def _tell_unplaced(self) -> None:
+        """Tell all pages of positions of which no call is known, when that is others now."""
+        before, self._unplaced = self._unplaced, self._calls.unplaced_now()
+        if self._unplaced != before:
+            self._send(_encode({"type": "unplaced", "unplaced": self._unplaced}))
 
     async def _look_for_surge(self) -> None:
         with contextlib.suppress(StorageError):  # the next tick looks again

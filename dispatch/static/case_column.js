@@ -2,7 +2,7 @@
 import { html } from "/static/shared/view.js";
 import { ageInWords, countdown, now, timeOfDay } from "/static/shared/clock.js";
 import { Delivery } from "/static/shared/delivery.js";
-import { t } from "/static/shared/i18n.js";
+import { language, t } from "/static/shared/i18n.js";
 import { Severity, levelClass, levelOf } from "/static/shared/severity.js";
 import { Timeline } from "/static/shared/timeline.js";
 import { band } from "/static/shared/value_tile.js";
@@ -68,9 +68,11 @@ function Head({ one, state }) {
     <div class="head-line"><${Severity} level=${levelOf(one.severity)} word=${t(`severity.${one.severity}`)}
         title=${t("case.severity_by", { who: who(state, one.severity_by) })} />
       <span class="muted small number grow">${t("case.opened", { time: timeOfDay(one.opened_ms) })}</span>
+      <button onClick=${() => print()}>${t("case.print")}</button>
       ${one.closed_ms ? html`<strong>${t("case.closed", { time: timeOfDay(one.closed_ms), outcome: word("outcome", one.outcome ?? "") })}</strong>`
         : html`<button data-key="edit" onClick=${edit}>${t("form.edit")} <kbd>E</kbd></button>
           <button onClick=${close}>${t("ask.close_title")}</button>`}</div>
+    <p class="print-only small">${t("case.printed", { id: one.id, time: new Date(now.value).toLocaleString(language.value), seat: state.about.value.seat })}</p>
     <h2 class="address"><${Clamped} text=${one.address || t("case.no_address")} /></h2>
     <p class="complaint">${one.complaint ? html`<${Clamped} text=${one.complaint} />` : html`<span class="muted">${t("case.no_complaint")}</span>`}</p>
     <p class="facts muted"><${Clamped} text=${facts.join(" · ")} /></p>

@@ -51,8 +51,8 @@ function noteWords({ code, text, names, metres }) {
   return t(key, { text, what: others.at(-1) ?? "", all: others.join(", "), apart: metres === null ? "" : distance(metres) });
 }
 
-/** @param {Fix} fix */
-function fixWords(fix) {
+/** @param {Fix} fix @returns {string} what a source says of a place */
+export function fixWords(fix) {
   const radius = fix.radius_m == null ? t("place.no_radius") : `± ${distance(fix.radius_m)}`;
   const sure = fix.confidence == null ? "" : ` (${Math.round(fix.confidence * 100)} %)`;
   const datum = fix.datum === "wgs84" ? "" : ` · ${fix.datum.toUpperCase()} → WGS-84`;

@@ -61,3 +61,15 @@ function Keys() {
 }
 
 render(html`<${Page} />`, /** @type {HTMLElement} */ (document.getElementById("page")));
+
+// On paper: dark on white, and nothing folded away.
+addEventListener("beforeprint", () => {
+  const { dataset } = document.documentElement;
+  dataset.shown = dataset.theme ?? "dark";
+  dataset.theme = "light";
+  for (const one of document.querySelectorAll(".fixes")) one.setAttribute("open", "");
+});
+addEventListener("afterprint", () => {
+  const { dataset } = document.documentElement;
+  dataset.theme = dataset.shown ?? "dark";
+});

@@ -6,6 +6,7 @@ import { Severity, levelClass, levelOf } from "/static/shared/severity.js";
 import { band } from "/static/shared/value_tile.js";
 import { word } from "/static/shared/words.js";
 import { PHASE_SIGN, phaseWords } from "./call_bar.js";
+import { fixWords } from "./located.js";
 import { nameOf } from "./same_event.js";
 import { isMine, isOffered, rings } from "./call_order.js";
 
@@ -27,6 +28,8 @@ export function Queue({ state }) {
       ${t("case.new")} <kbd>N</kbd></button>
     ${rows.length === 0 && html`<p class="nothing muted">${t("queue.empty")}</p>`}
     <ol>${rows.map((one) => html`<${Row} key=${one.id} one=${one} state=${state} />`)}</ol>
+    ${state.unplaced.value.length > 0 && html`<details class="closed"><summary>${t("unplaced.label", { count: state.unplaced.value.length })}</summary>
+      <ul>${state.unplaced.value.map((fix) => html`<li key=${fix.fix} class="small">${fix.number || t("call.withheld")} · ${fixWords(fix)}</li>`)}</ul></details>`}
     ${closed.length > 0 && html`<details class="closed"><summary>${t("queue.closed", { count: closed.length })}</summary>
       <ol>${closed.map((one) => html`<${Row} key=${one.id} one=${one} state=${state} />`)}</ol></details>`}
   </nav>`;

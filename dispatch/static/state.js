@@ -91,6 +91,8 @@ export class ConsoleState {
   units = signal(/** @type {Map<string, Unit>} */ (new Map()));
   hospitals = signal(/** @type {Hospital[]} */ ([]));
   tracks = signal(/** @type {Map<string, [number, number, number][]>} */ (new Map()));
+  /** Positions of callers of whom no call is known. */
+  unplaced = signal(/** @type {(Fix & {number: string})[]} */ ([]));
   /** Whether many more calls come than usual, and who says so. */
   surge = signal({ is_on: false, fixed: false, seat: "", times: 0 });
   /** The message to many callers, as it is written; null while nobody writes one. */
@@ -200,6 +202,7 @@ export class ConsoleState {
         if (message.case === this.selected.value) this.suggestions.value = message;
         return undefined;
       }
+      case "unplaced": this.unplaced.value = message.unplaced; return undefined;
       case "surge": this.surge.value = message.surge; return undefined;
       case "hospitals": this.hospitals.value = message.hospitals; return undefined;
       case "seats": this.seats.value = message.seats; return undefined;

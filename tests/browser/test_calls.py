@@ -266,3 +266,31 @@ async def test_surge_orders_by_urgency_shortens_the_form_and_writes_to_all_who_w
             await expect(page.locator("[name=notice]")).to_have_count(0)
             await page.get_by_role("button", name="End the surge").click()
             await expect(page.locator(".surge-bar")).to_have_count(0)
+
+
+async def test_case_is_printed_whole_without_what_is_only_for_the_screen(
+    town: Town, open_page: Any, screenshot: Any
+) -> None:
+    async with town.open_hub():
+        outside = Outside(town)
+        await outside.say("/exchange/aml-sms", {"number": "+8613800000099", "text": aml()})
+        page: Page = await open_page(console(town))
+        case = await outside.ring()
+        await outside.locate(31.2304, 121.4737, radius_m=40)
+        await town.act("amend_case", case=case, address="Long Street 5", complaint="chest pain")
+        for number in range(60):
+            await town.act("note", case=case, text=f"note {number}")
+        await page.locator(f"[data-case='{case}']").click()
+        await expect(page.locator(".queue")).to_contain_text("Positions without a call: 1")
+        await expect(page.locator(".story")).to_contain_text("note 59")
+        await page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        await page.emulate_media(media="print")
+        await expect(page.locator(".print-only")).to_contain_text(case)
+        for hidden in (".queue", ".town", ".keys", ".choices", ".note"):
+            await expect(page.locator(hidden).first).to_be_hidden()
+        await expect(page.locator(".fixes")).to_contain_text("operator's network")
+        tall = await page.evaluate("document.documentElement.scrollHeight")
+        assert tall > 60 * 20, "the whole timeline is on the paper, not what fits the screen"
+        await screenshot(page, "case-printed", whole=True)
+        await page.evaluate("dispatchEvent(new Event('afterprint'))")
+        assert await page.evaluate("document.documentElement.dataset.theme") == "dark"
