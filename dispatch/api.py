@@ -79,7 +79,8 @@ class Api:
     async def case(self, request: web.Request) -> web.Response:
         """Answer with one case, its vital signs included."""
         case = await self._find(request)
-        return _json(self._summary(case) | case_pages.detail(case, self._reached))
+        whole = case_pages.detail(case, self._reached) | self._advice.incident_detail(case)
+        return _json(self._summary(case) | whole)
 
     async def timeline(self, request: web.Request) -> web.Response:
         """Answer with a case's timeline, read from the journal, closed long ago or not."""
@@ -124,7 +125,7 @@ class Api:
 
     def _summary(self, case: Case) -> dict[str, Any]:
         more = {"place": self._places.of(case), "maybe": self._advice.likely(case)}
-        return case_pages.summary(case, self._reached) | more
+        return case_pages.summary(case, self._reached) | more | self._advice.incident(case)
 
     async def _find(self, request: web.Request) -> Case:
         name = request.match_info["case"]

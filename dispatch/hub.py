@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-from dispatch import partner_pages
+from dispatch import incident_pages, partner_pages
 from dispatch.actions import ActionDesk, tell_errors
 from dispatch.address_search import PlaceApi
 from dispatch.advice import Advice
@@ -345,4 +345,5 @@ class Hub:
             "tiles": tiles,
             "roads": roads,
             "partners": partners,
+            "triage": incident_pages.tables(),
         }
