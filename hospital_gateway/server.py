@@ -4,7 +4,7 @@
     GET  /ws                   one WebSocket per page
     GET  /api/board            everything on the board
     GET  /api/cases/{case}     one case with its curves and its timeline
-    POST /api/action           what a page can do, for scripts: see ``actions.py``
+    POST /api/action           what a page can do, for scripts: see ``actions.py``, ``room.py``
     GET  /api/latency          how late the pages and the journal are
     POST /whep/{case}/{stream} video, see ``media_proxy.py``
     /bay/…, /api/bay           the hand-over at the bay, see ``bay_server.py``
