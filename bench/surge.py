@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import random
-import statistics
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -37,11 +37,13 @@ REPEATS_SHARE: Final = 0.1
 ANSWER_S: Final = 4.0
 """Between two calls that the robot takes."""
 BOUND_MS: Final = 100.0
+PLACED_BOUND_MS: Final = 1000.0
 SETTLED_S: Final = 15.0
 COLUMNS = (
     Column("calls", "calls", 0), Column("answered", "answered", 0), Column("keys", "keys", 0),
     Column("delay_p50_ms", "key p50 ms", 1), Column("delay_p95_ms", "key p95 ms", 1),
-    Column("delay_max_ms", "max ms", 0), Column("open", "open at its end", 0),
+    Column("delay_max_ms", "max ms", 0), Column("placed_p95_ms", "place shown p95 ms", 0),
+    Column("open", "open at its end", 0),
 )  # fmt: skip
 
 WATCH = """() => {
@@ -69,6 +71,7 @@ class Told:
         wrong: What was wrong with it.
         answered: Calls that the robot took.
         dice: When calls come and where from; the same each time.
+        placed_ms: How long positions took to the screen, in this part.
     """
 
     cases: list[str] = field(default_factory=list)
@@ -76,6 +79,13 @@ class Told:
     wrong: list[str] = field(default_factory=list)
     answered: int = 0
     dice: random.Random = field(default_factory=lambda: random.Random(20221219))
+    placed_ms: list[float] = field(default_factory=list)
+
+    def take_sent(self, data: str | bytes) -> None:
+        """Note what the page says of how long a position took from the hub's door to its screen."""
+        message = json.loads(data)
+        if message.get("type") == "drawn" and message.get("kind") == "position":
+            self.placed_ms += message["latencies_ms"]
 
 
 def run(session: Session) -> Outcome:
@@ -107,6 +117,12 @@ def run(session: Session) -> Outcome:
             Promise("wrong orders of the queue", len(told.wrong), "exactly", 0),
             Promise("compared orders", told.orders, "at least", 3),
             Promise(
+                "place on the screen p95, ms",
+                float(surge["placed_p95_ms"] or 0.0),
+                "at most",
+                PLACED_BOUND_MS,
+            ),
+            Promise(
                 "key delay p95 in the surge, ms",
                 float(surge["delay_p95_ms"] or 0.0),
                 "at most",
@@ -124,9 +140,9 @@ async def _measure(
 ) -> tuple[list[Measurement], Told, int]:
     stage = Stage(folder, build(2, 2, None, None), headless=True, usual_per_hour=per_hour)
     rows, told = [], Told()
-    async with running(stage) as city, _console(city, browser) as page:
+    async with running(stage) as city, _console(city, browser, told) as page:
         for name, times, share in (("usual", 1, USUAL_SHARE), ("surge", TIMES, 1.0)):
-            begun = len(told.cases)
+            begun, told.placed_ms = len(told.cases), []
             rate_s = 3600 / (per_hour * times)
             await page.evaluate("() => { window.keyDelays = []; window.keysPressed = 0; }")
             await _play(city, page, told, minutes * 60 * share, rate_s)
@@ -141,7 +157,7 @@ async def _measure(
 
 
 @contextlib.asynccontextmanager
-async def _console(city: RunningCity, browser: Path) -> AsyncIterator[Page]:
+async def _console(city: RunningCity, browser: Path, told: Told) -> AsyncIterator[Page]:
     flags = [flag for flag in FLAGS if not flag.startswith(("--headless", "--remote-debugging"))]
     async with async_playwright() as driver:
         chromium = await driver.chromium.launch(executable_path=str(browser), args=flags)
@@ -149,6 +165,7 @@ async def _console(city: RunningCity, browser: Path) -> AsyncIterator[Page]:
             viewport={"width": 1920, "height": 1080}, ignore_https_errors=True
         )
         page = await context.new_page()
+        page.on("websocket", lambda socket: socket.on("framesent", told.take_sent))
         await page.goto(city.page(HUB))
         await page.locator(".queue").wait_for()
         await page.evaluate(WATCH)
@@ -248,9 +265,15 @@ async def _row(name: str, city: RunningCity, page: Page, told: Told, begun: int)
             "calls": len(told.cases) - begun,
             "answered": told.answered,
             "keys": len(delays),
-            "delay_p50_ms": statistics.median(delays) if delays else 0.0,
-            "delay_p95_ms": delays[int((len(delays) - 1) * 0.95)] if delays else 0.0,
+            "delay_p50_ms": _quantile(delays, 0.5),
+            "delay_p95_ms": _quantile(delays, 0.95),
             "delay_max_ms": delays[-1] if delays else 0.0,
+            "placed_p95_ms": _quantile(told.placed_ms, 0.95),
             "open": sum(not one["closed_ms"] for one in cases),
         },
     )
+
+
+def _quantile(figures: list[float], share: float) -> float:
+    """Return a quantile (nearest rank below); 0 of nothing."""
+    return sorted(figures)[int((len(figures) - 1) * share)] if figures else 0.0
