@@ -113,6 +113,7 @@ class AssignUnit(_Action, frozen=True, kw_only=True, tag="assign_unit"):
     Attributes:
         replaces: The unit that it replaces on this case; must be the one that is there.
         override: Take the unit from the case it is on; wants ``reason``.
+        recommended: The unit that the person saw as recommended; another one wants ``reason``.
     """
 
     case: Identifier
@@ -120,6 +121,7 @@ class AssignUnit(_Action, frozen=True, kw_only=True, tag="assign_unit"):
     replaces: Name | None = None
     override: bool = False
     reason: Text | None = None
+    recommended: Name | None = None
 
 
 class ReleaseUnit(_Action, frozen=True, kw_only=True, tag="release_unit"):
@@ -220,10 +222,12 @@ def decide(
         return _note(action, case, now_ns)
     if isinstance(action, AmendCase):
         return _amend(action, case, now_ns)
-    if isinstance(action, CallAction):
-        return Decision(case.id, decide_call(action, case, book, seat))
-    if isinstance(action, PartnerAction):
-        return Decision(case.id, decide_partner(action, case, fleet, now_ns, new_case, seat))
+    if isinstance(action, CallAction | PartnerAction):
+        if isinstance(action, CallAction):
+            drafts = decide_call(action, case, book, seat)
+        else:
+            drafts = decide_partner(action, case, fleet, now_ns, message=new_case, seat=seat)
+        return Decision(case.id, drafts)
     if not case.is_open:
         raise ConflictError(
             f"the case was closed ({case.outcome}): open a new one", kind="closed", case=case.id
@@ -313,13 +317,23 @@ def _assign(action: AssignUnit, case: Case, book: CaseBook, fleet: Fleet) -> Dec
             kind="linked",
             case=case.linked_to,
         )
+    overridden = action.recommended if action.recommended != unit.name else None
+    if overridden is not None and not (action.reason or "").strip():
+        raise ConflictError(
+            f"{fleet.unit(overridden).label} is recommended: say why {unit.label} is sent",
+            kind="not_recommended", unit=overridden, case=case.id,
+        )  # fmt: skip
     drafts = taking(unit, case, book, override=action.override, reason=action.reason)
     if case.position is None and case.located is not None:  # the crew goes where the caller is
         told = CaseAmended(position=case.located, position_confirmed=False)
         drafts.append(_draft(case, "case_amended", told))
     released = case.unit if case.unit != unit.name else None
     assigned = UnitAssigned(
-        unit=unit.name, reason=action.reason, released=released, name=unit.label
+        unit=unit.name,
+        reason=action.reason,
+        released=released,
+        name=unit.label,
+        recommended=overridden,
     )
     return Decision(case.id, (*drafts, _draft(case, "unit_assigned", assigned)))
 

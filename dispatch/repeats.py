@@ -63,7 +63,7 @@ _MADE: dict[type[Any], str] = {
 }
 """Kind of the main fact of each action."""
 
-_CONDITIONS = frozenset({"previous"})
+_CONDITIONS = frozenset({"previous", "recommended"})
 """Named alike in action and fact, but what the action *requires*, not what it asks for."""
 
 

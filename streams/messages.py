@@ -347,7 +347,8 @@ class CaseClosed(Body, frozen=True, kw_only=True):
 class UnitAssigned(Body, frozen=True, kw_only=True):
     """A unit is sent to the case; ``released`` is the unit it replaces, ``name`` is for people.
 
-    ``own``: nobody sent it, its crew began the case by itself.
+    ``own``: nobody sent it, its crew began the case by itself. ``recommended``: the unit that was
+    recommended in its place; ``reason`` says why it was not taken.
     """
 
     unit: Name
@@ -355,6 +356,7 @@ class UnitAssigned(Body, frozen=True, kw_only=True):
     released: Name | None = None
     name: ShortText = ""
     own: bool = False
+    recommended: Name | None = None
 
 
 class UnitReleased(Body, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ import { html, useEffect, useRef } from "/static/shared/view.js";
 import { t } from "/static/shared/i18n.js";
 import { word } from "/static/shared/words.js";
 import { Clamped } from "./clamp.js";
-import { askCancelPartner, askPartner } from "./partner_form.js";
+import { askCancelPartner, askPartner, standing } from "./partner_form.js";
 import { reasonOf } from "./words.js";
 
 /** @typedef {import("./state.js").ConsoleState} ConsoleState */
@@ -49,16 +49,20 @@ function askUnit(state, one, name) {
   if (replaced) parts.push(t("ask.unit_replaces", { unit: state.units.value.get(replaced)?.label ?? replaced }));
   if (other) parts.push(t("ask.unit_busy", { unit: label, address: other.address }));
   const found = state.suggestions.value?.units.find((suggestion) => suggestion.name === name);
+  const best = state.suggestions.value?.units[0];
+  const overridden = best && best.name !== name ? best : null;
+  if (overridden) parts.push(t("ask.unit_overrides", { best: overridden.label, why: reasonOf(overridden) }));
   return {
     title: t("ask.unit_title", { unit: label }),
     consequences: parts,
     why: found ? reasonOf(found) : null,
-    extra: other ? html`<${Reason} state=${state} label=${t("ask.why_override")} />` : null,
-    ready: (!other || reason !== "") && !state.isSending("assign_unit", one.id),
+    extra: other || overridden ? html`<${Reason} state=${state} label=${t("ask.why_override")} />` : null,
+    ready: (!(other || overridden) || reason !== "") && !state.isSending("assign_unit", one.id),
     button: t("ask.unit_do", { unit: label }),
     action: {
       action: "assign_unit", case: one.id, unit: name,
       ...(replaced && { replaces: replaced }), ...(other && { override: true }), ...(reason && { reason }),
+      ...(best && { recommended: best.name }),
     },
   };
 }
@@ -90,7 +94,8 @@ function askClose(state, one) {
   return {
     title: t("ask.close_title"),
     consequences: [one.unit && !one.run_ended_ms
-      ? t("ask.close_with_unit", { unit: state.units.value.get(one.unit)?.label ?? one.unit }) : t("ask.close")],
+      ? t("ask.close_with_unit", { unit: state.units.value.get(one.unit)?.label ?? one.unit }) : t("ask.close"),
+    ...standing(state).map((partner) => t("ask.close_partners", { partner }))],
     why: null,
     extra: html`<div class="fields"><label>${t("ask.outcome")}<select name="outcome" value=${state.outcome.value}
         onChange=${(/** @type {any} */ event) => { state.outcome.value = event.target.value; }}>

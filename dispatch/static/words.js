@@ -41,7 +41,8 @@ export function entryWords({ kind, data, source }, label) {
   switch (kind) {
     case "case_opened": return t("entry.case_opened", { what: data.complaint || t("case.no_complaint") });
     case "case_amended": return t("entry.case_amended", { what: amended(data) });
-    case "unit_assigned": return t("entry.unit_assigned", { unit: label(data.unit) }) + because;
+    case "unit_assigned": return t("entry.unit_assigned", { unit: label(data.unit) })
+      + (data.recommended ? t("entry.instead_of", { best: label(data.recommended) }) : "") + because;
     case "unit_released": return t("entry.unit_released", { unit: label(data.unit) }) + because;
     case "hospital_chosen": return t("entry.hospital_chosen", { hospital: data.name }) + because;
     case "hospital_stood_down": return t("entry.hospital_stood_down", { hospital: label(data.hospital) }) + because;

@@ -294,3 +294,22 @@ async def test_case_is_printed_whole_without_what_is_only_for_the_screen(
         await screenshot(page, "case-printed", whole=True)
         await page.evaluate("dispatchEvent(new Event('afterprint'))")
         assert await page.evaluate("document.documentElement.dataset.theme") == "dark"
+
+
+async def test_unit_that_is_not_recommended_wants_the_reason_and_both_stand_on_the_timeline(
+    town: Town, open_page: Any
+) -> None:
+    async with town.open_hub():
+        await town.open_case("Long Street 5")
+        page: Page = await open_page(console(town))
+        await page.locator(".choice").nth(1).wait_for()
+        await page.keyboard.press("u")
+        await expect(page.locator("[data-confirm]")).to_be_enabled()
+        await page.keyboard.press("2")
+        await expect(page.locator(".question")).to_contain_text("Recommended is Ambulance 1")
+        await expect(page.locator("[data-confirm]")).to_be_disabled()
+        await page.locator(".question [name=reason]").fill("has the incubator")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("[data-party=unit] .party-name")).to_contain_text("Ambulance 2")
+        await expect(page.locator(".timeline")).to_contain_text("recommended was Ambulance 1")
+        await expect(page.locator(".timeline")).to_contain_text("has the incubator")

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from dispatch import case_pages
 from dispatch.case_actions import (
-    Action,
     AmendCase,
     AssignUnit,
     ChooseHospital,
     CloseCase,
     Decision,
+    OneCase,
     OpenCase,
     ReleaseUnit,
     decide,
@@ -58,7 +58,7 @@ class Desk:
             ),
         )
 
-    def act(self, action: Action, new_case: str = CASE) -> Decision:
+    def act(self, action: OneCase, new_case: str = CASE) -> Decision:
         decision = decide(action, self.book, self.fleet, START_NS, new_case, seat="seat-1")
         for draft in decision.drafts:
             fact = self.pages.add(draft.kind, draft.body, case=draft.case, origin=draft.origin)
@@ -276,3 +276,17 @@ def test_old_closed_cases_leave_memory(desk: Desk) -> None:
     assert [case.id for case in desk.book.recent()] == [CASE, *cases[5:]], "the open one stays"
     assert desk.book.get(cases[0]) is None
     assert desk.book.of_unit("unit-3") is None
+
+
+def test_unit_that_is_not_the_recommended_one_is_sent_only_with_the_reason(desk: Desk) -> None:
+    with pytest.raises(ConflictError, match="Ambulance 1 is recommended") as told:
+        desk.act(AssignUnit(case=CASE, unit="unit-2", recommended="unit-1"))
+    assert told.value.conflict["kind"] == "not_recommended"
+    desk.act(AssignUnit(case=CASE, unit="unit-2", recommended="unit-1", reason="has the incubator"))
+    body = any_body(desk.pages.facts[-1].envelope)
+    assert isinstance(body, UnitAssigned)
+    assert (body.recommended, body.reason) == ("unit-1", "has the incubator")
+    desk.act(AssignUnit(case=CASE, unit="unit-3", replaces="unit-2", recommended="unit-3"))
+    followed = any_body(desk.pages.facts[-1].envelope)
+    assert isinstance(followed, UnitAssigned)
+    assert followed.recommended is None
