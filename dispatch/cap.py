@@ -23,11 +23,13 @@ from streams.partner_messages import Change, PartnerStatus, Purpose
 
 NAMESPACE = "urn:oasis:names:tc:emergency:cap:1.2"
 MEDIA_TYPE = "application/cap+xml"
-"""Of section 4 of RFC 9223's sources: registered by OASIS for CAP."""
 
 Language = Literal["en", "zh-CN"]
 LANGUAGES: tuple[Language, ...] = ("en", "zh-CN")
 STATUSES: tuple[PartnerStatus, ...] = get_args(PartnerStatus)
+
+REFERENCES_READ = 20
+"""Of an answer: the last ones; each is looked for in the journal."""
 
 MESSAGE_TYPES: dict[Change, str] = {"alert": "Alert", "update": "Update", "cancel": "Cancel"}
 ANSWERS: dict[str, PartnerStatus | None] = {"Ack": "received", "Error": "refused", "Update": None}
@@ -198,10 +200,10 @@ def read_cap(document: bytes) -> Answer:
         kind = _text(root, "msgType")
         if kind not in ANSWERS:
             raise CapError("msgType", f"{kind[:40]!r} answers nothing: Ack, Error or Update do")
-        messages = tuple(map(_identifier, _text(root, "references").split()))
+        references = _text(root, "references").split()[-REFERENCES_READ:]
         note = root.only("note")
         return Answer(
-            messages=messages,
+            messages=tuple(map(_identifier, references)),
             status=_status(root) or ANSWERS[kind],
             note=_note(root) if note is None else note.text[:4000],
             at_ns=read_time("sent", said["sent"]),

@@ -138,6 +138,12 @@ function numberOf(state) {
   return state.detail.value?.call_back ?? "";
 }
 
+/** Who was told of the shown case and not that it is over. @param {ConsoleState} state @returns {string[]} their names for people */
+export function standing(state) {
+  const all = Object.entries(state.detail.value?.partners ?? {});
+  return all.filter(([, one]) => one.stands).map(([name]) => partnerOf(state, name).label);
+}
+
 /** @param {string[]} purposes @param {string} note */
 function whatWords(purposes, note) {
   const what = purposes.map((purpose) => word("purpose", purpose)).join(", ") || `(${t("ask.partner_no_purpose")})`;
