@@ -10,9 +10,12 @@ import pytest
 from playwright.async_api import Page, expect
 
 from dispatch.partner_settings import PartnerSettings
+from streams.partner_messages import PartnerAnswered
 from tests.call_sources import NUMBER, Outside
 from tests.hub_town import Town, a_town
 from tests.partner_stand_in import ControlRoom, alert_of, cap_answer, control_room, text_of
+from tests.vehicle_town import running
+from tests.vehicle_town import town as vehicle_town
 
 Pictures = Callable[[Page, str], Awaitable[None]]
 
@@ -156,3 +159,19 @@ async def test_answers_and_what_was_not_delivered_are_seen_in_both_languages(
         await page.keyboard.press("Enter")
         await expect(row).to_contain_text("told that it is not needed")
         assert text_of(alert_of(police.taken[1]), "note") == "it was a drill of theirs"
+
+
+async def test_crew_sees_on_its_tablet_that_the_police_are_there(
+    tmp_path: Path, open_page: Any, until: Any, screenshot: Any
+) -> None:
+    async with vehicle_town(tmp_path) as site, running(site) as started:
+        page: Page = await open_page(f"{started.vehicle.url}/?key={started.vehicle.token}")
+        case = started.hub.call()
+        hub = started.hub
+        said = PartnerAnswered(
+            partner="police", name="City police", status="on_scene", message="m", note="flat open",
+            at_ns=hub.now_ns(),
+        )  # fmt: skip
+        hub.tell(case, "partner_answered", said)
+        await until(page, "document.body.textContent.includes('City police: on scene: flat open')")
+        await screenshot(page, "partners-tablet")
