@@ -19,7 +19,7 @@ from streams.broker_config import (
 from streams.broker_log import refusal
 from streams.broker_rights import FLOWS, flow_subjects, rights_of, stream_name, subject, topic
 from streams.config import example, load
-from streams.credentials import Roster, issue
+from streams.credentials import PLACED, Role, Roster, issue
 from streams.errors import ConfigError, CredentialError
 from streams.topics import LARGEST_BYTES, TOPICS, kinds, path
 from streams.transport.jetstream import stream_config
@@ -140,9 +140,10 @@ def test_hospital_has_jetstream_rights_to_its_own_consumer_only() -> None:
     assert "_INBOX_first-hospital.>" in rights.subscribe
 
 
-def test_seat_has_no_rights_at_the_broker() -> None:
-    with pytest.raises(CredentialError, match="seat"):
-        rights_of("seat", "north", "anna")
+@pytest.mark.parametrize("role", sorted(PLACED))
+def test_seats_exchanges_and_partners_have_no_rights_at_the_broker(role: Role) -> None:
+    with pytest.raises(CredentialError, match=role):
+        rights_of(role, "north", "anna")
 
 
 def test_flows_carry_every_fact_once_and_no_stream() -> None:
@@ -183,7 +184,8 @@ def test_topic_and_subject_are_each_other_s_inverse() -> None:
 def test_configuration_has_one_account_per_region_and_no_seat(tmp_path: Path) -> None:
     issue(tmp_path, "unit-7", "unit", "north")
     issue(tmp_path, "unit-9", "unit", "south")
-    issue(tmp_path, "anna", "seat", "north", place="hub")
+    for name, role in (("anna", "seat"), ("pbx", "exchange"), ("police", "partner")):
+        issue(tmp_path, name, role, "north", place="hub")  # type: ignore[arg-type]
     pair = Pair(tmp_path / "c.pem", tmp_path / "c.key")
     entries = Roster(tmp_path).entries()
 

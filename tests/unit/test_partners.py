@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from dispatch.calls import Call
 from dispatch.cap import LANGUAGES, circle, read_cap
 from dispatch.case_actions import AmendCase, AssignUnit, decide
+from dispatch.case_routing import wants
 from dispatch.cases import Case, CaseBook
 from dispatch.errors import ConflictError, DispatchError, UnknownError
 from dispatch.location.xml_tree import Element, read_xml
@@ -27,6 +28,8 @@ from dispatch.partner_actions import (
 from dispatch.partner_message import ADDRESS_KEPT, REFERENCES_KEPT, case_of
 from dispatch.partner_settings import Partners, PartnerSettings
 from dispatch.units import Fleet, HospitalSettings, UnitSettings
+from hospital_gateway.timeline import entry_of
+from streams.codec import any_body
 from streams.errors import ConfigError
 from streams.identity import new_id
 from streams.messages import CaseOpened, Origin, Position, PreAlert, Severity, Sex
@@ -377,6 +380,18 @@ def test_decision_of_a_seat_tells_what_is_known_at_that_moment() -> None:
     assert body["place"] == {"address": "Long Street bridge"}
     assert (body["units"], body["purposes"]) == (["Ambulance 1"], ["trapped"])
     assert "call_back" not in body
+
+
+def test_crew_gets_the_answers_alone_and_the_hospital_s_timeline_neither() -> None:
+    desk = Desk()
+    told = desk.tell()
+    desk.answered(told, "on_scene", 5)
+    _, asked, answered = desk.pages.facts
+    assert not wants("unit/unit-1", asked.envelope)
+    assert wants("unit/unit-1", answered.envelope)
+    for fact in (asked, answered):
+        assert wants("hospital/first", fact.envelope), "its chain would have a gap"
+        assert entry_of(fact, any_body(fact.envelope)) is None
 
 
 @pytest.mark.parametrize(
