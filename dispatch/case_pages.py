@@ -159,6 +159,7 @@ def unit(one: Unit, fleet: Fleet, book: CaseBook, now_ns: int) -> dict[str, Any]
     return {
         "name": one.name,
         "label": one.label,
+        "drill": one.drill,
         "abilities": list(one.abilities),
         "case": case.id if case else None,
         "stage": case.stage if case else None,
@@ -206,6 +207,7 @@ def hospital(one: HospitalSettings, fleet: Fleet, book: CaseBook) -> dict[str, A
     return {
         "name": one.name,
         "label": one.title,
+        "drill": one.drill,
         "latitude_deg": one.latitude_deg,
         "longitude_deg": one.longitude_deg,
         "abilities": list(one.abilities),

@@ -6,7 +6,7 @@ there for those who need them. It is made anew whenever something changes, and d
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dispatch.arrival import Place, Travel, straight_drive
 from dispatch.cases import Case, CaseBook, position_of
@@ -31,7 +31,7 @@ class IncidentAdvice:
         targets: The hospitals, by name, with what is left and the time on the road.
         rooms: What each hospital has left, by name, with what that rests on.
         by_road: Whether the times are along the roads.
-        units: For the first in the order that has a hospital: the best units.
+        units: For who is next, or where nobody fits anywhere for the first: the best units.
     """
 
     order: list[Patient]
@@ -76,10 +76,10 @@ def advise(
     loads = [Load(one.code, one.tag, one.needs) for one in order[:MOST_PLANNED]]
     plan = share(loads, list(targets.values()))
     advice = IncidentAdvice(order, plan, targets, rooms, by_road, [])
-    if advice.next is None:
+    if not order:
         return advice
-    units = _units_for(advice.next, main, fleet, book, travel, now_ns=now_ns)
-    return IncidentAdvice(order, plan, targets, rooms, by_road, units)
+    units = _units_for(advice.next or order[0], main, fleet, book, travel, now_ns=now_ns)
+    return replace(advice, units=units)
 
 
 def _units_for(

@@ -11,6 +11,7 @@ import { CabinVideo } from "./cabin_video.js";
 import { CallBar } from "./call_bar.js";
 import { EditCase, formOf } from "./case_form.js";
 import { Clamped } from "./clamp.js";
+import { IncidentCard } from "./incident.js";
 import { Located } from "./located.js";
 import { Partners } from "./partners.js";
 import { Problem, QuestionBox } from "./questions.js";
@@ -34,6 +35,7 @@ export function CaseColumn({ state }) {
     <${Head} one=${one} state=${state} />
     <${Problem} state=${state} />
     <${QuestionBox} state=${state} />
+    <${IncidentCard} one=${one} state=${state} />
     <${Located} one=${one} state=${state} />
     <${SameEvent} one=${one} state=${state} />
     <div class="parties">
@@ -131,7 +133,7 @@ function Eta({ eta }) {
 function Choices({ state, kind, current, keyName }) {
   const found = state.suggestions.value?.[kind === "unit" ? "units" : "hospitals"] ?? [];
   const all = kind === "unit" ? [...state.units.value.values()] : state.hospitals.value;
-  const rest = all.filter((one) => one.name !== current);
+  const rest = all.filter((one) => one.name !== current && one.drill === state.case.value?.drill);
   /** @param {string} name */
   const ask = (name) => {
     state.reason.value = "";

@@ -20,6 +20,8 @@ export function NewCase({ state }) {
     <p class="muted">${t("form.hint")}</p>
     <${Problem} state=${state} />
     <${Fields} state=${state} id=${null} form=${form} change=${(/** @type {Form} */ next) => { state.form.value = next; }} submit=${submit} />
+    <label class="check"><input type="checkbox" name="drill" checked=${form.drill === true} onChange=${() => { state.form.value = { ...form, drill: !form.drill }; }} />
+      ${t("mci.exercise")}</label>
     <div class="actions">
       <button class="main" disabled=${!form.address.trim() || busy} onClick=${submit}>
         ${busy ? t("form.opening") : t("form.open")} <kbd>⏎</kbd></button>
@@ -100,7 +102,7 @@ export function formOf(one) {
 function fields(form) {
   const { address, complaint, severity, sex, age, caller, position } = form;
   return {
-    address: address.trim(), complaint: complaint.trim(), severity, sex,
+    address: address.trim(), complaint: complaint.trim(), severity, sex, ...(form.drill && { drill: true }),
     ...(age && { age_years: Math.min(130, Number(age)) }),
     ...(caller.trim() && { caller: caller.trim() }),
     ...(position && { position: {

@@ -1,6 +1,7 @@
 /** The keyboard: one key for each thing that is done often; typing in a field is never disturbed. */
 
 import { nextCall } from "./call_order.js";
+import { askNext } from "./incident.js";
 import { openPartner, partnerKey } from "./partner_form.js";
 
 /** @typedef {import("./state.js").ConsoleState} ConsoleState */
@@ -38,6 +39,8 @@ function handle(state, key) {
     case "t": return focus("[data-key=note]");
     case "f": return openPartner(state);
     case "v": return press("[data-key=video]");
+    case "m": return focus("input[data-key=incident]") || press("button[data-key=incident]");
+    case "g": return askNext(state);
     default: return press(`[data-call=${CALL_KEYS[key.toLowerCase()] ?? "none"}]:not(:disabled)`)
       || (key.toLowerCase() === "x" && press("[data-call=unanswered]"));
   }

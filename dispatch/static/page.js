@@ -55,7 +55,7 @@ function Page() {
 
 function Keys() {
   const keys = [["A", "answer"], ["C", "place"], ["N", "new"], ["↑↓", "move"], ["U", "unit"], ["H", "hospital"], ["1–3", "pick"],
-    ["⏎", "confirm"], ["E", "edit"], ["O", "hold"], ["X", "end"], ["B", "back_call"], ["L", "link"], ["F", "partner"], ["T", "note"], ["V", "video"], ["Esc", "back"]];
+    ["⏎", "confirm"], ["E", "edit"], ["O", "hold"], ["X", "end"], ["B", "back_call"], ["L", "link"], ["F", "partner"], ["T", "note"], ["V", "video"], ["M", "incident"], ["G", "transport"], ["Esc", "back"]];
   return html`<footer class="keys small muted">${keys.map(([key, name]) => html`<span><kbd>${key}</kbd>
     ${t(`key.${name}`)}</span>`)}</footer>`;
 }

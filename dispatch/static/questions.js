@@ -6,6 +6,7 @@ import { html, useEffect, useRef } from "/static/shared/view.js";
 import { t } from "/static/shared/i18n.js";
 import { word } from "/static/shared/words.js";
 import { Clamped } from "./clamp.js";
+import { askCloseIncident, askTransport } from "./incident_questions.js";
 import { askCancelPartner, askPartner, standing } from "./partner_form.js";
 import { reasonOf } from "./words.js";
 
@@ -21,7 +22,7 @@ export function QuestionBox({ state }) {
   useEffect(() => box.current?.scrollIntoView({ block: "nearest" }), [question]);
   if (!question || !one) return null;
   const asked = { unit: askUnit, hospital: askHospital, close: askClose, unlink: askUnlink,
-    partner: askPartner, cancel_partner: askCancelPartner }[question.kind](state, one, question.name);
+    partner: askPartner, cancel_partner: askCancelPartner, transport: askTransport, close_incident: askCloseIncident }[question.kind](state, one, question.name);
   const confirm = () => asked.ready && state.act(asked.action);
   const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
     if (event.key === "Enter" && !event.isComposing && event.target instanceof HTMLInputElement) confirm();

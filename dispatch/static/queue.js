@@ -9,6 +9,7 @@ import { PHASE_SIGN, phaseWords } from "./call_bar.js";
 import { fixWords } from "./located.js";
 import { nameOf } from "./same_event.js";
 import { isMine, isOffered, rings } from "./call_order.js";
+import { TAGS, TagMark } from "./tag_mark.js";
 
 /** @typedef {import("./state.js").ConsoleState} ConsoleState */
 /** @typedef {import("./state.js").Case} Case */
@@ -65,6 +66,7 @@ function Row({ one, state }) {
     <span class="row-address two-lines" title=${one.address}>${one.address || html`<span class="muted">${t("case.no_address")}</span>`}</span>
     ${call && one.maybe && !one.address && html`<span class="small muted clip">${t("case.maybe", { where: nameOf(state.cases.value.get(one.maybe)) })}</span>`}
     ${one.complaint && html`<span class="row-complaint two-lines">${one.complaint}</span>`}
+    ${one.incident && html`<span class="row-incident">${TAGS.map((tag) => html`<${TagMark} key=${tag} tag=${tag} count=${one.incident?.here[tag] ?? 0} />`)}</span>`}
     <span class="row-who muted small two-lines">${unit
       ? [unit, one.stage && word("stage", one.stage), one.hospital_name].filter(Boolean).join(" · ")
       : [`“${one.alias}”`, call?.number].filter(Boolean).join(" · ")}

@@ -12,6 +12,8 @@ import { PageSocket } from "/static/shared/socket.js";
 import { formOf } from "./case_form.js";
 import { forget } from "./partner_form.js";
 import { queueOrder } from "./call_order.js";
+import { declaring } from "./incident.js";
+import { startAgain } from "./triage.js";
 
 /** @typedef {{state: "made" | "delivered" | "seen", role?: string}} Mark */
 /** @typedef {{latitude_deg: number, longitude_deg: number, radius_m?: number | null, at_ms?: number,
@@ -33,6 +35,8 @@ import { queueOrder } from "./call_order.js";
  * @typedef {object} Case
  * @property {Call | null} call @property {Best | null} place
  * @property {string | null} maybe the case that a waiting call is probably about
+ * @property {import("./incident.js").Incident | null} incident
+ * @property {{case: string, code: string, tag: import("./triage.js").Tag} | null} patient_of
  * @property {boolean} position_confirmed @property {string | null} linked_to @property {string[]} linked
  * @property {string} id @property {string} alias @property {string} address @property {string} complaint
  * @property {"red" | "yellow" | "green" | "unknown"} severity @property {string} severity_by
@@ -46,7 +50,7 @@ import { queueOrder } from "./call_order.js";
  */
 /**
  * @typedef {object} Unit
- * @property {string} name @property {string} label @property {string | null} case
+ * @property {string} name @property {string} label @property {boolean} drill @property {string | null} case
  * @property {string | null} stage @property {Place | null} position @property {string} position_origin
  * @property {string} status @property {number | null} status_since_ms @property {Record<string, number>} status_times
  * @property {boolean} on_shift @property {boolean | null} in_area @property {string[]} abilities
@@ -55,7 +59,7 @@ import { queueOrder } from "./call_order.js";
  * @property {Record<string, {state: string, reason: string | null}>} sensors
  * @property {{at_ms: number, position_ms: number, stale_after_s: number, distance_m: number, method: string} | null} arrival
  */
-/** @typedef {{name: string, label: string, latitude_deg: number, longitude_deg: number, bound: number, old_after_s: number,
+/** @typedef {{name: string, label: string, drill: boolean, latitude_deg: number, longitude_deg: number, bound: number, old_after_s: number,
  *   room: {beds: number | null, resus_bays: number | null, diversion: boolean, reason: string, role: string, stated_ms: number} | null}} Hospital */
 /** @typedef {{name: string, label: string, distance_m: number | null, drive_s: number | null, why: string[],
  *   by_road: boolean, figures: Record<string, number>}} Suggestion */
@@ -71,12 +75,13 @@ import { queueOrder } from "./call_order.js";
  * @property {number} vitals_stale_after_s @property {Record<string, string>} media
  * @property {Record<string, string>} media_origins @property {Entry[]} entries
  * @property {Fix[]} fixes @property {number} fixes_in_all
+ * @property {import("./incident.js").WholeIncident | null} incident
  * @property {Record<string, import("./partner_form.js").Partnership>} partners @property {string} call_back
  * @property {{source: string, field: string, text: string}[]} unread
  */
 /** @typedef {{address: string, complaint: string, severity: string, age: string, sex: string,
- *   caller: string, position: Place | null}} Form */
-/** @typedef {{kind: "unit" | "hospital" | "close" | "unlink" | "partner" | "cancel_partner", name: string}} Question */
+ *   caller: string, position: Place | null, drill?: boolean}} Form */
+/** @typedef {{kind: "unit" | "hospital" | "close" | "unlink" | "partner" | "cancel_partner" | "transport" | "close_incident", name: string}} Question */
 
 /** Positions of a unit's way that are kept. */
 const TRACK = 600;
@@ -101,11 +106,12 @@ export class ConsoleState {
   /** Why a caller is no more called back, as it is written, by case. */
   giveUp = signal(/** @type {Record<string, string>} */ ({}));
   about = signal({ region: "", seat: "", tiles: { url: "", attribution: "" }, roads: "", known: false,
-    partners: /** @type {import("./partner_form.js").Partner[]} */ ([]) });
+    partners: /** @type {import("./partner_form.js").Partner[]} */ ([]), triage: /** @type {import("./triage.js").Tables} */ ({}) });
   selected = signal(/** @type {string | null} */ (null));
   detail = signal(/** @type {Detail | null} */ (null));
   suggestions = signal(/** @type {{case: string, units: Suggestion[], hospitals: Suggestion[],
-   *   same_event: {case: string, why: string[], apart_m: number | null, apart_s: number}[]} | null} */ (null));
+   *   same_event: {case: string, why: string[], apart_m: number | null, apart_s: number}[],
+   *   incident: import("./incident.js").Plan | null} | null} */ (null));
   /** The form of a new case, open or not; what is in it stays. */
   isOpening = signal(false);
   form = signal(emptyForm());
@@ -117,6 +123,8 @@ export class ConsoleState {
   question = signal(/** @type {Question | null} */ (null));
   reason = signal("");
   outcome = signal("handed_over");
+  /** What of a patient's transport is not as it was proposed. */
+  transport = signal({ hospital: "", unit: "" });
   /** Actions that were sent and not yet answered, by id. */
   sent = signal(/** @type {Map<string, any>} */ (new Map()));
   problem = signal(/** @type {{text: string, conflict?: any} | null} */ (null));
@@ -133,7 +141,7 @@ export class ConsoleState {
     });
     this.case = computed(() => this.cases.value.get(this.selected.value ?? "") ?? null);
     /** What is to be done, in its order; what goes on in another case stands there. */
-    this.queue = computed(() => [...this.cases.value.values()].filter((c) => !c.closed_ms && !c.linked_to)
+    this.queue = computed(() => [...this.cases.value.values()].filter((c) => !c.closed_ms && !c.linked_to && !(c.patient_of && c.unit))
       .sort(queueOrder(this.about.value.seat, this.surge.value.is_on)));
     this.closed = computed(() => [...this.cases.value.values()].filter((c) => c.closed_ms)
       .sort((a, b) => Number(b.closed_ms) - Number(a.closed_ms)));
@@ -222,8 +230,8 @@ export class ConsoleState {
 
   /** @param {any} message */
   #snapshot(message) {
-    const { region, seat, tiles, roads, partners } = message;
-    this.about.value = { region, seat, tiles, roads, known: true, partners };
+    const { region, seat, tiles, roads, partners, triage } = message;
+    this.about.value = { region, seat, tiles, roads, known: true, partners, triage };
     this.cases.value = new Map(message.cases.map((/** @type {Case} */ one) => [one.id, one]));
     this.units.value = new Map(message.units.map((/** @type {Unit} */ one) => [one.name, one]));
     this.hospitals.value = message.hospitals;
@@ -305,9 +313,13 @@ export class ConsoleState {
       if (!action?.position || action.address) this.editing.value = null;
     } else if (message.action === "notify_callers") {
       this.notice.value = null;
+    } else if (message.action === "tag_patient") {
+      startAgain();
+    } else if (message.action === "declare_incident") {
+      declaring.case.value = null;
     } else if (message.action === "answer_call") {
       this.#begin(message.case);
-    } else if (["assign_unit", "choose_hospital", "close_case", "unlink_case", "tell_partner", "cancel_partner"].includes(message.action)) {
+    } else if (["assign_unit", "choose_hospital", "close_case", "unlink_case", "tell_partner", "cancel_partner", "transport_patient", "close_incident"].includes(message.action)) {
       this.question.value = null;
       this.reason.value = "";
       if (message.action === "tell_partner") forget(message.case);

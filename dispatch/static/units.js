@@ -9,7 +9,7 @@ import { word } from "/static/shared/words.js";
 /** @param {{state: ConsoleState}} props */
 export function Units({ state }) {
   const units = [...state.units.value.values()];
-  return html`<section class="units"><h3 class="visually-hidden">${t("units.label")}</h3>
+  return html`<section class="units" tabindex="0" aria-label=${t("units.label")}><h3 class="visually-hidden">${t("units.label")}</h3>
     <ul>${units.map((unit) => html`<${Row} key=${unit.name} unit=${unit} state=${state} />`)}</ul></section>`;
 }
 

@@ -3,6 +3,7 @@ import { hasText, t } from "/static/shared/i18n.js";
 import { distance, word } from "/static/shared/words.js";
 import { reasonWords } from "./partner_form.js";
 import { linkWords, withDeviceTime } from "/static/shared/link_words.js";
+import { incidentWords } from "./incident_words.js";
 import { qualityWords } from "/static/shared/quality_words.js";
 
 /** @typedef {import("./state.js").Case} Case */
@@ -74,7 +75,7 @@ export function entryWords({ kind, data, source }, label) {
       const { what, why } = qualityWords(data);
       return t("quality.line", { what, why });
     }
-    default: return linkWords(kind, data) ?? kind;
+    default: return incidentWords(kind, data, label) ?? linkWords(kind, data) ?? kind;
   }
 }
 
