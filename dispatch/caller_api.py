@@ -31,6 +31,9 @@ from streams.health import REFUSED
 OPEN = ("/here/",)
 """Paths at which the pages' guard lets in everybody: the token is the right."""
 
+LEAST_NS = 500_000_000
+"""Positions of one caller that come faster than this are not kept."""
+
 
 class CallerApi:
     """The handlers."""
@@ -41,6 +44,7 @@ class CallerApi:
         self._desk = desk
         self._seal = seal
         self._clock = clock
+        self._last_ns: dict[str, int] = {}
         self._page = Path(str(resources.files("dispatch"))) / "static" / "caller" / "index.html"
 
     def add_routes(self, app: web.Application) -> None:
@@ -64,6 +68,8 @@ class CallerApi:
         if not case.is_open:
             raise ConflictError("the case is closed: the position is not needed any more")
         body, number = await request.read(), case.call.number if case.call else ""
+        if self._is_too_soon(case.id):
+            return web.json_response({"ok": True, "kept": False})
         try:
             reading = read_browser(body, self._clock.wall_ns())
         except LocationError as error:
@@ -79,6 +85,15 @@ class CallerApi:
             heard = replace(heard, positions=by_hand)
         await self._desk.located(heard, case=case.id)
         return web.json_response({"ok": True})
+
+    def _is_too_soon(self, case: str) -> bool:
+        """Whether the last position came right before: no page of ours does that."""
+        now_ns = self._clock.monotonic_ns()
+        if now_ns - self._last_ns.get(case, -LEAST_NS) < LEAST_NS:
+            REFUSED.labels("here", "flood").inc()
+            return True
+        self._last_ns[case] = now_ns
+        return False
 
     async def case_of(self, request: web.Request) -> Case:
         """Return the case of a token.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import csv
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -62,8 +63,9 @@ async def test_phone_is_answered_200_whatever_it_sends_and_the_field_is_kept(tow
             b"v=1",
         ):
             assert await outside.post("/aml", body) == {"ok": True}
+        assert await outside.post("/aml", b"v=1&" + 300_000 * b"x") == {"ok": True}
         facts = await town.hub.record._journal.newest("location_refused", "hub", 10)
-        assert len(facts) == 4
+        assert len(facts) == 5
         assert all(fact.envelope.case is None for fact in facts)
 
 
@@ -242,3 +244,23 @@ async def test_reference_is_followed_to_servers_of_the_settings_alone(
             return bool((await outside.seen(case))["fixes"])
 
         await wait_for(there, "the place of the reference", BOUND_S)
+
+
+async def test_link_of_a_caller_takes_no_flood_and_reads_nothing(town: Town) -> None:
+    async with town.open_hub():
+        outside = Outside(town)
+        case = await outside.ring()
+        link = town.hub.link_for(case).removeprefix(town.hub.url)
+        for number in range(20):
+            coords = {"latitude": 31.23 + number / 1000, "longitude": 121.47, "accuracy": 10}
+            body = json.dumps({"coords": coords, "timestamp": 1_790_000_000_000 + number})
+            assert (await outside.post(f"{link}/position", body))["ok"]
+        assert 1 <= len((await outside.seen(case))["fixes"]) < 20
+        async with aiohttp.ClientSession(town.hub.url) as http:
+            async with http.get(f"{link}/state", ssl=town.trust) as answer:
+                assert await answer.json() == {"open": True}, "and nothing of the case"
+            async with http.get(f"/api/cases/{case}", ssl=town.trust) as answer:
+                assert answer.status == 401
+            wrong = link[:-3] + ("aaa" if link[-3:] != "aaa" else "bbb")
+            async with http.post(f"{wrong}/position", data=b"{}", ssl=town.trust) as answer:
+                assert answer.status == 403
