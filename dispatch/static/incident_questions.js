@@ -23,7 +23,7 @@ export function askTransport(state, one, code) {
   const found = plan?.units.find((each) => each.name === unit);
   return {
     title: t("mci.send_title", { code }),
-    consequences: [unit && hospital ? t("mci.send_told", { unit: label, code, hospital: room?.label ?? hospital }) : t("mci.choose_both"),
+    consequences: [unit && hospital ? t(one.drill ? "mci.send_told_drill" : "mci.send_told", { unit: label, code, hospital: room?.label ?? hospital }) : t("mci.choose_both"),
       .../** @type {string[]} */ (why)],
     why: found ? reasonOf(found) : null,
     extra: html`<div class="fields"><${Choice} state=${state} kind="hospital" chosen=${hospital}

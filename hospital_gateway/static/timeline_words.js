@@ -21,6 +21,7 @@ const WORDS = {
   case_closed: (said) => [word("outcome", said.outcome), said.text].filter(Boolean).join(": "),
   unit_assigned: (said, names) => t("line.unit_assigned", { unit: names[said.unit] ?? said.unit }),
   unit_released: (said, names) => t("line.unit_released", { unit: names[said.unit] ?? said.unit }),
+  patient_tagged: (said) => t("line.patient_tagged", { code: said.code, tag: word("tag", said.tag) }),
   hospital_chosen: (said) => t("line.hospital_chosen", { hospital: said.name }),
   hospital_stood_down: (said) => t("line.hospital_stood_down", { hospital: said.hospital }),
   run_started: (said) => t("line.run_started", { crew: said.crew ?? "" }),

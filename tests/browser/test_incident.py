@@ -186,6 +186,8 @@ async def test_forty_patients_of_an_exercise_are_legible_and_banded(
         await expect(page.locator(".patient")).to_have_count(40)
         await expect(page.locator(".next-line")).to_be_visible()
         await screenshot(page, f"incident-40-{language}-{width}")
+        await page.locator(".patient").nth(25).scroll_into_view_if_needed()
+        await screenshot(page, f"incident-list-{language}-{width}")
         await page.keyboard.press("m")
         await page.keyboard.type("T-999")
         await page.keyboard.press("Enter")
