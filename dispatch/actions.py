@@ -40,14 +40,23 @@ class ActionDesk:
             DispatchError: It is not done, and why.
             StorageError: Nothing was done; trying again helps.
         """
-        try:
-            action = _decoder.decode(data)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise RequestError(str(error)) from error
+        action = self.check(data)
         case = getattr(action, "case", None)
         kind = action.__struct_config__.tag
         await self._journal.note_read(f"seat/{who}", f"action {kind}", case, self._clock.wall_ns())
         return await self._record.act(action, who)
+
+    @staticmethod
+    def check(data: bytes) -> Action:
+        """Return the action that is given as JSON.
+
+        Raises:
+            RequestError: It is none; names the field.
+        """
+        try:
+            return _decoder.decode(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise RequestError(str(error)) from error
 
     @staticmethod
     def describe(error: ForerunError) -> dict[str, Any]:

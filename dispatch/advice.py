@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from dispatch import case_pages, incident_pages
+from dispatch import case_pages, district_pages, incident_pages
 from dispatch.arrival import Travel
 from dispatch.calls import WAITING
 from dispatch.case_record import CaseRecord
 from dispatch.cases import Case
 from dispatch.duplicates import Proposal, Spot, propose
+from dispatch.elsewhere import suggest_elsewhere
 from dispatch.hospital_choice import suggest_hospitals
 from dispatch.incident_advice import advise
-from dispatch.suggestion import suggest_units
+from dispatch.neighbours import Neighbour
+from dispatch.suggestion import Suggestion, suggest_units
 from streams.clock import Clock
 from streams.messages import Position
 
@@ -35,6 +38,12 @@ class Advice:
         self._travel = travel
         self._clock = clock
         self._likely: dict[str, str | None] = {}
+        self.neighbours: Callable[[], list[Neighbour]] = list
+
+    def _elsewhere(self, case: Case, own: list[Suggestion]) -> list[dict[str, Any]]:
+        now_ns = self._clock.wall_ns()
+        found = suggest_elsewhere(case, self.neighbours(), own, self._travel, now_ns)
+        return [district_pages.elsewhere(one) for one in found]
 
     def of(self, case: Case) -> dict[str, Any]:
         """Return the best units and hospitals for a case, and cases that may be the same event."""
@@ -46,6 +55,7 @@ class Advice:
         return {
             "units": [case_pages.suggestion(one, fleet) for one in units],
             "hospitals": [case_pages.suggestion(one, fleet) for one in hospitals],
+            "elsewhere": self._elsewhere(case, units),
             "same_event": [_shown(one) for one in propose(case, _spot(case), others)],
             "incident": incident_pages.advice(
                 advise(case, fleet, book, self._travel, now_ns), fleet

@@ -24,6 +24,7 @@ from dispatch.caller_place import Places
 from dispatch.case_pages import Reached
 from dispatch.case_record import CaseRecord
 from dispatch.cases import Case
+from dispatch.district_pages import DistrictPages
 from dispatch.seats import SeatWatch
 from dispatch.trouble import LOOK_S, TroubleWatch
 from streams.chain import Stored
@@ -80,6 +81,7 @@ class Console:
         missing: Callable[[], list[dict[str, Any]]],
         calls: CallDesk,
         places: Places,
+        abroad: DistrictPages,
         seat_grace_s: float,
     ) -> None:
         """Prepare; ``run`` sends the changes.
@@ -97,6 +99,7 @@ class Console:
             missing: Facts that are missing and were asked for again.
             calls: Frees the calls of a seat that is gone.
             places: Where callers are.
+            abroad: What is shown of neighbouring districts.
             seat_grace_s: So long a seat may be without a page before it counts as gone.
         """
         self._record = record
@@ -110,6 +113,7 @@ class Console:
         self._trouble = trouble
         self._missing = missing
         self._places = places
+        self._abroad = abroad
         self._calls = calls
         self._unplaced: list[dict[str, Any]] = []
         self._seats = SeatWatch(calls, record.book, seat_grace_s)
@@ -150,6 +154,21 @@ class Console:
         if own is not None and own.patient_of is not None:
             self.case_changed(own.patient_of[0])
             self._to_advise.add(own.patient_of[0])
+
+    @property
+    def seats(self) -> list[str]:
+        """Seats with an open page."""
+        return self._seats.there
+
+    def wake(self) -> None:
+        """Say that something is to be sent that is not a case or unit of ours."""
+        self._wake.set()
+
+    def tell_answer(self, seat: str, answer: dict[str, Any]) -> None:
+        """Tell a seat what a neighbour answered to its action."""
+        for page, watcher in self._pages.items():
+            if watcher.seat == seat:
+                page.send_state(_encode({"type": "answer", **answer}))
 
     def case_changed(self, case: str) -> None:
         """Note that a case looks different now."""
@@ -208,6 +227,10 @@ class Console:
         found = await self._record.case(case) if isinstance(case, str) else None
         if found is None:
             watcher.case = None
+            if isinstance(case, str) and self._abroad.detail(case) is not None:
+                await self._note_read(watcher.seat, "console: case of a neighbour", case)
+                watcher.case = case
+                self._send_abroad(case)
             return
         await self._note_read(watcher.seat, "console: case", found.id)
         watcher.case = found.id
@@ -220,7 +243,8 @@ class Console:
             answer = await self._desk.act(msgspec.json.encode(fields), watcher.seat)
         except ForerunError as error:
             answer = self._desk.describe(error)
-        answer |= {"type": "answer", "id": fields.get("id"), "action": fields.get("action")}
+        kind = "sent" if "sent" in answer else "answer"  # a neighbour answers by itself
+        answer |= {"type": kind, "id": fields.get("id"), "action": fields.get("action")}
         page.send_state(_encode(answer))
 
     async def _send_changes(self) -> None:
@@ -239,6 +263,7 @@ class Console:
                     self._send_cases(cases)
                     self._send_suggestions(to_advise)
                     self._send_units(units)
+                    self._send_changes_abroad()
             await asyncio.sleep(PAUSE_S)
 
     async def _tick(self) -> None:
@@ -310,6 +335,17 @@ class Console:
             if any(watcher.case == case for watcher in self._pages.values()):
                 self._send(self._detail(found), watching=case)
 
+    def _send_changes_abroad(self) -> None:
+        for message in self._abroad.changes():
+            self._send(_encode(message))
+            if message["type"] == "foreign":
+                self._send_abroad(message["case"]["id"])
+
+    def _send_abroad(self, case: str) -> None:
+        """Send what is shown of a neighbour's case to who watches it."""
+        if any(watcher.case == case for watcher in self._pages.values()):
+            self._send(_encode(self._abroad.detail(case) or {"type": "tick"}), watching=case)
+
     def _send_units(self, units: Iterable[str]) -> None:
         known = [self._unit(name) for name in units if name in self._record.fleet.units]
         if known and self._pages:
@@ -334,11 +370,13 @@ class Console:
             "units": [self._unit(name) for name in fleet.units],
             "tracks": {unit.name: case_pages.track(unit) for unit in fleet.units.values()},
             "hospitals": self._hospitals(),
+            **self._abroad.snapshot(),
         }
 
     def _summary(self, case: Case) -> dict[str, Any]:
         more = {"place": self._places.of(case), "maybe": self._advice.likely(case)}
-        return case_pages.summary(case, self._reached) | more | self._advice.incident(case)
+        more |= self._advice.incident(case) | self._abroad.of_own(case)
+        return case_pages.summary(case, self._reached) | more
 
     def _case(self, case: Case) -> str:
         whole = self._summary(case)

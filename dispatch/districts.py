@@ -145,7 +145,13 @@ class Districts:
     def carrying(self, fact: Stored) -> Draft:
         """Return the draft that carries a fact of our journal to a neighbour, in its lane."""
         envelope = fact.envelope
-        body = DistrictFact(region=self._region, fact=fact.data, case=envelope.case)
+        body = DistrictFact(
+            region=self._region,
+            fact=fact.data,
+            case=envelope.case,
+            number=fact.case_sequence or 0,
+            corrected_ns=fact.corrected_ns,
+        )
         return Draft(
             "district_fact",
             body,

@@ -14,7 +14,7 @@ import structlog
 from aiohttp import web
 
 from dispatch import incident_pages, partner_pages
-from dispatch.actions import ActionDesk, tell_errors
+from dispatch.actions import tell_errors
 from dispatch.address_search import PlaceApi
 from dispatch.advice import Advice
 from dispatch.api import Api
@@ -28,8 +28,12 @@ from dispatch.caller_link import LinkSeal
 from dispatch.caller_place import Places
 from dispatch.case_record import CaseRecord
 from dispatch.console import Console
+from dispatch.district_desk import DistrictDesk
+from dispatch.district_pages import DistrictPages
 from dispatch.district_picture import picture
+from dispatch.district_teller import DistrictTeller
 from dispatch.districts import Districts
+from dispatch.foreign_cases import Asked
 from dispatch.forwarder import Forwarder
 from dispatch.gap_asking import GapAsking
 from dispatch.hub_clock import check_clock
@@ -55,6 +59,7 @@ from streams import health
 from streams import web as pages
 from streams.chain import Stored
 from streams.clock import Clock
+from streams.district_messages import DistrictAnswer
 from streams.errors import TransportError
 from streams.journal import Journal
 from streams.outbox import Outbox
@@ -96,6 +101,7 @@ class Hub:
         port: Where the pages are served; 0 before.
         link: The side of the broker; ``link.ready`` is set once facts can come.
         districts: What this hub and the neighbours' tell each other.
+        desk: Does what seats here and at neighbours ask for.
     """
 
     def __init__(self, parts: Parts) -> None:
@@ -140,13 +146,36 @@ class Hub:
             clock=clock,
         )
         self.gaps = GapAsking(parts.journal, self.record.fleet, self.ingest.send_receipt, clock)
-        self._desk = ActionDesk(self.record, parts.journal, clock)
+        self.districts = Districts(
+            settings.neighbours,
+            region=settings.region,
+            record=self.record,
+            journal=parts.journal,
+            outbox=parts.outbox,
+            transport=parts.transport,
+            clock=clock,
+            picture=lambda: picture(self.record.fleet, self.record.book, clock.wall_ns()),
+        )
         self.calls = CallDesk(
             self.record,
             parts.journal,
             clock,
             source=settings.name,
             country=settings.calls.country,
+        )
+        self.desk = DistrictDesk(
+            self.record,
+            parts.journal,
+            parts.outbox,
+            clock,
+            districts=self.districts,
+            calls=self.calls,
+            region=settings.region,
+            overflow_s=settings.calls.overflow_s,
+            seat_grace_s=settings.calls.seat_grace_s,
+        )
+        self._teller = DistrictTeller(
+            self.record, parts.journal, parts.outbox, self.districts, settings.region
         )
         self._locations = LocationClient(
             self.calls,
@@ -165,10 +194,12 @@ class Hub:
         )
         self._places = Places(clock, settings.districts())
         self._advice = Advice(self.record, self._travel, clock)
+        self._advice.neighbours = self.districts.neighbours.all
+        abroad = DistrictPages(self.desk, self.districts.neighbours.all, self._places, clock)
         self.console = Console(
             self.record,
             parts.journal,
-            self._desk,
+            self.desk,
             clock=clock,
             advice=self._advice,
             reached=self.forwarder.reached,
@@ -178,8 +209,14 @@ class Hub:
             missing=self.gaps.for_page,
             calls=self.calls,
             places=self._places,
+            abroad=abroad,
             seat_grace_s=settings.calls.seat_grace_s,
         )
+        abroad.wake = self.console.wake
+        self.districts.changed = abroad.district_changed
+        self.districts.follow(self.desk.take)
+        self.desk.seats = lambda: self.console.seats
+        self.desk.told = self._tell_answer
         self.live = LiveStreams(
             self.record,
             parts.outbox,
@@ -201,16 +238,6 @@ class Hub:
             live=self.live,
             forwarder=self.forwarder,
         )
-        self.districts = Districts(
-            settings.neighbours,
-            region=settings.region,
-            record=self.record,
-            journal=parts.journal,
-            outbox=parts.outbox,
-            transport=parts.transport,
-            clock=clock,
-            picture=lambda: picture(self.record.fleet, self.record.book, clock.wall_ns()),
-        )
 
     @property
     def url(self) -> str:
@@ -231,6 +258,10 @@ class Hub:
         self.record.retimed = self.console.case_changed
         self.record.follow(self._check_views)
         await self.calls.restore()
+        await self.desk.restore()
+        if self._parts.settings.neighbours:
+            self._teller.restore()
+            self.record.follow(self._teller.take)
         self._partners.restore()
         self.record.follow(self._partners.take)
         self.record.follow(self._messages.take)
@@ -241,6 +272,9 @@ class Hub:
         async with asyncio.TaskGroup() as group:
             self.link.start(group)
             self.districts.start(group)
+            if self._parts.settings.neighbours:
+                group.create_task(self._teller.run(), name="hub.district_teller")
+                group.create_task(self.desk.run(), name="hub.district_desk")
             group.create_task(self.forwarder.run(group), name="hub.forwarder")
             group.create_task(self.live.send_ecg(), name="hub.ecg")
             group.create_task(self.console.run(), name="hub.console")
@@ -266,7 +300,7 @@ class Hub:
         Api(
             self.record,
             parts.journal,
-            self._desk,
+            self.desk,
             clock=parts.clock,
             advice=self._advice,
             places=self._places,
@@ -318,6 +352,11 @@ class Hub:
         unit, _, stream = resource.partition("/")
         if stream == LIVE and label == ECG_CHANNEL:
             self.live.take_ecg(unit, data)
+
+    def _tell_answer(self, asked: Asked, answer: DistrictAnswer) -> None:
+        told: dict[str, Any] = {"id": asked.request, "action": asked.action, "case": answer.case}
+        told |= {"ok": answer.ok, "error": answer.error, "conflict": answer.conflict}
+        self.console.tell_answer(asked.seat, told)
 
     def _case_changed(self, case: str) -> None:
         self.console.case_changed(case)

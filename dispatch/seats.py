@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import structlog
 
 from dispatch.call_desk import CallDesk
+from dispatch.case_sharing import region_of
 from dispatch.cases import CaseBook
 from streams.errors import StorageError
 
@@ -51,7 +52,10 @@ class SeatWatch:
         bound = {
             case.call.seat
             for case in self._book.recent()
-            if case.call is not None and case.call.seat and case.call.is_live
+            if case.call is not None
+            and case.call.seat
+            and case.call.is_live
+            and not region_of(case.call.seat)  # a neighbour's seat is its own hub's matter
         }
         missing = bound - set(self.there)
         self._missed = {seat: self._missed.get(seat, now_ns) for seat in missing}

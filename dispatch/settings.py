@@ -65,6 +65,7 @@ class Calls(_Table, frozen=True, kw_only=True):
 
     country: Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")] = "CN"
     seat_grace_s: Positive = 10.0
+    overflow_s: Annotated[float, msgspec.Meta(ge=0)] = 10.0
     usual_per_hour: Positive = 60.0
     aml_key: str = ""
     held: str = ""

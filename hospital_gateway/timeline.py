@@ -25,6 +25,7 @@ _OTHER_VIEWS = frozenset(
     # dispatch's own matters
     | {"partner_told", "partner_answered"}
     | {"call_step", "caller_position", "location_refused", "caller_message", "case_linked"}
+    | {"case_shared", "case_unshared", "unit_asked", "unit_unasked", "unit_answered", "unit_lent"}
 )
 
 

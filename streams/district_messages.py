@@ -7,7 +7,7 @@ envelope, so that a neighbour of an older release keeps what it cannot read yet.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -20,6 +20,9 @@ from streams.messages import (
     Name,
     Origin,
     Position,
+    Severity,
+    ShortText,
+    Text,
     Time,
 )
 
@@ -54,10 +57,14 @@ class DistrictFact(DistrictBody, frozen=True, kw_only=True):
     Attributes:
         fact: The encoded envelope, byte for byte.
         case: The case of which it speaks, under the id that it has in ``region``.
+        number: Its place in that case; 0 where it is not told.
+        corrected_ns: When it was made, by the clock of that district's hub; 0 likewise.
     """
 
     fact: Annotated[bytes, msgspec.Meta(min_length=1)]
     case: Identifier | None = None
+    number: Count = 0
+    corrected_ns: Time = 0
 
 
 class DistrictUnit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -128,3 +135,152 @@ class DistrictState(Body, frozen=True, kw_only=True):
     units: Annotated[list[DistrictUnit], msgspec.Meta(max_length=MOST_UNITS)] = []  # noqa: RUF012 - msgspec makes a new one each time
     hospitals: Annotated[list[DistrictHospital], msgspec.Meta(max_length=MOST_HOSPITALS)] = []  # noqa: RUF012 - msgspec makes a new one each time
     left_out: Count = 0
+
+
+class CaseShared(Body, frozen=True, kw_only=True):
+    """From the first one on, the case's facts go to a neighbour too; a fact of the case.
+
+    Attributes:
+        why: ``overflow``: nobody answered its call; ``unattended``: its caller's seat is gone.
+    """
+
+    region: Name
+    why: Literal["overflow", "unattended"]
+
+
+class CaseUnshared(Body, frozen=True, kw_only=True):
+    """The last fact of the case that goes to a neighbour.
+
+    Attributes:
+        seat: Of ``answered``: who has the call.
+    """
+
+    region: Name
+    why: Literal["answered", "ended", "closed"]
+    seat: ShortText = ""
+
+
+class UnitAsked(Body, frozen=True, kw_only=True):
+    """A neighbour is asked for one of its units; a fact of the case.
+
+    Attributes:
+        request: Names it from here on, in both districts.
+        label: The unit's name for people, as its district told it.
+    """
+
+    request: Identifier
+    region: Name
+    unit: Name
+    label: Label = ""
+    seat: ShortText = ""
+    reason: Text | None = None
+
+
+class UnitUnasked(Body, frozen=True, kw_only=True):
+    """A request for a neighbour's unit is taken back; a fact of the case."""
+
+    request: Identifier
+    region: Name
+    unit: Name
+    label: Label = ""
+    seat: ShortText = ""
+
+
+class UnitAnswered(Body, frozen=True, kw_only=True):
+    """What the neighbour said to a request for a unit; a fact of the case.
+
+    Attributes:
+        there: The case that it opened for it.
+    """
+
+    request: Identifier
+    region: Name
+    unit: Name
+    label: Label = ""
+    accepted: bool
+    seat: ShortText = ""
+    reason: Text | None = None
+    there: Identifier | None = None
+
+
+class UnitLent(Body, frozen=True, kw_only=True):
+    """What was said here to a neighbour's request; of the case opened for it, if it was granted.
+
+    Attributes:
+        region: Who asked.
+        other: Its case.
+    """
+
+    request: Identifier
+    region: Name
+    other: Identifier
+    unit: Name
+    label: Label = ""
+    accepted: bool
+    seat: ShortText = ""
+    reason: Text | None = None
+
+
+class DistrictRequest(DistrictBody, frozen=True, kw_only=True):
+    """What a seat of ``region`` wants done with a case that the other district shares with it.
+
+    Attributes:
+        seat: Its name there.
+        request: Its id, a ULID that the page made; a repeat is answered as done.
+        action: As ``dispatch.case_actions`` reads it, in JSON.
+    """
+
+    seat: Name
+    case: Identifier
+    request: Identifier
+    action: Annotated[bytes, msgspec.Meta(min_length=2, max_length=20_000)]
+
+
+class DistrictAnswer(DistrictBody, frozen=True, kw_only=True):
+    """What became of a request; each is answered once."""
+
+    request: Identifier
+    case: Identifier
+    ok: bool
+    error: Text = ""
+    conflict: dict[str, str] = {}  # noqa: RUF012 - msgspec makes a new one each time
+
+
+class UnitRequest(DistrictBody, frozen=True, kw_only=True):
+    """``region`` asks for a unit of the other district, and what it needs to know to go."""
+
+    request: Identifier
+    case: Identifier
+    alias: ShortText
+    address: Text
+    complaint: Text = ""
+    severity: Severity = "unknown"
+    position: Position | None = None
+    unit: Name
+    seat: ShortText = ""
+    reason: Text | None = None
+
+
+class UnitRequestEnded(DistrictBody, frozen=True, kw_only=True):
+    """``region`` takes a request back."""
+
+    request: Identifier
+    case: Identifier
+
+
+class UnitReply(DistrictBody, frozen=True, kw_only=True):
+    """What ``region`` says to a request.
+
+    Attributes:
+        case: Of who asked.
+        there: The case that was opened for it.
+    """
+
+    request: Identifier
+    case: Identifier
+    unit: Name
+    label: Label = ""
+    accepted: bool
+    seat: ShortText = ""
+    reason: Text | None = None
+    there: Identifier | None = None
