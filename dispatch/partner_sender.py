@@ -30,7 +30,6 @@ from streams.health import REFUSED
 from streams.outbox import Draft
 from streams.partner_messages import PartnerTold
 
-TIMEOUT = aiohttp.ClientTimeout(total=10.0, connect=5.0)
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
 STORE_AGAIN_S = 1.0
@@ -106,7 +105,7 @@ class PartnerSender:
         """Send until cancelled, each partner by a task of its own."""
         await self._fail_strangers()
         async with (
-            aiohttp.ClientSession(timeout=TIMEOUT) as http,
+            aiohttp.ClientSession() as http,
             asyncio.TaskGroup() as group,
         ):
             for one in self._partners.all.values():
@@ -166,6 +165,7 @@ class PartnerSender:
                 partner.url,
                 data=told.document.encode(),
                 headers=headers,
+                timeout=aiohttp.ClientTimeout(total=partner.timeout_s),
                 allow_redirects=False,  # what a case says goes to the address of the settings alone
                 ssl=self._trust.get(partner.name, True),
             ) as answer:

@@ -30,6 +30,7 @@ class PartnerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         sender: Who we are to it; empty makes one of the hub's name and region.
         contact: Whom it calls back at dispatch; goes into each message.
         retry_minutes: So long a message that is not taken is sent again.
+        timeout_s: So long its server may take to answer.
         exercises: Whether it may be sent what is marked as an exercise or a test.
     """
 
@@ -43,6 +44,7 @@ class PartnerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     sender: ShortText = ""
     contact: ShortText = ""
     retry_minutes: Annotated[float, msgspec.Meta(gt=0, le=60)] = 5.0
+    timeout_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 10.0
     exercises: bool = False
 
     def __post_init__(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
@@ -30,6 +31,7 @@ class ControlRoom:
         taken: The messages that it answered with 200, in order, as they came.
         tried: All that came.
         tokens: The bearer tokens with which they came.
+        hangs: Whether it takes messages and leaves them without an answer.
     """
 
     town: Town
@@ -40,6 +42,7 @@ class ControlRoom:
     taken: list[str] = field(default_factory=list)
     tried: list[str] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
+    hangs: bool = False
 
     def settings(self, **fields: Any) -> PartnerSettings:
         """How the hub's settings name it."""
@@ -69,6 +72,8 @@ class ControlRoom:
     async def _take(self, request: web.Request) -> web.Response:
         body = await request.text()
         self.tried.append(body)
+        if self.hangs:
+            await asyncio.sleep(3600)
         self.tokens.append(request.headers.get("Authorization", ""))
         status = self.statuses.pop(0) if self.statuses else 200
         if status == 200:

@@ -176,6 +176,19 @@ async def test_server_that_stays_down_is_said_and_the_next_telling_is_an_alert_a
         assert text_of(alert_of(police.taken[0]), "msgType") == "Alert"
 
 
+async def test_server_that_hangs_is_given_up_in_time_and_asked_again(
+    town: Town, police: ControlRoom, wait_for: Any
+) -> None:
+    police.hangs = True
+    async with town.open_hub(partners=(police.settings(timeout_s=0.3),)):
+        case = await a_case(town)
+        await tell(town, case)
+        await wait_for(lambda: police.tried, "the first try", BOUND_S)
+        police.hangs = False
+        await wait_for(lambda: police.taken, "the next one", BOUND_S)
+        assert len(police.tried) == 2
+
+
 @pytest.mark.parametrize("status", [401, 302, 404])
 async def test_server_that_refuses_is_said_at_once(
     town: Town, police: ControlRoom, wait_for: Any, status: int
