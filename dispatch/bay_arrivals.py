@@ -9,6 +9,7 @@ the facts that were missing: it opens the case, and it chooses the hospital that
 from __future__ import annotations
 
 from dispatch.cases import Case
+from dispatch.errors import UnknownError
 from dispatch.units import Fleet
 from streams.identity import alias
 from streams.messages import (
@@ -32,10 +33,12 @@ def opening(envelope: Envelope, fleet: Fleet) -> list[Draft]:
         fleet: Knows the unit's name for people.
 
     Raises:
-        UnknownError: The unit is not one of this hub's.
+        UnknownError: The unit is not one of this hub's, or one of exercises and its fact is not.
     """
     unit, case = fleet.unit(envelope.source), envelope.case
     assert case is not None, "only facts of a case open one"
+    if unit.drill != envelope.drill:  # one of exercises opens nothing real, nor the reverse
+        raise UnknownError("unit", unit.name)
     opened = CaseOpened(address=ADDRESS.format(unit=unit.label), complaint="", alias=alias(case))
     assigned = UnitAssigned(unit=unit.name, name=unit.label, own=True)
     return [

@@ -30,7 +30,7 @@ function Row({ unit, state }) {
   const warnings = [!unit.on_shift && t("units.off_shift"), unit.in_area === false && t("units.out_of_area"),
     failed.length > 0 && t("units.failed", { what: failed.join(", ") })].filter(Boolean);
   const heard = unit.heard_ms ? ageInWords(now.value - unit.heard_ms) : t("units.never");
-  const abilities = unit.abilities.map((one) => word("ability", one)).join(" · ");
+  const abilities = [unit.drill && t("origin.drill"), ...unit.abilities.map((one) => word("ability", one))].filter(Boolean).join(" · ");
   return html`<li class="unit ${kind}" data-unit=${unit.name}>
     <span aria-hidden="true">${shape}</span>
     <span class="unit-name"><strong class="clip">${unit.label}</strong>${abilities && html`<span class="small muted clip">${abilities}</span>`}</span>

@@ -22,6 +22,7 @@ from streams.chain import Refused, Stored
 from streams.clock import SystemClock
 from streams.codec import decode, encode
 from streams.delivery import examine
+from streams.identity import new_id
 from streams.journal import Journal
 from streams.messages import CaseNote, Envelope
 from streams.outbox import Draft, Outbox
@@ -186,3 +187,15 @@ async def test_fact_of_a_unit_whose_flag_is_not_that_of_its_case_is_refused(
             assert (judged.reason if isinstance(judged, Refused) else "") == wanted
             assert (stored is None) == bool(wanted)
         unit.close()
+
+
+async def test_unit_of_exercises_that_speaks_in_earnest_opens_no_case(tmp_path: Path) -> None:
+    async with a_hub(tmp_path) as hub:
+        for name, wanted in (("drill-unit", 0), ("unit-1", 1)):
+            unit = Outbox(tmp_path / f"{name}.sqlite", name, SystemClock())
+            draft = Draft("case_note", CaseNote(text="x", at_ns=1), case=new_id())
+            envelope = unit.add("hub", draft)
+            item = examine(path("unit", "north", name, "case_note"), encode(envelope), 1, "unit")
+            ((_, stored),) = await hub.record.take([item])
+            assert (stored is not None, len(hub.record.book.open())) == (bool(wanted), wanted)
+            unit.close()
