@@ -43,7 +43,7 @@ export function IncidentCard({ one, state }) {
   const here = patients.filter((patient) => HERE.has(patient.where));
   const gone = patients.filter((patient) => !HERE.has(patient.where));
   const isOpen = !one.incident.closed_ms;
-  return html`<section class="incident card" aria-label=${t("mci.label")}>
+  return html`<section class="incident card ${one.drill ? "exercise" : ""}" aria-label=${t("mci.label")}>
     <header class="incident-head"><h3 class="grow">${t("mci.title", { kind: word("mci.kind", one.incident.kind) })}${one.drill && html` · <strong>${t("origin.drill")}</strong>`}</h3>
       <span>${t("mci.tagged", { count: sum(one.incident.counts), estimated: one.incident.estimated ?? "?" })}</span>
       ${isOpen ? html`<button class="small" onClick=${() => ask(state, "close_incident", one.id)}>${t("mci.close")}</button>` : html`<strong>${t("mci.closed")}</strong>`}</header>
@@ -76,7 +76,7 @@ function Declare({ one, state }) {
     if (event.key === "Enter" && !event.isComposing) declare();
     else if (event.key === "Escape") declaring.case.value = null;
   };
-  return html`<section class="incident card" aria-label=${t("mci.label")}><h3>${t("mci.declare_title")}${one.drill && html` · ${t("origin.drill")}`}</h3>
+  return html`<section class="incident card ${one.drill ? "exercise" : ""}" aria-label=${t("mci.label")}><h3>${t("mci.declare_title")}${one.drill && html` · ${t("origin.drill")}`}</h3>
     <div class="triage-head" onKeyDown=${onKeyDown}>
       <label class="grow">${t("mci.what")}<select name="incident_kind" ref=${focusAtOnce} value=${declaring.kind.value}
         onChange=${(/** @type {any} */ event) => { declaring.kind.value = event.target.value; }}>

@@ -167,6 +167,37 @@ async def test_patient_for_whom_the_hospital_has_no_room_is_sent_only_with_a_rea
         await expect(page.locator(".gone")).to_contain_text("Sent or gone: 4")
 
 
+async def test_exercise_is_begun_on_the_console_and_stays_marked(
+    town: Town, open_page: Any
+) -> None:
+    async with town.open_hub(**SETTINGS) as hub:
+        page: Page = await open_page(console(town))
+        await expect(page.locator(".case-column")).to_contain_text("No case is open")
+        await page.keyboard.press("n")
+        await page.keyboard.type("Tunnel, exercise")
+        await page.locator("[name=drill]").check()
+        await page.locator("[name=address]").press("Enter")
+        await expect(page.locator(".case-head.banded")).to_contain_text("Tunnel, exercise")
+        await expect(page.locator(".choice")).to_have_count(2)  # one unit, one hospital
+        await expect(page.locator(".choice").first).to_contain_text("Exercise 1")
+        await page.keyboard.press("m")
+        await page.locator("[name=estimated]").press("Enter")
+        await expect(page.locator(".incident.exercise .incident-head")).to_contain_text("drill")
+        await page.locator("[name=wristband]").fill("X-1")
+        await page.locator("[name=wristband]").press("Enter")
+        await page.keyboard.press("1")
+        await page.keyboard.press("Enter")
+        await expect(page.locator(".next")).to_contain_text("Exercise Hospital")
+        await page.evaluate("document.activeElement.blur()")
+        await page.keyboard.press("g")
+        await expect(page.locator(".question")).to_contain_text("nobody is told")
+        await page.keyboard.press("Enter")
+        await expect(page.locator(".gone")).to_contain_text("Sent or gone: 1")
+        cases = await town.get("/api/cases")
+        assert [one["drill"] for one in cases] == [True, True]
+        assert hub.forwarder.senders == {}
+
+
 @pytest.mark.parametrize("look", [(1920, 1080, "en"), (1280, 800, "zh-CN")])
 async def test_forty_patients_of_an_exercise_are_legible_and_banded(
     town: Town, open_page: Any, screenshot: Any, axe_faults: Any, look: tuple[int, int, str]
