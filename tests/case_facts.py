@@ -65,7 +65,8 @@ class Pages:
             monotonic_ns=round(monotonic_s * SECOND_NS),
             offset_ns=None if offset_s is None else corrected_ns - made_ns,
             uncertainty_ns=None if offset_s is None else 0, origin=origin,
-            body=encode_body(body), case=case, patient=patient, drill=drill, boot=f"boot-of-{source}",
+            body=encode_body(body), case=case, patient=patient, drill=drill,
+            boot=f"boot-of-{source}",
         )  # fmt: skip
         data = msgspec.msgpack.encode(envelope)
         position = len(self.facts) + 1
