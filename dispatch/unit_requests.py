@@ -258,10 +258,12 @@ def grant(
 
     Raises:
         UnknownError: There is no such unit.
-        ConflictError: It is on another case by now.
+        ConflictError: It is on another case by now, or for exercises.
     """
     asked = card.request
     unit = fleet.unit(asked.unit)
+    if unit.drill:
+        raise ConflictError(f"{unit.label} is for exercises", kind="drill", unit=unit.name)
     if (other := book.of_unit(unit.name)) is not None:
         raise ConflictError(
             f"{unit.label} is on the case {other.address!r} ({other.alias}) by now",

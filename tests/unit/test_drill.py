@@ -13,7 +13,7 @@ from dispatch.call_actions import LinkCase, SendLink
 from dispatch.case_actions import AddNote, AssignUnit, ChooseHospital, CloseCase, ReleaseUnit
 from dispatch.case_routing import Router
 from dispatch.district_picture import picture
-from dispatch.errors import DispatchError
+from dispatch.errors import ConflictError, DispatchError
 from dispatch.hospital_choice import suggest_hospitals
 from dispatch.incident_requests import (
     CloseIncident,
@@ -22,6 +22,8 @@ from dispatch.incident_requests import (
     TransportPatient,
 )
 from dispatch.suggestion import suggest_units
+from dispatch.unit_requests import Card, grant
+from streams.district_messages import UnitRequest
 from streams.messages import CaseNote, HospitalChosen, UnitAssigned
 from tests.incident_town import DRILL_HOSPITAL, DRILL_UNITS, HOSPITALS, UNITS, IncidentTown
 
@@ -79,6 +81,16 @@ def test_neighbours_are_told_of_nothing_that_is_for_exercises() -> None:
     told = picture(town.fleet, town.book, town.now_ns)
     assert {one.name for one in told.units} == set(UNITS)
     assert {one.name for one in told.hospitals} == set(HOSPITALS)
+
+
+def test_neighbour_that_asks_for_a_unit_of_exercises_gets_none() -> None:
+    town = IncidentTown()
+    asked = UnitRequest(
+        region="south", request="0" * 26, case="1" * 26, alias="a", address="b", complaint="",
+        unit="drill-unit-1",
+    )  # fmt: skip
+    with pytest.raises(ConflictError, match="for exercises"):
+        grant(Card(asked, 1, 1), town.fleet, town.book, new_case="2" * 26, seat="s", reason=None)
 
 
 def test_exercise_that_was_routed_all_the_same_goes_nowhere_also_after_a_restart() -> None:
