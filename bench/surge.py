@@ -61,7 +61,7 @@ WATCH = """() => {
 RANK = {"red": 0, "yellow": 1, "unknown": 2, "green": 3}
 
 
-@dataclass(slots=True)
+@dataclass  # without slots: playwright notes something on it
 class Told:
     """What the exchange told, and what the console showed.
 
@@ -234,7 +234,12 @@ async def _compare(city: RunningCity, page: Page, told: Told) -> None:
         if before == after and len(before) > 1:
             told.orders += 1
             if shown != before:
-                told.wrong.append(f"shown {shown[:5]}, expected {before[:5]}")
+                at = next((n for n, pair in enumerate(zip(shown, before, strict=False))
+                           if pair[0] != pair[1]), min(len(shown), len(before)))  # fmt: skip
+                told.wrong.append(
+                    f"place {at} of {len(before)} ({len(shown)} shown): "
+                    f"{shown[at : at + 2]} for {before[at : at + 2]}"
+                )
 
 
 async def _expected(city: RunningCity, page: Page) -> list[str]:

@@ -32,6 +32,7 @@ import { drawRoads } from "./map_roads.js";
  * @property {number} [atMs] time of the position, hub's clock
  * @property {number} [staleAfterS] older than this is drawn hollow with its age
  * @property {boolean} [chosen]
+ * @property {boolean} [foreign] of a neighbouring district: striped, in a ring
  */
 
 /** @type {Record<Kind, string>} shapes in a box of 24 by 24, told apart without colour */
@@ -96,7 +97,7 @@ export class CaseMap {
     const sized = new ResizeObserver(() => map.invalidateSize({ pan: false }));
     sized.observe(this.element);
     // Ages in words go on counting, and follow the language.
-    const timer = setInterval(() => this.#redrawAll(), 5000);
+    const timer = setInterval(() => this.#redrawAged(), 5000);
     const words = effect(() => void (language.value && this.#redrawAll()));
     this.#undo = [() => sized.disconnect(), () => clearInterval(timer), words, () => map.remove()];
     this.#redrawAll();
@@ -106,7 +107,9 @@ export class CaseMap {
 
   /** @param {Marker} marker new, or moved: the id says which */
   setMarker(marker) {
-    const isNew = !this.#markers.has(marker.id);
+    const before = this.#markers.get(marker.id);
+    if (before && isSame(before, marker)) return; // a town has hundreds, and most stand still
+    const isNew = !before;
     this.#markers.set(marker.id, marker);
     this.#redraw(marker.id);
     if (isNew || !this.#isInView(marker)) this.#fitUnlessMoved();
@@ -161,6 +164,11 @@ export class CaseMap {
 
   #redrawAll() {
     for (const id of [...this.#lines.keys(), ...this.#markers.keys()]) this.#redraw(id);
+  }
+
+  /** Ages in words go on counting; what has none stays as it is. */
+  #redrawAged() {
+    for (const [id, marker] of this.#markers) if (marker.atMs !== undefined) this.#redraw(id);
   }
 
   /** @param {string} id */
@@ -258,17 +266,23 @@ export class CaseMap {
   }
 }
 
+/** @param {Marker} one @param {Marker} other */
+function isSame(one, other) {
+  const names = /** @type {(keyof Marker)[]} */ (Object.keys({ ...one, ...other }));
+  return names.every((name) => one[name] === other[name]);
+}
+
 /** @param {Marker} marker @returns {LatLon} */
 function at({ lat, lon }) {
   return [lat, lon];
 }
 
 /** @param {Marker} marker @returns {HTMLElement} */
-function markerElement({ kind, label, headingDeg, atMs, staleAfterS, chosen }) {
+function markerElement({ kind, label, headingDeg, atMs, staleAfterS, chosen, foreign }) {
   const ageMs = atMs === undefined ? 0 : serverNow() - atMs;
   const stale = staleAfterS !== undefined && ageMs > staleAfterS * 1000;
   const element = document.createElement("div");
-  element.className = `map-pin ${kind}${stale ? " stale" : ""}${chosen ? " chosen" : ""}`;
+  element.className = `map-pin ${kind}${stale ? " stale" : ""}${chosen ? " chosen" : ""}${foreign ? " foreign" : ""}`;
   element.innerHTML = `<svg viewBox="0 0 24 24" aria-hidden="true"><path d="${SHAPES[kind]}"
     fill-rule="evenodd" /></svg><span></span>`;
   const shape = /** @type {SVGElement} */ (element.firstElementChild);
