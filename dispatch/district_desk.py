@@ -68,6 +68,7 @@ class DistrictDesk(ActionDesk):
     """Does what seats ask for, also with what is a neighbour's; answers the neighbours' seats.
 
     Attributes:
+        region: Our own.
         foreign: The calls that neighbours share with us.
         cards: The units that neighbours ask for.
         own: The units that we asked neighbours for.
@@ -112,7 +113,7 @@ class DistrictDesk(ActionDesk):
         self._outbox = outbox
         self._districts = districts
         self._calls = calls
-        self._region = region
+        self.region = region
         self._overflow_s = overflow_s
         self._grace_ns = round(seat_grace_s * 1e9)
         self._missed: dict[str, int] = {}
@@ -194,7 +195,7 @@ class DistrictDesk(ActionDesk):
             self.check(action)  # that a person is told at once what is wrong with it
         try:
             body = DistrictRequest(
-                region=self._region, seat=who, case=one.id, request=request, action=action
+                region=self.region, seat=who, case=one.id, request=request, action=action
             )
             self._districts.send(home, Draft("district_request", body, origin=one.case.opened_as))
         except msgspec.ValidationError as error:
@@ -218,7 +219,7 @@ class DistrictDesk(ActionDesk):
 
     def _check_ears(self, who: str, but: str = "") -> None:
         """A seat speaks with one caller at a time, also when he is a neighbour's."""
-        other = self.foreign.speaking(seat_name(self._region, who), but)
+        other = self.foreign.speaking(seat_name(self.region, who), but)
         if other is not None:
             raise _speaking(who, other.case)
 
@@ -278,7 +279,7 @@ class DistrictDesk(ActionDesk):
         """Do what a neighbour's seat asks for, and say what came of it: once."""
         if position <= self._answered:
             return  # answered before a crash
-        answer = DistrictAnswer(region=self._region, request=body.request, case=body.case, ok=True)
+        answer = DistrictAnswer(region=self.region, request=body.request, case=body.case, ok=True)
         try:
             await self._do(region, body)
         except StorageError:
@@ -364,11 +365,11 @@ class DistrictDesk(ActionDesk):
 
     async def _free_lost(self, now_ns: int) -> None:
         """Tell the homes of calls whose seat here is gone."""
-        there = {seat_name(self._region, seat) for seat in self.seats()}
+        there = {seat_name(self.region, seat) for seat in self.seats()}
         held = {
             one.id: one.case.call.seat
             for one in self.foreign.shown()
-            if one.case.call is not None and region_of(one.case.call.seat) == self._region
+            if one.case.call is not None and region_of(one.case.call.seat) == self.region
         }
         missing = {case: seat for case, seat in held.items() if seat not in there}
         self._missed = {case: self._missed.get(case, now_ns) for case in missing}

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dispatch import case_pages
+from dispatch.case_sharing import BETWEEN, region_of, seat_name
 from dispatch.unit_requests import Card, Wanted
 
 if TYPE_CHECKING:
@@ -179,9 +180,22 @@ class DistrictPages:
         self.wake()
 
     def _summary(self, one: Foreign) -> dict[str, Any]:
-        more = {"place": self._places.of(one.case), "maybe": None, "home": one.region}
-        asked = [_asked(each) for each in one.asked.values()]
-        return case_pages.summary(one.case, _nowhere) | more | {"asked": asked}
+        more: dict[str, Any] = {"place": self._places.of(one.case), "maybe": None}
+        more["home"] = one.region
+        more["asked"] = [_asked(each) for each in one.asked.values()]
+        summary = case_pages.summary(one.case, _nowhere) | more
+        if (call := summary["call"]) is not None:
+            names = {name: self._name(one.region, call[name]) for name in ("seat", "offered_to")}
+            summary["call"] = call | names
+        return summary
+
+    def _name(self, home: str, seat: str) -> str:
+        """Return a seat's name as it is said here: ours bare, the home's with its region."""
+        if not seat:
+            return ""
+        if region_of(seat) == self._desk.region:
+            return seat.partition(BETWEEN)[2]
+        return seat if region_of(seat) else seat_name(home, seat)
 
 
 def _asked(one: Asked) -> dict[str, Any]:

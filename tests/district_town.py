@@ -12,7 +12,6 @@ import msgspec
 from prometheus_client import CollectorRegistry
 
 from dispatch import server
-from dispatch.errors import DispatchError
 from dispatch.hub import Hub
 from dispatch.intake import Ring
 from dispatch.neighbours import Neighbour, NeighbourSettings
@@ -24,6 +23,7 @@ from streams.clock import SystemClock
 from streams.codec import decode, open_body
 from streams.credentials import Credential, credential_path, issue
 from streams.district_messages import DistrictFact
+from streams.errors import ForerunError
 from streams.identity import new_id
 from streams.messages import Position
 from tests.neighbourhood import BOUND_S, District, Neighbourhood
@@ -68,7 +68,7 @@ class Office:
         data = msgspec.json.encode({"action": action, **fields})
         try:
             return await self.hub.desk.act(data, seat) | {"id": fields["id"]}
-        except DispatchError as error:
+        except ForerunError as error:
             return self.hub.desk.describe(error) | {"id": fields["id"]}
 
     async def done(self, action: str, seat: str = "seat-1", **fields: Any) -> dict[str, Any]:

@@ -62,7 +62,7 @@ function buttons(one, state, seat) {
       button("connected", "Y", act("call_back_done", { connected: true }), true),
       button("unanswered", "X", act("call_back_done", { connected: false }))];
     case "talking": return mine && [
-      button("hold_call", "O", act("hold_call")), html`<${Offer} one=${one} state=${state} seat=${seat} />`,
+      button("hold_call", "O", act("hold_call")), !one.home && html`<${Offer} one=${one} state=${state} seat=${seat} />`,
       !one.call?.silent && button("mark_silent", "S", act("mark_silent")), button("end_call", "X", act("end_call"))];
     default: return null;
   }

@@ -15,6 +15,7 @@ import { IncidentCard } from "./incident.js";
 import { Located } from "./located.js";
 import { Partners } from "./partners.js";
 import { Problem, QuestionBox } from "./questions.js";
+import { ElsewhereUnits, HomeLine, lentOf, SharedLine, WantedUnits } from "./foreign.js";
 import { SameEvent } from "./same_event.js";
 import { VitalSigns } from "./vital_signs.js";
 import { entryWords, methodWords, reasonOf, sexAndAge } from "./words.js";
@@ -30,8 +31,10 @@ export function CaseColumn({ state }) {
       <p>${t(state.about.value.known ? "case.none" : "link.connecting")}</p>
       ${state.about.value.known && html`<p class="muted">${t("case.none_hint")} <kbd>N</kbd></p>`}</section>`;
   }
+  if (one.home) return html`<${ForeignCase} one=${one} state=${state} />`;
   return html`<section class="case-column live" aria-label=${t("case.label")} key=${one.id}>
     <${CallBar} one=${one} state=${state} />
+    <${SharedLine} one=${one} state=${state} />
     <${Head} one=${one} state=${state} />
     <${Problem} state=${state} />
     <${QuestionBox} state=${state} />
@@ -45,6 +48,19 @@ export function CaseColumn({ state }) {
     <${Partners} one=${one} state=${state} />
     <${VitalSigns} state=${state} />
     <${CabinVideo} state=${state} unit=${one.unit} />
+    <${Story} one=${one} state=${state} />
+  </section>`;
+}
+
+/** A neighbour's: its call and what is known, but no unit or hospital of ours. @param {{one: any, state: ConsoleState}} props */
+function ForeignCase({ one, state }) {
+  const isCut = !state.districts.neighbour(one.home)?.connected;
+  return html`<section class="case-column live foreign ${isCut ? "cut-off" : ""}" aria-label=${t("case.label")} key=${one.id}>
+    <${HomeLine} one=${one} state=${state} />
+    <${CallBar} one=${one} state=${state} />
+    <${Head} one=${one} state=${state} />
+    <${Problem} state=${state} />
+    <${Located} one=${one} state=${state} />
     <${Story} one=${one} state=${state} />
   </section>`;
 }
@@ -73,7 +89,7 @@ function Head({ one, state }) {
       <button onClick=${() => print()}>${t("case.print")}</button>
       ${one.closed_ms ? html`<strong>${t("case.closed", { time: timeOfDay(one.closed_ms), outcome: word("outcome", one.outcome ?? "") })}</strong>`
         : html`<button data-key="edit" onClick=${edit}>${t("form.edit")} <kbd>E</kbd></button>
-          <button onClick=${close}>${t("ask.close_title")}</button>`}</div>
+          ${!one.home && html`<button onClick=${close}>${t("ask.close_title")}</button>`}`}</div>
     <p class="print-only small">${t("case.printed", { id: one.id, time: new Date(now.value).toLocaleString(language.value), seat: state.about.value.seat })}</p>
     <h2 class="address"><${Clamped} text=${one.address || t("case.no_address")} /></h2>
     <p class="complaint">${one.complaint ? html`<${Clamped} text=${one.complaint} />` : html`<span class="muted">${t("case.no_complaint")}</span>`}</p>
@@ -84,6 +100,7 @@ function Head({ one, state }) {
 /** @param {{one: Case, state: ConsoleState}} props */
 function UnitParty({ one, state }) {
   const unit = one.unit ? state.units.value.get(one.unit) : null;
+  const lent = lentOf(one);
   const sending = state.isSending("assign_unit", one.id);
   const mark = sending ? { state: /** @type {const} */ ("made") } : one.unit_mark;
   const lost = one.unit && unit && !unit.in_reach;
@@ -94,7 +111,8 @@ function UnitParty({ one, state }) {
       <p>${one.run_ended_ms ? t("party.run_ended") : one.stage ? word("stage", one.stage) : t("party.sent")}</p>
       ${lost && html`<p class="warn">${unit.heard_ms
         ? t("party.silent", { age: ageInWords(now.value - unit.heard_ms) }) : t("party.never_heard")}</p>`}`
-      : html`<p class="party-name"><strong>${t("party.no_unit")}</strong></p>`}
+      : html`<p class="party-name"><strong>${lent ? `${lent.label} (${state.districts.label(lent.region)})` : t("party.no_unit")}</strong></p>`}
+    <${WantedUnits} one=${one} state=${state} />
     ${!one.closed_ms && html`<${Choices} state=${state} kind="unit" current=${one.unit} keyName="U" />`}
   </div>`;
 }
@@ -148,6 +166,7 @@ function Choices({ state, kind, current, keyName }) {
         aria-pressed=${chosen === one.name} onClick=${() => ask(one.name)}>
       <kbd>${found.indexOf(one) + 1}</kbd><span class="choice-words"><span class="clip">${one.label}</span>
         <span class="small muted">${reasonOf(one)}</span></span></button></li>`)}</ol>
+    ${kind === "unit" && html`<${ElsewhereUnits} state=${state} />`}
     <label class="small muted other">${t(`party.other_${kind}`)}
       <select value="" onChange=${(/** @type {any} */ event) => event.target.value && ask(event.target.value)}>
         <option value="">…</option>
@@ -177,7 +196,7 @@ function Story({ one, state }) {
     if (event.key === "Enter" && !event.isComposing) send();
   };
   return html`<section class="story">
-    <h3>${t("timeline.label")} <a class="small" href=${`/api/cases/${one.id}/ledger`} target="_blank" rel="noopener">${t("case.ledger")}</a></h3>
+    <h3>${t("timeline.label")} ${!one.home && html`<a class="small" href=${`/api/cases/${one.id}/ledger`} target="_blank" rel="noopener">${t("case.ledger")}</a>`}</h3>
     <label class="note"><span class="visually-hidden">${t("note.label")}</span>
       <input data-key="note" name="note" maxlength="4000" autocomplete="off" placeholder=${t("note.hint")} value=${note} onKeyDown=${onKeyDown}
         onInput=${(/** @type {any} */ event) => { state.notes.value = { ...state.notes.value, [one.id]: event.target.value }; }} />
@@ -191,5 +210,6 @@ function who(state, name) {
   return state.units.value.get(name)?.label
     ?? state.hospitals.value.find((one) => one.name === name)?.label
     ?? state.cases.value.get(name)?.alias
+    ?? state.districts.neighbour(name)?.label
     ?? (name === "hub" || !name ? t("who.dispatch") : name);
 }

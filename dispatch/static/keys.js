@@ -31,6 +31,9 @@ function handle(state, key) {
     case "u": return ask(state, "unit", 0);
     case "h": return ask(state, "hospital", 0);
     case "1": case "2": case "3": return pick(state, Number(key) - 1);
+    case "4": return press("[data-elsewhere]");
+    case "q": return press("[data-key=grant]");
+    case "r": return focus("[data-key=refuse]");
     case "enter": return press("[data-confirm]");
     case "a": return answer(state, key === "A");
     case "c": return press("[data-key=confirm-place]");
@@ -51,7 +54,8 @@ function handle(state, key) {
  * @param {ConsoleState} state @param {boolean} isShown
  */
 function answer(state, isShown) {
-  const next = isShown ? null : nextCall(state.queue.value, state.about.value.seat);
+  const { seat } = state.about.value;
+  const next = isShown ? null : nextCall(state.queue.value, seat) ?? nextCall(state.districts.queue.value, seat);
   if (next) return state.act({ action: "answer_call", case: next.id });
   return press("[data-call=answer_call]:not(:disabled)");
 }
@@ -67,7 +71,7 @@ function back(state) {
 
 /** @param {ConsoleState} state @param {number} by */
 function move(state, by) {
-  const queue = state.queue.value;
+  const queue = [...state.queue.value, ...state.districts.queue.value];
   const at = queue.findIndex((one) => one.id === state.selected.value);
   const next = queue[Math.min(queue.length - 1, Math.max(0, at + by))];
   if (next) {

@@ -10,6 +10,8 @@ import { NewCase } from "./case_form.js";
 import { isOffered, rings } from "./call_order.js";
 import { Hospitals } from "./hospitals.js";
 import { listenToKeys } from "./keys.js";
+import { lentOf } from "./foreign.js";
+import { Cards, Neighbours } from "./neighbours.js";
 import { Queue } from "./queue.js";
 import { ConsoleState } from "./state.js";
 import { SurgeBar, SurgeSwitch } from "./surge.js";
@@ -23,8 +25,8 @@ listenToKeys(state);
 
 function Page() {
   const { region, seat, known } = state.about.value;
-  const waiting = state.queue.value.filter((one) => !one.unit).length;
-  const ringing = state.queue.value.filter((one) => rings(one) || isOffered(one, seat)).length;
+  const waiting = state.queue.value.filter((one) => !one.unit && !lentOf(one)).length;
+  const ringing = [...state.queue.value, ...state.districts.queue.value].filter((one) => rings(one) || isOffered(one, seat)).length;
   document.title = `${ringing ? `☎ ${ringing} ` : waiting ? `(${waiting}) ` : ""}${t("console.title")}`;
   return html`<div class="dispatch">
     <${LinkBar} socket=${state.socket} />
@@ -47,8 +49,10 @@ function Page() {
         <${TownMap} state=${state} />
         <${Units} state=${state} />
         <${Hospitals} state=${state} />
+        <${Neighbours} state=${state} />
       </aside>
     </main>
+    <${Cards} state=${state} />
     <${Keys} />
   </div>`;
 }

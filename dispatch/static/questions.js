@@ -8,6 +8,7 @@ import { word } from "/static/shared/words.js";
 import { Clamped } from "./clamp.js";
 import { askCloseIncident, askTransport } from "./incident_questions.js";
 import { askCancelPartner, askPartner, standing } from "./partner_form.js";
+import { askNeighbour } from "./foreign.js";
 import { reasonOf } from "./words.js";
 
 /** @typedef {import("./state.js").ConsoleState} ConsoleState */
@@ -22,7 +23,8 @@ export function QuestionBox({ state }) {
   useEffect(() => box.current?.scrollIntoView({ block: "nearest" }), [question]);
   if (!question || !one) return null;
   const asked = { unit: askUnit, hospital: askHospital, close: askClose, unlink: askUnlink,
-    partner: askPartner, cancel_partner: askCancelPartner, transport: askTransport, close_incident: askCloseIncident }[question.kind](state, one, question.name);
+    partner: askPartner, cancel_partner: askCancelPartner, transport: askTransport, close_incident: askCloseIncident,
+    ask_unit: askNeighbour }[question.kind](state, one, question.name);
   const confirm = () => asked.ready && state.act(asked.action);
   const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
     if (event.key === "Enter" && !event.isComposing && event.target instanceof HTMLInputElement) confirm();

@@ -12,6 +12,7 @@ import { PageSocket } from "/static/shared/socket.js";
 import { formOf } from "./case_form.js";
 import { forget } from "./partner_form.js";
 import { queueOrder } from "./call_order.js";
+import { Districts } from "./districts.js";
 import { declaring } from "./incident.js";
 import { startAgain } from "./triage.js";
 
@@ -37,6 +38,8 @@ import { startAgain } from "./triage.js";
  * @property {string | null} maybe the case that a waiting call is probably about
  * @property {import("./incident.js").Incident | null} incident
  * @property {{case: string, code: string, tag: import("./triage.js").Tag} | null} patient_of
+ * @property {string} [home] the district of which it is, where it is not ours @property {string[]} [shared]
+ * @property {import("./districts.js").Wanted[]} [wanted]
  * @property {boolean} position_confirmed @property {string | null} linked_to @property {string[]} linked
  * @property {string} id @property {string} alias @property {string} address @property {string} complaint
  * @property {"red" | "yellow" | "green" | "unknown"} severity @property {string} severity_by
@@ -81,7 +84,7 @@ import { startAgain } from "./triage.js";
  */
 /** @typedef {{address: string, complaint: string, severity: string, age: string, sex: string,
  *   caller: string, position: Place | null, drill?: boolean}} Form */
-/** @typedef {{kind: "unit" | "hospital" | "close" | "unlink" | "partner" | "cancel_partner" | "transport" | "close_incident", name: string}} Question */
+/** @typedef {{kind: "unit" | "hospital" | "close" | "unlink" | "partner" | "cancel_partner" | "transport" | "close_incident" | "ask_unit", name: string}} Question */
 
 /** Positions of a unit's way that are kept. */
 const TRACK = 600;
@@ -111,7 +114,7 @@ export class ConsoleState {
   detail = signal(/** @type {Detail | null} */ (null));
   suggestions = signal(/** @type {{case: string, units: Suggestion[], hospitals: Suggestion[],
    *   same_event: {case: string, why: string[], apart_m: number | null, apart_s: number}[],
-   *   incident: import("./incident.js").Plan | null} | null} */ (null));
+   *   elsewhere: import("./districts.js").Elsewhere[], incident: import("./incident.js").Plan | null} | null} */ (null));
   /** The form of a new case, open or not; what is in it stays. */
   isOpening = signal(false);
   form = signal(emptyForm());
@@ -132,6 +135,7 @@ export class ConsoleState {
   /** What of the hub itself does not work. */
   missing = signal(/** @type {import("/static/shared/missing_line.js").Missing[]} */ ([]));
   trouble = signal(/** @type {import("./trouble.js").Trouble[]} */ ([]));
+  districts = new Districts(this.about);
   #drawn = new Map();
 
   constructor() {
@@ -139,7 +143,7 @@ export class ConsoleState {
       onState: (message) => batch(() => this.#take(message)),
       onLive: () => { this.sent.value = new Map(); },
     });
-    this.case = computed(() => this.cases.value.get(this.selected.value ?? "") ?? null);
+    this.case = computed(() => this.#known(this.selected.value ?? "") ?? null);
     /** What is to be done, in its order; what goes on in another case stands there. */
     this.queue = computed(() => [...this.cases.value.values()].filter((c) => !c.closed_ms && !c.linked_to && !(c.patient_of && c.unit))
       .sort(queueOrder(this.about.value.seat, this.surge.value.is_on)));
@@ -166,7 +170,9 @@ export class ConsoleState {
    */
   act(action) {
     const id = newId();
-    if (!this.socket.send({ type: "action", id, ...action })) {
+    const home = this.districts.foreign.value.get(action.case)?.home;
+    const whole = home && action.action !== "understood" ? { ...action, home } : action;
+    if (!this.socket.send({ type: "action", id, ...whole })) {
       this.problem.value = { text: t("console.not_sent") };
       return false;
     }
@@ -224,8 +230,13 @@ export class ConsoleState {
         this.problem.value = { text: message.error };
         return undefined;
       }
-      default: return undefined;
+      default: return void this.districts.take(message);
     }
+  }
+
+  /** One of ours, or one that a neighbour shares. @param {string} id @returns {Case | undefined} */
+  #known(id) {
+    return this.cases.value.get(id) ?? this.districts.foreign.value.get(id);
   }
 
   /** @param {any} message */
@@ -233,6 +244,7 @@ export class ConsoleState {
     const { region, seat, tiles, roads, partners, triage } = message;
     this.about.value = { region, seat, tiles, roads, known: true, partners, triage };
     this.cases.value = new Map(message.cases.map((/** @type {Case} */ one) => [one.id, one]));
+    this.districts.take(message);
     this.units.value = new Map(message.units.map((/** @type {Unit} */ one) => [one.name, one]));
     this.hospitals.value = message.hospitals;
     this.seats.value = message.seats;
@@ -287,7 +299,7 @@ export class ConsoleState {
   #begin(id) {
     this.isOpening.value = false;
     this.select(id);
-    const one = this.cases.value.get(id);
+    const one = this.#known(id);
     if (!one || one.address) return;
     this.edits.value = formOf(one);
     this.editing.value = id;
@@ -319,7 +331,7 @@ export class ConsoleState {
       declaring.case.value = null;
     } else if (message.action === "answer_call") {
       this.#begin(message.case);
-    } else if (["assign_unit", "choose_hospital", "close_case", "unlink_case", "tell_partner", "cancel_partner", "transport_patient", "close_incident"].includes(message.action)) {
+    } else if (["assign_unit", "ask_unit", "choose_hospital", "close_case", "unlink_case", "tell_partner", "cancel_partner", "transport_patient", "close_incident"].includes(message.action)) {
       this.question.value = null;
       this.reason.value = "";
       if (message.action === "tell_partner") forget(message.case);

@@ -1,6 +1,7 @@
 /** The map: hospitals, units with their way and age, cases; a click places the case that is written. */
 import { effect, html, useEffect, useRef } from "/static/shared/view.js";
 import { t } from "/static/shared/i18n.js";
+import { drawNeighbours } from "./neighbours.js";
 import { CaseMap } from "/static/shared/map.js";
 
 /** @typedef {import("./state.js").ConsoleState} ConsoleState */
@@ -57,6 +58,7 @@ function draw(state, map, shown) {
       label: short(one.address || one.alias), chosen: one.id === state.selected.value,
       accuracyM: at.radius_m ?? undefined });
   }
+  drawNeighbours(state, put);
   drawCaller(state, map, put);
   for (const unit of state.units.value.values()) drawUnit(state, map, unit, put);
   const written = state.isOpening.value ? state.form.value : state.editing.value ? state.edits.value : null;

@@ -56,6 +56,12 @@ export function entryWords({ kind, data, source }, label) {
     case "partner_told": return partnerWords(data);
     case "partner_answered": return t("entry.partner_answered", { partner: data.name, status: word("partner_status", data.status) })
       + (data.note ? `: ${data.note}` : "");
+    case "case_shared": case "case_unshared":
+      return t(`entry.${kind}_${data.why}`, { district: label(data.region), seat: data.seat || "?" });
+    case "unit_asked": case "unit_unasked":
+      return t(`entry.${kind}`, { unit: data.label || data.unit, district: label(data.region) }) + because;
+    case "unit_answered": case "unit_lent":
+      return t(`entry.${kind}_${data.accepted ? "yes" : "no"}`, { unit: data.label || data.unit, district: label(data.region), seat: data.seat || "?" }) + because;
     case "case_closed": return t("entry.case_closed", { outcome: word("outcome", data.outcome) })
       + (data.text ? `: ${data.text}` : "");
     case "case_note": return data.text;

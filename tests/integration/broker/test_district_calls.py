@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dispatch.case_sharing import STAYS_HOME
+from dispatch.settings import Calls
 from streams.clock import SystemClock
 from streams.codec import decode
 from tests.district_town import Office, all_connected, an_office, offices
@@ -107,7 +108,7 @@ async def test_race_of_seats_of_all_districts_has_one_winner_each_and_tells_each
         async def take(office: Office, case: str) -> None:
             home = {} if office is north else {"home": "north"}
             if office is north:  # which is no way off: now it is first, now the others are
-                await asyncio.sleep(0.05 * (cases.index(case) % 4))
+                await asyncio.sleep(1.5 * (cases.index(case) % 4))
             answer = office.act if office is north else office.done
             told = await answer("answer_call", case=case, **home)
             who = "seat-1" if office is north else f"{office.region}/seat-1"
@@ -230,3 +231,75 @@ async def test_hub_that_starts_again_in_the_middle_shares_on_and_answers_once(
             notes = [one.data["text"] for one in here.entries if one.kind == "case_note"]
             assert notes == ["while it is away"]
             assert await equal_facts(north, south, case)
+
+
+async def test_unit_of_a_neighbour_is_asked_for_accepted_refused_and_taken_back(
+    tmp_path: Path,
+) -> None:
+    async with neighbours(tmp_path, NORTH_SOUTH) as town, offices(town) as found:
+        north, south = found["north"], found["south"]
+        south.put_unit("unit-south-1", 31.30)
+        await until(lambda: bool(north.neighbour("south").units), "its units are told", BOUND_S)
+        opened = await north.act("open_case", address="No. 1 Long Street", severity="red")
+        case = str(opened["case"])
+
+        async def ask(unit: str) -> str:
+            told = await north.act("ask_unit", case=case, neighbour="south", unit=unit)
+            assert told["ok"], told
+            await until(lambda: bool(south.hub.desk.cards.waiting()), "the card is there", BOUND_S)
+            (card,) = south.hub.desk.cards.waiting()
+            assert (card.request.address, card.request.unit) == ("No. 1 Long Street", unit)
+            return card.request.request
+
+        def state(request: str) -> str:
+            wanted = north.hub.desk.own.get(request)
+            return wanted.state if wanted else ""
+
+        refused = await ask("unit-south-2")
+        assert not (await south.act("refuse_unit", request=refused, reason=" "))["ok"]
+        assert (await south.act("refuse_unit", request=refused, reason="needed here"))["ok"]
+        await until(lambda: state(refused) == "refused", "it is told", BOUND_S)
+
+        ended = await ask("unit-south-2")
+        assert (await north.act("take_back_unit", case=case, request=ended))["ok"]
+        await until(lambda: not south.hub.desk.cards.waiting(), "the card is gone", BOUND_S)
+        assert not (await south.act("grant_unit", request=ended))["ok"]
+
+        granted = await ask("unit-south-1")
+        assert (await south.act("grant_unit", request=granted))["ok"]
+        again = await south.act("grant_unit", request=granted)
+        assert again["conflict"]["kind"] == "answered"
+        await until(lambda: state(granted) == "accepted", "it is told", BOUND_S)
+        there = south.hub.record.book.of_unit("unit-south-1")
+        assert there is not None
+        assert there.id != case
+        assert (there.address, there.severity) == ("No. 1 Long Street", "red")
+        await until(
+            lambda: any(unit.status == "assigned" for unit in north.neighbour("south").units),
+            "its status comes back", BOUND_S,
+        )  # fmt: skip
+        here = north.hub.record.book.get(case)
+        assert here is not None
+        assert here.unit is None, "a neighbour's unit is not ours"
+        lines = [one.kind for one in here.entries]
+        assert lines.count("unit_asked") == 3
+        assert lines.count("unit_answered") == 2
+        assert "unit_lent" in [one.kind for one in there.entries]
+
+
+async def test_call_of_a_neighbour_s_seat_that_is_gone_rings_again_everywhere(
+    tmp_path: Path,
+) -> None:
+    calls = Calls(overflow_s=0.5, seat_grace_s=1.0)
+    async with neighbours(tmp_path, NORTH_SOUTH) as town, offices(town, calls=calls) as found:
+        north, south = found["north"], found["south"]
+        case = await north.ring("pbx-1")
+        await until(lambda: south.shows(case), "it rings there", BOUND_S)
+        assert (await south.done("answer_call", case=case, home="north"))["ok"]
+        call = north.hub.record.book.get(case).call  # type: ignore[union-attr]
+        assert call is not None
+        # No page of that seat is open: its own hub says so, and not the one of the call.
+        await until(lambda: call.phase == "unattended", "its hub says so", BOUND_S)
+        await until(lambda: south.shows(case), "it rings there again", BOUND_S)
+        assert (await north.act("answer_call", case=case))["ok"]
+        await until(lambda: not south.shows(case), "it is answered at home", BOUND_S)
