@@ -71,9 +71,19 @@ class Understood(_Action, frozen=True, kw_only=True, tag="understood"):
     case: Identifier
 
 
-UnitAction: TypeAlias = AskUnit | TakeBackUnit | GrantUnit | RefuseUnit | Understood
+class TakeOverCall(_Action, frozen=True, kw_only=True, tag="take_over_call"):
+    """Free a call of ours that the seat of a neighbour has which is cut off: it rings again."""
 
-_KINDS: Final = frozenset({"ask_unit", "take_back_unit", "grant_unit", "refuse_unit", "understood"})
+    case: Identifier
+
+
+UnitAction: TypeAlias = AskUnit | TakeBackUnit | GrantUnit | RefuseUnit | Understood | TakeOverCall
+
+_KINDS: Final = frozenset(
+    {
+        "ask_unit", "take_back_unit", "grant_unit", "refuse_unit", "understood", "take_over_call",
+    }
+)  # fmt: skip
 _decoder: msgspec.json.Decoder[UnitAction] = msgspec.json.Decoder(UnitAction)
 
 

@@ -28,6 +28,7 @@ from dispatch.district_actions import (
     GrantUnit,
     RefuseUnit,
     TakeBackUnit,
+    TakeOverCall,
     Understood,
     UnitAction,
     check_at_home,
@@ -238,12 +239,24 @@ class DistrictDesk(ActionDesk):
         if isinstance(action, Understood):
             self.foreign.understood(action.case, who)
             return {"ok": True, "case": action.case, "made": []}
+        if isinstance(action, TakeOverCall):
+            await self._take_over(action.case)
+            return {"ok": True, "case": action.case, "made": ["call_step"]}
         if isinstance(action, AskUnit | TakeBackUnit) and not await self._record.case(action.case):
             raise UnknownError("case", action.case)
         new_case = new_id()
         made = await self._record.add(lambda: self._unit_drafts(action, who, new_case))
         case = made[-1].envelope.case if made else case
         return {"ok": True, "case": case, "made": [fact.envelope.kind for fact in made]}
+
+    async def _take_over(self, name: str) -> None:
+        """Free a call whose seat nobody here can reach."""
+        case = await self._record.case(name)
+        seat = case.call.seat if case is not None and case.call is not None else ""
+        there = self._districts.neighbours.get(region_of(seat))
+        if there is None or there.connected:
+            raise ConflictError("no neighbour that is cut off has this call", kind="not_cut_off")
+        await self._calls.seat_lost(seat)
 
     def _unit_drafts(self, action: UnitAction, who: str, new_case: str) -> list[Draft]:
         fleet, book = self._record.fleet, self._record.book
@@ -300,11 +313,14 @@ class DistrictDesk(ActionDesk):
         fields, who = fields_of(body.action), seat_name(region, body.seat)
         if (fields.get("case"), fields.get("id")) != (body.case, body.request):
             raise DispatchError("the request names another case, or another id")
-        if check_at_home(fields.get("action")) == "seat_lost":
+        kind = check_at_home(fields.get("action"))
+        if kind == "seat_lost":
             await self._calls.seat_lost(who)
             return
         is_done = await self._journal.find(body.request) is not None
-        if not is_done and region not in self.sharing.of(body.case):
+        # What was written down before the call went to somebody else is true all the same.
+        may = self.sharing.was(body.case) if kind == "note" else self.sharing.of(body.case)
+        if not is_done and region not in may:
             raise _left(case.call.seat if case.call else "")
         await super().act(body.action, who)
 

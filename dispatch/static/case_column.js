@@ -211,5 +211,6 @@ function who(state, name) {
     ?? state.hospitals.value.find((one) => one.name === name)?.label
     ?? state.cases.value.get(name)?.alias
     ?? state.districts.neighbour(name)?.label
+    ?? (name === state.about.value.region ? t("district.here") : undefined)
     ?? (name === "hub" || !name ? t("who.dispatch") : name);
 }

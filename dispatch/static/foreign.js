@@ -81,7 +81,8 @@ export function SharedLine({ one, state }) {
   const cut = one.shared.filter((each) => !state.districts.neighbour(each)?.connected);
   return html`<p class="shared-line small" role="status">⇄ ${region ? t("district.has_call", { district: state.districts.label(region) })
     : t("district.shared_with", { districts: names })}
-    ${cut.map((each) => html` <span class="warn">${cutWords(state, each)}</span>`)}</p>`;
+    ${cut.map((each) => html` <span class="warn">${cutWords(state, each)}</span>`)}
+    ${region && cut.includes(region) && html` <button onClick=${() => state.act({ action: "take_over_call", case: one.id })}>${t("district.take_over")}</button>`}</p>`;
 }
 
 /** What was asked of neighbours for this case, and how far it is. @param {{one: import("./state.js").Case, state: ConsoleState}} props */

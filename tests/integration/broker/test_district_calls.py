@@ -162,6 +162,7 @@ async def test_cut_in_mid_call_loses_and_doubles_nothing_and_both_journals_are_e
         assert [one.request for one in foreign.waiting] == waiting
 
         # Each goes on with what is its own; the other two still share.
+        assert not (await north.act("answer_call", case=case))["ok"], "the seat there has it"
         own = await south.ring("pbx-south", number="+8613800000002")
         assert (await south.act("answer_call", seat="seat-2", case=own))["ok"]
         other = await north.ring("pbx-2", number="+8613800000003")
@@ -303,3 +304,32 @@ async def test_call_of_a_neighbour_s_seat_that_is_gone_rings_again_everywhere(
         await until(lambda: south.shows(case), "it rings there again", BOUND_S)
         assert (await north.act("answer_call", case=case))["ok"]
         await until(lambda: not south.shows(case), "it is answered at home", BOUND_S)
+
+
+async def test_call_of_a_neighbour_that_is_cut_off_can_be_had_ring_again_and_its_notes_come(
+    tmp_path: Path,
+) -> None:
+    async with neighbours(tmp_path, NORTH_SOUTH) as town, offices(town) as found:
+        north, south = found["north"], found["south"]
+        case = await north.ring("pbx-1")
+        await until(lambda: south.shows(case), "it rings there", BOUND_S)
+        assert (await south.done("answer_call", case=case, home="north"))["ok"]
+        early = await north.act("take_over_call", case=case)
+        assert early["conflict"]["kind"] == "not_cut_off"
+        link = town.links[NORTH_SOUTH]
+        link.stall()
+        noted = (await south.act("note", case=case, home="north", text="third floor"))["id"]
+        ended = (await south.act("end_call", case=case, home="north"))["id"]
+        await until(lambda: not north.neighbour("south").connected, "it is noticed", BOUND_S)
+        assert (await north.act("take_over_call", case=case))["ok"]
+        assert (await north.act("answer_call", case=case))["ok"]
+        link.flow()
+        await until(lambda: {noted, ended} <= south.told.keys(), "both are answered", RETURN_S)
+        assert south.told[noted]["ok"]
+        assert south.told[ended]["conflict"] == {"kind": "taken", "seat": "seat-1"}
+        here = north.hub.record.book.get(case)
+        assert here is not None
+        assert here.call is not None
+        assert (here.call.phase, here.call.seat) == ("talking", "seat-1")
+        assert [e.data["text"] for e in here.entries if e.kind == "case_note"] == ["third floor"]
+        await until(lambda: not south.shows(case), "it leaves the queue there", BOUND_S)
