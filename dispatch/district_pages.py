@@ -6,7 +6,7 @@ What is a neighbour's never stands among our own cases and units: it has its own
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from dispatch import case_pages
 from dispatch.case_sharing import BETWEEN, region_of, seat_name
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from streams.clock import Clock
     from streams.district_messages import DistrictHospital, DistrictUnit
     from streams.messages import Position
+
+EVERY_NS: Final = 1_800_000_000
+"""Units and hospitals of neighbours, of which there are hundreds, are sent this often at most."""
 
 
 def neighbour(one: Neighbour, now_ns: int) -> dict[str, Any]:
@@ -116,6 +119,7 @@ class DistrictPages:
         self._clock = clock
         self._cases: set[str] = set()
         self._others: set[str] = set()
+        self._told: tuple[int, list[bool]] = (0, [])
         desk.foreign.changed = self._case_changed
         desk.cards.changed = self._cards_changed
 
@@ -145,10 +149,19 @@ class DistrictPages:
         if "cards" in others:
             cards = [card(one) for one in self._desk.cards.waiting()]
             found.append({"type": "cards", "cards": cards})
-        if "neighbours" in others:
+        if "neighbours" in others and self._is_due():
             found.append({"type": "neighbours", "neighbours": self.neighbours()})
         now_ms = self._clock.wall_ns() // 1_000_000
         return [message | {"now_ms": now_ms} for message in found]
+
+    def _is_due(self) -> bool:
+        """Whether the neighbours are to be told now; what is put off goes with their next word."""
+        now_ns = self._clock.monotonic_ns()
+        connected = [one.connected for one in self._neighbours()]
+        if connected == self._told[1] and now_ns - self._told[0] < EVERY_NS:
+            return False
+        self._told = (now_ns, connected)
+        return True
 
     def detail(self, case: str) -> dict[str, Any] | None:
         """Return what is shown of a neighbour's case beside its summary; None if there is none."""

@@ -1,10 +1,9 @@
 /** The neighbouring districts: what they ask of us, and their units and hospitals, below our own. */
 import { html } from "/static/shared/view.js";
-import { durationInWords, now } from "/static/shared/clock.js";
+import { durationInWords, now, timeOfDay } from "/static/shared/clock.js";
 import { t } from "/static/shared/i18n.js";
 import { Severity, levelClass, levelOf } from "/static/shared/severity.js";
 import { word } from "/static/shared/words.js";
-import { cutWords } from "./foreign.js";
 
 /** @typedef {import("./state.js").ConsoleState} ConsoleState */
 
@@ -42,7 +41,7 @@ export function Neighbours({ state }) {
   return html`<section class="units neighbours">${all.map((one) => {
     const age = one.state_ms === null ? "" : durationInWords(now.value - one.state_ms);
     return html`<div key=${one.region} class=${one.connected && !one.is_stale ? "" : "cut-off"} data-neighbour=${one.region}>
-      <h3 class="small">${one.label} <span class=${one.connected ? "muted" : "warn"}>${one.connected ? t("district.connected") : cutWords(state, one.region)}
+      <h3 class="small">${one.label} <span class=${one.connected ? "muted" : "warn"}>${one.connected ? t("district.connected") : t("district.cut_since", { time: timeOfDay(one.since_ms) })}
         ${one.is_stale && age && ` · ${t("district.state_age", { age })}`}${one.left_out > 0 ? ` · ${t("district.left_out", { count: one.left_out })}` : ""}</span></h3>
       <ul>${one.units.map((unit) => html`<li class="unit foreign" key=${unit.name} data-foreign-unit=${unit.name}><span aria-hidden="true">${unit.status === "free" ? "◌" : "◍"}</span>
           <span class="clip">${unit.label}</span><span class="muted clip">${word("status", unit.status)}${unit.serves ? "" : ` · ${t("units.off_shift")}`}</span>
