@@ -127,11 +127,14 @@ class DistrictDesk(ActionDesk):
         Raises:
             StorageError: Journal or outbox cannot be read.
         """
-        for case in self._record.book.open():
+        for case in self._record.book.recent():  # one may have been closed just before a crash
             facts = await self._journal.facts(case=case.id, kinds=SHARING | ASKING, limit=None)
             self.sharing.learn(case.id, [f for f in facts if f.envelope.kind in SHARING], 0)
             for fact in facts:
                 self.own.take(fact)
+        self._record.follow(self._stored)
+        if not self._districts.senders:
+            return
         after = max(0, self._outbox.mark(MARK) - 1)
         while page := await self._journal.facts(kinds=READ, after=after, limit=PAGE):
             after = page[-1].position
@@ -139,7 +142,6 @@ class DistrictDesk(ActionDesk):
                 self._take_foreign(fact)
         for region in self._districts.senders:
             self._read_waiting(region)
-        self._record.follow(self._stored)
 
     async def act(self, data: bytes, who: str) -> dict[str, Any]:
         """Do an action, of one's own district or, with ``home``, of a neighbour; see the base."""
