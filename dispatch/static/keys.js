@@ -54,6 +54,7 @@ function handle(state, key) {
  * @param {ConsoleState} state @param {boolean} isShown
  */
 function answer(state, isShown) {
+  if (state.isSending("answer_call")) return true; // one at a time, however long the key is held
   const { seat } = state.about.value;
   const next = isShown ? null : nextCall(state.queue.value, seat) ?? nextCall(state.districts.queue.value, seat);
   if (next) return state.act({ action: "answer_call", case: next.id });
