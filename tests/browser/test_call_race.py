@@ -22,6 +22,7 @@ CALLS = int(os.environ.get("FORERUN_RACE", "100"))
 GREEDY = """() => {
   // Presses the key that takes the next call, as fast as the page can draw.
   const press = () => {
+    if (window.enough) return;
     if (document.querySelector(".ringing-count")) {
       document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "a", bubbles: true }));
     }
@@ -76,8 +77,7 @@ async def test_call_race_of_two_browsers_has_one_winner_each_and_tells_every_los
 ) -> None:
     async with town.open_hub() as hub:
         seats = [Seat("anna"), Seat("ben")]
-        for one in seats:
-            await one.open(town, open_page)
+        pages = [await one.open(town, open_page) for one in seats]
         outside = Outside(town)
         cases = [
             await outside.ring(f"+86138{number:08}", f"pbx-{number}", line="text")
@@ -89,6 +89,8 @@ async def test_call_race_of_two_browsers_has_one_winner_each_and_tells_every_los
                        for case in cases)  # fmt: skip
 
         await wait_for(all_taken, "somebody for every call", 120)
+        for page in pages:
+            await page.evaluate("window.enough = true")
         await wait_for(
             lambda: all(one.asked.keys() <= one.told.keys() for one in seats), "all answers", 20
         )
