@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from aiohttp import web
@@ -40,7 +40,7 @@ class PlaceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Where addresses are searched; ``dispatch.toml`` says what each is."""
 
     list: str = ""
-    geocoder: GeocoderKind | None = None
+    geocoder: GeocoderKind | Literal[""] = ""
     url: str = ""
     language: str = ""
     datum: SourceDatum = "wgs84"
@@ -57,7 +57,7 @@ async def opened_search(
         ConfigError: The list cannot be read, or the geocoder's address is none.
     """
     gazetteer = Gazetteer([*_listed(settings.list), *map(_hospital, hospitals)])
-    if settings.geocoder is None:
+    if not settings.geocoder:
         yield ListSearch(gazetteer)
         return
     geocoder = GeocoderSettings(
