@@ -97,6 +97,7 @@ def read_roads(path: Path, keep: Path | None = None) -> RoadGraph:
             took_s = time.monotonic() - began_s
             if keep and took_s > WORTH_KEEPING_S:
                 _keep(keep, mark, graph)
+    # The last is zipfile's word for a compression or an encryption that it does not know.
     except (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError) as error:
         raise ConfigError(f"roads: {path} cannot be read: {error}") from error
     except (RoadFormatError, ValueError) as error:

@@ -175,3 +175,5 @@ async def test_crew_sees_on_its_tablet_that_the_police_are_there(
         hub.tell(case, "partner_answered", said)
         await until(page, "document.body.textContent.includes('City police: on scene: flat open')")
         await screenshot(page, "partners-tablet")
+        text = await page.locator("body").inner_text()
+        assert text.count("City police: on scene: flat open") == 1, "said once"

@@ -128,3 +128,10 @@ async def test_seat_whose_page_is_gone_loses_its_call_and_a_restarted_hub_knows_
             return await phase(case) == "unattended"
 
         await wait_for(waits_again, "nobody came back after the restart", BOUND_S)
+        lines = await town.get(f"/api/cases/{case}/timeline")
+        steps = [line["data"] for line in lines if line["kind"] == "call_step"]
+        told = [(step["step"], step.get("seat", "")) for step in steps]
+        assert told == [
+            ("rang", ""), ("answered", "desk-1"), ("seat_lost", "desk-1"),
+            ("answered", "desk-2"), ("seat_lost", "desk-2"),
+        ]  # fmt: skip

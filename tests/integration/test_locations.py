@@ -86,7 +86,10 @@ async def test_positions_come_from_exchanges_and_from_nobody_else(town: Town) ->
     async with town.open_hub():
         outside = Outside(town)
         for path in ("aml-sms", "sip", "pidf-lo", "positions"):
-            await outside.post(f"/exchange/{path}", b"{}", status=403, key=town.seat.token)
+            told = await outside.post(f"/exchange/{path}", b"{}", status=403, key=town.seat.token)
+            assert "not an exchange" in told["error"]
+        for kind in ("caller_position", "location_refused"):
+            assert await town.hub.record._journal.newest(kind, "hub", 1) == []
 
 
 async def test_network_position_in_another_datum_is_converted_once(town: Town) -> None:

@@ -239,6 +239,8 @@ async def test_partner_that_left_the_settings_is_said_to_be_untold(
             return bool((await seen(town, case))["last"]["state"] == "failed")
 
         await wait_for(failed, "that it failed", BOUND_S)
+        assert (await seen(town, case))["last"]["reason"], "and why"
+    assert police.taken == []
 
 
 async def test_message_that_is_not_taken_keeps_no_other_case_waiting(

@@ -44,6 +44,9 @@ def test_real_unit_and_hospital_are_not_for_an_exercise_nor_the_reverse() -> Non
     refused(town, LinkCase(case=drill, to=live))
     refused(town, LinkCase(case=live, to=drill))
     refused(town, SendLink(case=drill, number="+8613800000001"))
+    for name in (drill, live):
+        case = town.case(name)
+        assert (case.unit, case.hospital, case.linked, case.linked_to) == (None, None, [], None)
 
 
 def test_incident_is_an_exercise_where_its_case_is_one_and_nowhere_else() -> None:

@@ -145,6 +145,7 @@ async def test_credential_made_while_all_runs_joins_two_that_were_strangers(tmp_
                     clients["north"] = others["north"]
                     await say_until_heard(clients, heard, "north", "south")
                     await say_until_heard(clients, heard_too, "south", "north")
+                assert len(await south.leaves()) == len(await north.leaves()) == 1
 
 
 async def test_revoked_credential_ends_the_connection_and_nothing_passes(tmp_path: Path) -> None:
@@ -192,6 +193,9 @@ async def test_credential_exchanged_for_another_ends_the_old_connection(tmp_path
                 return bool(await north.leaves())
 
             await until(is_joined, "north is joined with the new one", BOUND_S)
+            now = [leaf["id"] for leaf in await town["south"].leaves()]
+            assert len(now) == 1
+            assert not set(now) & set(before), "it is another connection"
 
 
 async def test_two_that_both_dial_are_joined_once(
