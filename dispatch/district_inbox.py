@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -11,6 +10,7 @@ import structlog
 
 from dispatch.case_record import CaseRecord
 from dispatch.ingest import Ingest
+from dispatch.journal_tail import JournalTail
 from streams.cancellation import heed_cancellation
 from streams.chain import Stored
 from streams.codec import any_body
@@ -31,10 +31,6 @@ WAITING: Final = 512
 """Facts that may wait for the journal; beyond, what comes is dropped, counted, and comes again."""
 
 BATCH: Final = 64
-PAGE: Final = 200
-KEPT: Final = 2000
-"""Stored facts that wait in memory for the follower; beyond, the journal is read again."""
-
 RETRY_S: Final = 1.0
 
 Follower = Callable[[str, Stored], Awaitable[None]]
@@ -69,16 +65,12 @@ class DistrictInbox:
         """
         self._ingest = ingest
         self._record = record
-        self._journal = journal
         self._outbox = outbox
         self._came: asyncio.Queue[_Came] = asyncio.Queue(WAITING)
         self._follower: Follower | None = None
-        self._followed = outbox.mark(MARK)
-        self._fresh: deque[Stored] = deque()
-        self._has_gap = True  # what was stored and not handed on before this life
-        self._wake = asyncio.Event()
-        self._wake.set()
-        record.follow(self._stored)
+        self._tail = JournalTail(journal, outbox.mark(MARK), KINDS)
+        self._tail.wake.set()
+        record.follow(self._tail.take)
 
     def follow(self, follower: Follower) -> None:
         """Have each fact of a neighbour given to ``follower``, in the order of the journal.
@@ -115,51 +107,31 @@ class DistrictInbox:
                 batch.append(self._came.get_nowait())
             await self._ingest.take("district", batch)
 
-    def _stored(self, fact: Stored) -> None:
-        if fact.envelope.kind not in KINDS:
-            return
-        if len(self._fresh) >= KEPT:
-            self._fresh.clear()
-            self._has_gap = True
-        if not self._has_gap:
-            self._fresh.append(fact)
-        self._wake.set()
-
     async def _hand_on(self) -> None:
         while True:
-            await self._wake.wait()
-            self._wake.clear()
+            await self._tail.wake.wait()
+            self._tail.wake.clear()
             try:
                 while facts := await self._next():
                     await self._hand_all(facts)
             except StorageError as error:
                 log.error("not handed on, tried again", error=str(error))  # noqa: TRY400 -- the text says all
-                self._fresh.clear()
-                self._has_gap = True
+                self._tail.read_again()
                 await asyncio.sleep(RETRY_S)
-                self._wake.set()
+                self._tail.wake.set()
 
     async def _next(self) -> list[Stored]:
-        """Return what is to be handed on next: from memory when it has it all."""
-        if not self._has_gap:
-            facts = [fact for fact in self._fresh if fact.position > self._followed]
-            self._fresh.clear()
-            return facts
-        self._has_gap = False  # what is stored from here on is kept in memory again
-        until = self._record.position
-        page = await self._journal.facts(kinds=KINDS, after=self._followed, until=until, limit=PAGE)
-        if len(page) == PAGE:
-            self._has_gap = True
-            self._fresh.clear()
-            return page
-        if not page:
+        """Return what is to be handed on next."""
+        from_disk, until = self._tail.has_gap, self._record.position
+        facts = await self._tail.next()
+        if from_disk and not facts:
             self._note(until)  # so that the next start does not look through all of it again
-            return await self._next()
-        return page
+            return await self._tail.next()
+        return facts
 
     async def _hand_all(self, facts: list[Stored]) -> None:
         """Hand on facts in their order; how far it came is on the disk once for all of them."""
-        done = self._followed
+        done = self._tail.position
         try:
             for fact in facts:
                 await self._hand(fact)
@@ -181,9 +153,9 @@ class DistrictInbox:
 
     def _note(self, position: int) -> None:
         """Keep how far it came; where the disk refuses that, memory knows it until the next."""
-        if position <= self._followed:
+        if position <= self._tail.position:
             return
-        self._followed = position
+        self._tail.position = position
         try:
             self._outbox.add_all([], (MARK, position))
         except StorageError as error:

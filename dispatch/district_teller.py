@@ -8,7 +8,6 @@ crash it goes on there and tells nothing twice.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from typing import Final
 
 import structlog
@@ -16,6 +15,7 @@ import structlog
 from dispatch.case_record import CaseRecord
 from dispatch.case_sharing import SHARING, Order, Sharing, goes
 from dispatch.districts import Districts
+from dispatch.journal_tail import JournalTail, facts_between
 from dispatch.unit_requests import reply_of, request_of
 from streams.chain import Stored
 from streams.codec import any_body
@@ -25,10 +25,6 @@ from streams.journal import Journal
 from streams.outbox import Draft, Outbox
 
 MARK: Final = "districts_told"
-
-PAGE: Final = 200
-KEPT: Final = 2000
-"""Stored facts that wait in memory; beyond, the journal is read again."""
 
 UNMARKED: Final = 2000
 """So many facts that concern nobody may pass before it is kept how far it came."""
@@ -56,10 +52,8 @@ class DistrictTeller:
         self._districts = districts
         self._region = region
         self._sharing = Sharing()
-        self._position = self._marked = outbox.mark(MARK)
-        self._fresh: deque[Stored] = deque()
-        self._has_gap = True
-        self._wake = asyncio.Event()
+        self._marked = outbox.mark(MARK)
+        self._tail = JournalTail(journal, self._marked)
 
     def restore(self) -> None:
         """Begin here, where there never were neighbours before.
@@ -67,46 +61,28 @@ class DistrictTeller:
         Raises:
             StorageError: The outbox refuses.
         """
-        if not self._position:
-            self._position = self._marked = self._record.position
-            self._outbox.add_all([], (MARK, self._position))
+        if not self._marked:
+            self._marked = self._tail.position = self._record.position
+            self._outbox.add_all([], (MARK, self._marked))
 
     def take(self, fact: Stored) -> None:
         """Take a stored fact, in the order of the journal."""
-        if len(self._fresh) >= KEPT:
-            self._fresh.clear()
-            self._has_gap = True
-        if not self._has_gap:
-            self._fresh.append(fact)
-        self._wake.set()
+        self._tail.take(fact)
 
     async def run(self) -> None:
         """Tell until cancelled."""
         while True:
-            self._wake.clear()
+            self._tail.wake.clear()
             try:
-                while facts := await self._next():
+                while facts := await self._tail.next():
                     await self._tell(facts)
             except StorageError as error:
                 log.error("neighbours not told, tried again", error=str(error))  # noqa: TRY400 -- the text says all
-                self._position, self._sharing = self._marked, Sharing()
-                self._has_gap = True
-                self._fresh.clear()
+                self._tail.position, self._sharing = self._marked, Sharing()
+                self._tail.read_again()
                 await asyncio.sleep(RETRY_S)
                 continue
-            await self._wake.wait()
-
-    async def _next(self) -> list[Stored]:
-        if self._has_gap:
-            self._has_gap = False  # what is stored from here on is kept in memory again
-            page = await self._journal.facts(after=self._position, limit=PAGE)
-            if len(page) == PAGE:
-                self._has_gap = True
-                self._fresh.clear()
-            return page
-        while self._fresh and self._fresh[0].position <= self._position:
-            self._fresh.popleft()
-        return [self._fresh.popleft() for _ in range(min(PAGE, len(self._fresh)))]
+            await self._tail.wake.wait()
 
     async def _tell(self, facts: list[Stored]) -> None:
         drafts: list[tuple[str, Draft]] = []
@@ -119,7 +95,7 @@ class DistrictTeller:
         if known or position - self._marked > UNMARKED:
             self._districts.send_all(known, (MARK, position))
             self._marked = position
-        self._position = position
+        self._tail.position = position
 
     async def _drafts_of(self, fact: Stored) -> list[tuple[str, Draft]]:
         envelope = fact.envelope
@@ -165,11 +141,4 @@ class DistrictTeller:
         """Return the facts of an order, in the order of their case."""
         if order.until == order.after + 1:
             return [newest]
-        found: list[Stored] = []
-        after = 0
-        while page := await self._journal.facts(case=order.case, after=after, limit=PAGE):
-            after = page[-1].position
-            found += [f for f in page if order.after < (f.case_sequence or 0) <= order.until]
-            if (page[-1].case_sequence or 0) >= order.until:
-                break
-        return found
+        return await facts_between(self._journal, order.case, order.after, order.until)

@@ -17,6 +17,7 @@ import structlog
 
 from dispatch import refilling
 from dispatch.case_routing import DECIDING, DISTRICT, Forward, Router, draft_of, wants
+from dispatch.journal_tail import PAGE, JournalTail, facts_between
 from streams import topics
 from streams.chain import Stored
 from streams.clock import Clock
@@ -31,10 +32,6 @@ from streams.outbox import Draft, Outbox
 from streams.topics import LANES, Scope
 
 MARK: Final = "forwarded"
-PAGE = 200
-"""Facts that are forwarded in one transaction."""
-KEPT = 2000
-"""Stored facts that wait in memory for forwarding; beyond, the journal is read again."""
 RETRY_S = 1.0
 
 Publish = Callable[[str, bytes], Awaitable[None]]
@@ -81,21 +78,13 @@ class Forwarder:
         self._clock = clock
         self._changed = changed
         self._router = Router()
-        self._position = outbox.mark(MARK)
-        self._fresh: deque[Stored] = deque()
-        self._has_gap = True  # what was stored and not forwarded before this life
-        self._wake = asyncio.Event()
+        self._tail = JournalTail(journal, outbox.mark(MARK))
         self._on_way: dict[str, dict[Lane, deque[tuple[int, str, int]]]] = {}
         self._missing: dict[tuple[str, str], set[int]] = defaultdict(set)
 
     def take(self, fact: Stored) -> None:
         """Take a stored fact, in the order of the journal; ``run`` forwards it."""
-        if len(self._fresh) >= KEPT:
-            self._fresh.clear()
-            self._has_gap = True
-        if not self._has_gap:
-            self._fresh.append(fact)
-        self._wake.set()
+        self._tail.take(fact)
 
     async def restore(self, cases: Iterable[str]) -> None:
         """Read from the outbox what is still on its way, and from the journal who has what.
@@ -114,15 +103,15 @@ class Forwarder:
                         self._note_on_way(party, decode(entry.data))
                     after = entries[-1].sequence
         for case in cases:
-            await self._learn(case, self._position)
+            await self._learn(case, self._tail.position)
 
     async def run(self, group: asyncio.TaskGroup) -> None:
         """Forward until cancelled; senders become tasks of ``group``."""
         self.start_senders(group)
         while True:
-            self._wake.clear()
-            if not await self.step(group) and not self._has_gap and not self._fresh:
-                await self._wake.wait()
+            self._tail.wake.clear()
+            if not await self.step(group) and not self._tail.has_more:
+                await self._tail.wake.wait()
 
     def start_senders(self, group: asyncio.TaskGroup) -> None:
         """Start a sender for whoever something was sent to before."""
@@ -133,7 +122,7 @@ class Forwarder:
     async def step(self, group: asyncio.TaskGroup) -> bool:
         """Forward what is next, at most a page of it; return False where there was nothing."""
         try:
-            facts = await self._next()
+            facts = await self._tail.next()
             if facts:
                 await self._forward(facts, group)
         except StorageError as error:
@@ -175,19 +164,6 @@ class Forwarder:
             return None
         return case_sequence not in self._missing.get((party, case), ())
 
-    async def _next(self) -> list[Stored]:
-        """Return the facts after the last forwarded one: from memory when it has them all."""
-        if self._has_gap:
-            self._has_gap = False  # what is stored from here on is kept in memory again
-            page = await self._journal.facts(after=self._position, limit=PAGE)
-            if len(page) == PAGE:
-                self._has_gap = True
-                self._fresh.clear()
-            return page
-        while self._fresh and self._fresh[0].position <= self._position:
-            self._fresh.popleft()
-        return [self._fresh.popleft() for _ in range(min(PAGE, len(self._fresh)))]
-
     async def _forward(self, facts: list[Stored], group: asyncio.TaskGroup) -> None:
         drafts: list[tuple[str, Draft]] = []
         for fact in facts:
@@ -202,7 +178,7 @@ class Forwarder:
                 drafts += [(party, draft_of(one)) for one in found if wants(party, one.envelope)]
         position = facts[-1].position
         self._add(drafts, (MARK, position), group)
-        self._position = position
+        self._tail.position = position
 
     async def _refill(self, lost: Stored, group: asyncio.TaskGroup) -> None:
         """Send a party that lost its copy all facts of its open cases once more."""
@@ -246,13 +222,12 @@ class Forwarder:
     async def _begin_again(self) -> None:
         """Go back to where the outbox has the mark: the router is ahead of what was written."""
         known, self._router = self._router.cases(), Router()
-        self._has_gap = True
-        self._fresh.clear()
+        self._tail.read_again()
         while True:
             await asyncio.sleep(RETRY_S)
             with contextlib.suppress(StorageError):
                 for case in known:
-                    await self._learn(case, self._position)
+                    await self._learn(case, self._tail.position)
                 return
 
     async def _facts_of(self, order: Forward, newest: Stored) -> list[Stored]:
@@ -260,14 +235,7 @@ class Forwarder:
             order = await refilling.whole_if_lost(order, self._journal)
         if order.until == order.after + 1:
             return [newest]
-        found: list[Stored] = []
-        after = 0
-        while page := await self._journal.facts(case=order.case, after=after, limit=PAGE):
-            after = page[-1].position
-            found += [f for f in page if order.after < (f.case_sequence or 0) <= order.until]
-            if (page[-1].case_sequence or 0) >= order.until:
-                break
-        return found
+        return await facts_between(self._journal, order.case, order.after, order.until)
 
     def _start_sender(self, party: str, group: asyncio.TaskGroup) -> None:
         if party in self.senders:

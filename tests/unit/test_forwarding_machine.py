@@ -26,7 +26,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from dispatch import forwarder, refilling
+from dispatch import forwarder, journal_tail, refilling
 from streams.errors import StorageError
 from streams.messages import (
     Body,
@@ -282,7 +282,8 @@ def test_forwarding_any_interleaving_ends_with_each_case_whole_where_it_is_to_be
 ) -> None:
     # Small pages: else no run of this length would ever need a second one.
     monkeypatch.setattr(forwarder, "PAGE", 3)
-    monkeypatch.setattr(forwarder, "KEPT", 5)
+    monkeypatch.setattr(journal_tail, "PAGE", 3)
+    monkeypatch.setattr(journal_tail, "KEPT", 5)
     monkeypatch.setattr(forwarder, "RETRY_S", 0)
     monkeypatch.setattr(refilling, "PAGE", 2)
     first = time.time_ns() if RUNS else 0
