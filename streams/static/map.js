@@ -45,6 +45,28 @@ const SHAPES = {
 /** Graticule steps in degrees: the one that gives at least 90 px between lines is taken. */
 const STEPS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 45];
 
+/** Waits between attempts to load Leaflet, s; the last one repeats. */
+const LOAD_AGAIN_S = [0.5, 1, 2, 5, 10];
+
+/**
+ * Leaflet, however often the server is gone while it is asked for: the element says so meanwhile.
+ * A browser may remember that a module failed, so each further attempt has an address of its own.
+ * @param {HTMLElement} element @returns {Promise<Leaflet>}
+ */
+async function loadLeaflet(element) {
+  for (let tries = 0; ; tries += 1) {
+    try {
+      const leaflet = await import(`./vendor/leaflet.js${tries ? `?try=${tries}` : ""}`);
+      delete element.dataset.missing;
+      return leaflet;
+    } catch {
+      element.dataset.missing = t("map.missing");
+      const waitS = LOAD_AGAIN_S[Math.min(tries, LOAD_AGAIN_S.length - 1)];
+      await new Promise((resolve) => setTimeout(resolve, waitS * 1000));
+    }
+  }
+}
+
 export class CaseMap {
   /** @type {Leaflet | null} */ #leaflet = null;
   /** @type {import("leaflet").Map | null} */ #map = null;
@@ -73,7 +95,7 @@ export class CaseMap {
   }
 
   async #start() {
-    const leaflet = await import("./vendor/leaflet.js");
+    const leaflet = await loadLeaflet(this.element);
     const { tileUrl, attribution = "", centre = [31.23, 121.47], zoom = 12 } = this.options;
     const map = leaflet.map(this.element, {
       zoomSnap: 0.25, attributionControl: false, preferCanvas: false, zoomAnimation: false,

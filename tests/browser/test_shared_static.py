@@ -472,3 +472,15 @@ async def test_map_hidden_label_shows_with_the_keyboards_focus_which_a_moving_pi
         number,
     )
     assert await page.evaluate(focused) == label
+
+
+async def test_map_whose_library_cannot_be_fetched_says_so_and_comes_when_it_can(
+    show: Opened, until: Opened
+) -> None:
+    page = await show(may_log=("net::ERR_FAILED",))
+    await page.route("**/vendor/leaflet.js*", lambda route: route.abort())
+    await page.reload()
+    await until(page, "document.querySelector('.map')?.dataset.missing?.includes('trying again')")
+    await page.unroute("**/vendor/leaflet.js*")
+    await until(page, "document.querySelectorAll('.map-pin[data-side]').length === 5", 20)
+    assert await page.locator(".map").get_attribute("data-missing") is None
