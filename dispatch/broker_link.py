@@ -136,6 +136,7 @@ class BrokerLink:
         pattern = topics.path(scope, self._region, "+", kind)
         async with self._transport.subscribe(pattern) as deliveries:
             async for delivery in deliveries:
+                heed_cancellation()  # what was said of the one before may have swallowed it
                 try:
                     await self._live.take(delivery, "unit" if scope == "unit" else "hospital")
                 except Exception:  # a fault in a view of the freshest: facts must go on coming

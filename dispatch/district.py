@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from dispatch.arrival import Place
+from dispatch.location.districts import Border, District, check_border
 from streams.errors import ConfigError
-from streams.messages import Latitude, Longitude
 
 ShiftText = Annotated[
     str, msgspec.Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$")
@@ -35,21 +35,8 @@ class DistrictRules:
     zone: tzinfo = UTC
 
     def holds(self, place: Place) -> bool:
-        """Whether a place is within the border; without one every place is.
-
-        By the number of crossings of a line to the north (even-odd rule).
-        """
-        if not self.border:
-            return True
-        inside = False
-        latitude, longitude = place
-        before = self.border[-1]
-        for corner in self.border:
-            if (corner[1] > longitude) != (before[1] > longitude):
-                share = (longitude - corner[1]) / (before[1] - corner[1])
-                inside ^= latitude < corner[0] + share * (before[0] - corner[0])
-            before = corner
-        return inside
+        """Whether a place is within the border; without one every place is."""
+        return not self.border or District("", (self.border,)).holds(*place)
 
     def is_on_shift(self, shifts: Sequence[str], now_ns: int) -> bool:
         """Whether one of the shifts is going on; without any a unit always serves."""
@@ -61,7 +48,7 @@ class DistrictRules:
 class DistrictSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The district's rules as the configuration names them."""
 
-    border: tuple[tuple[Latitude, Longitude], ...] = ()
+    border: Border = ()
     keep_free: Annotated[int, msgspec.Meta(ge=0)] = 0
     time_zone: str = "UTC"
 
@@ -71,8 +58,7 @@ class DistrictSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         Raises:
             ConfigError: There is no such time zone, or the border has no inside.
         """
-        if 0 < len(self.border) < 3:
-            raise ConfigError("[district] `border` wants three corners or more")
+        check_border(self.border, "[district]")
         try:
             zone = ZoneInfo(self.time_zone)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:

@@ -8,7 +8,8 @@ from typing import Final
 
 import msgspec
 
-from dispatch.cases import Case, CaseBook
+from dispatch.cases import CaseBook
+from dispatch.unit_status import run_clock
 from dispatch.units import Fleet, HospitalSettings, Unit
 from streams.district_messages import (
     LABEL_LENGTH,
@@ -52,7 +53,7 @@ def _unit(unit: Unit, fleet: Fleet, book: CaseBook, now_ns: int) -> DistrictUnit
     return DistrictUnit(
         name=unit.name,
         label=unit.label[:LABEL_LENGTH],
-        status=_status(case),
+        status=run_clock(unit.name, case).status if case else "free",
         abilities=_words(unit.abilities),
         serves=fleet.district.is_on_shift(unit.shifts, now_ns),
         position=_short(unit.position),
@@ -66,12 +67,6 @@ def _short(position: Position | None) -> Position | None:
     if position is None:
         return None
     return msgspec.structs.replace(position, source=position.source[:SOURCE_LENGTH], given=None)
-
-
-def _status(case: Case | None) -> str:
-    if case is None:
-        return "free"
-    return case.stage or "assigned"
 
 
 def _hospital(hospital: HospitalSettings, fleet: Fleet, bound: int) -> DistrictHospital:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from dispatch.location.districts import Border, check_border
 from streams.delivery import MOST_SOURCE
 from streams.district_messages import DistrictHospital, DistrictState, DistrictUnit
 from streams.errors import ConfigError
@@ -32,14 +33,16 @@ class NeighbourSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     Attributes:
         region: The district.
         label: For people.
+        border: Where it begins: a caller there, or on the border, is said to be.
     """
 
     region: Name
     label: ShortText = ""
+    border: Border = ()
 
 
 def check_neighbours(settings: Iterable[NeighbourSettings], region: str, hub: str) -> None:
-    """Check that the neighbours are other districts, and that they can keep our name.
+    """Check that the neighbours are other districts with an inside, and can keep our name.
 
     Args:
         settings: The neighbours.
@@ -49,6 +52,9 @@ def check_neighbours(settings: Iterable[NeighbourSettings], region: str, hub: st
     Raises:
         ConfigError: They are not, or they cannot.
     """
+    settings = tuple(settings)
+    for one in settings:
+        check_border(one.border, f"[[neighbours]] {one.region!r}")
     regions = [region, *(one.region for one in settings)]
     if twice := sorted({one for one in regions if regions.count(one) > 1}):
         raise ConfigError(f"neighbours must be other districts: {', '.join(twice)} is there twice")

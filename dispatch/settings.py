@@ -162,9 +162,10 @@ class Settings(_Table, frozen=True, kw_only=True):
         )
 
     def districts(self) -> tuple[District, ...]:
-        """Return the borders that are known: this district's."""
-        border = self.district.border
-        return (District(self.region, (border,)),) if border else ()
+        """Return the borders that are known: this district's first, then its neighbours'."""
+        ours = District(self.region, (self.district.border,) if self.district.border else ())
+        others = [District(n.label or n.region, (n.border,)) for n in self.neighbours if n.border]
+        return (ours, *others) if ours.rings else ()
 
     def relay(self) -> RelaySettings:
         """Return the media relay's settings."""

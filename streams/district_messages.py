@@ -73,7 +73,7 @@ class DistrictUnit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     Attributes:
         name: As in its topics.
         label: For people.
-        status: ``free``, or what it does.
+        status: ``free``, or the step of its run (`dispatch.unit_status.Status`).
         abilities: What it can do beyond basic life support.
         serves: Whether it is on shift.
         position: The newest, its time by that hub's clock; None while unknown.

@@ -15,6 +15,7 @@ from aiohttp import web
 from dispatch.location.xml_tree import Element, read_xml
 from dispatch.partner_settings import PartnerSettings
 from streams.service import listening
+from tests.call_sources import Outside
 from tests.hub_town import Town
 
 SENT = "2026-01-01T08:00:00+08:00"
@@ -112,3 +113,14 @@ def text_of(root: Element, name: str) -> str:
     """Return an element's text; empty where it is absent."""
     found = root.only(name)
     return found.text if found is not None else ""
+
+
+async def a_case(town: Town, **fields: Any) -> str:
+    """Open a case by a call, with all that a patient's case has; return it."""
+    case = await Outside(town).ring()
+    await town.act(
+        "amend_case", case=case, address="No. 8 Garden Road", complaint="stab wound, unconscious",
+        severity="red", age_years=47, sex="female",
+        position={"latitude_deg": 31.2304, "longitude_deg": 121.4737, "radius_m": 20}, **fields,
+    )  # fmt: skip
+    return case

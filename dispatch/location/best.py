@@ -51,7 +51,7 @@ _MOST_NAMED = 5
 
 NoteKind = Literal[
     "none", "disagree", "far_from_address", "stale", "impossible", "on_border", "outside",
-    "no_radius",
+    "elsewhere", "no_radius",
 ]  # fmt: skip
 """What a note says:
 
@@ -62,6 +62,7 @@ NoteKind = Literal[
 * ``impossible``: a fix that cannot be right; it is best only where there is no other.
 * ``on_border``: the circle touches several districts, named with the centre's first.
 * ``outside``: the circle touches no district.
+* ``elsewhere``: the circle touches one district, and it is not our own.
 * ``no_radius``: the best position comes without a radius.
 """
 
@@ -144,7 +145,8 @@ def best_position(
         fixes: All that came, in any order.
         now_ns: By the hub's clock.
         address: Where the spoken address lies, if it was found.
-        districts: The borders of the service area; without them nothing is said of it.
+        districts: The borders that are known, our own district's first; without them nothing is
+            said of them.
         rules: The figures.
     """
     judged = sorted((judge(fix, now_ns, rules) for fix in fixes), key=order)
@@ -236,6 +238,8 @@ def _district_notes(around: tuple[str, ...], districts: Sequence[District]) -> l
         return [Note("outside", "the position is in no district")]
     if len(around) > 1:
         return [Note("on_border", f"on the border of {' and '.join(around)}", around)]
+    if around != (districts[0].name,):
+        return [Note("elsewhere", f"in {around[0]}", around)]
     return []
 
 

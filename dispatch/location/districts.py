@@ -5,10 +5,26 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
+from streams.errors import ConfigError
 from streams.geodesy import Degrees, LocalPlane
+from streams.messages import Latitude, Longitude
 
-_DEGREE_M = 111_320.0
+Border = tuple[tuple[Latitude, Longitude], ...]
+"""Corners of a district's border, WGS-84; empty is without one."""
+
+_DEGREE_M: Final = 111_320.0
+
+
+def check_border(border: Border, where: str) -> None:
+    """Check that a border has an inside.
+
+    Raises:
+        ConfigError: It has one or two corners.
+    """
+    if 0 < len(border) < 3:
+        raise ConfigError(f"{where} `border` wants three corners or more")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import { nextCall } from "./call_order.js";
 import { askNext } from "./incident.js";
+import { areKeysShown, showKeys } from "./key_sheet.js";
 import { openPartner, partnerKey } from "./partner_form.js";
 
 /** @typedef {import("./state.js").ConsoleState} ConsoleState */
@@ -14,8 +15,9 @@ const CALL_KEYS = /** @type {Record<string, string>} */ ({
 /** @param {ConsoleState} state */
 export function listenToKeys(state) {
   addEventListener("keydown", (event) => {
+    if (areKeysShown()) return; // the sheet closes itself by Esc
     if (event.key === "Escape") return back(state);
-    if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || isTheirs(event.target, event.key)) return;
     const done = handle(state, event.key);
     if (done) event.preventDefault();
   });
@@ -44,6 +46,7 @@ function handle(state, key) {
     case "v": return press("[data-key=video]");
     case "m": return focus("input[data-key=incident]") || press("button[data-key=incident]");
     case "g": return askNext(state);
+    case "?": return showKeys();
     default: return press(`[data-call=${CALL_KEYS[key.toLowerCase()] ?? "none"}]:not(:disabled)`)
       || (key.toLowerCase() === "x" && press("[data-call=unanswered]"));
   }
@@ -101,10 +104,14 @@ function pick(state, index) {
   return kind === "unit" || kind === "hospital" ? ask(state, kind, index) : false;
 }
 
-/** @param {EventTarget | null} target */
-function isTyping(target) {
-  return target instanceof Element && target.closest("input, textarea, select, button, [contenteditable]") !== null
-    && !(target instanceof HTMLButtonElement && target.closest(".queue"));
+/**
+ * Whether a key is for what has the focus: all are in a field; a button takes those that press it.
+ * @param {EventTarget | null} target @param {string} key
+ */
+function isTheirs(target, key) {
+  if (!(target instanceof Element)) return false;
+  if (target.closest("input, textarea, select, [contenteditable]")) return true;
+  return (key === "Enter" || key === " ") && target.closest("button, summary, a") !== null && !target.closest(".queue");
 }
 
 /** @param {string} selector */

@@ -9,6 +9,7 @@ import { CaseColumn } from "./case_column.js";
 import { NewCase } from "./case_form.js";
 import { isOffered, rings } from "./call_order.js";
 import { Hospitals } from "./hospitals.js";
+import { KeySheet } from "./key_sheet.js";
 import { listenToKeys } from "./keys.js";
 import { lentOf } from "./foreign.js";
 import { Cards, Neighbours } from "./neighbours.js";
@@ -53,15 +54,8 @@ function Page() {
       </aside>
     </main>
     <${Cards} state=${state} />
-    <${Keys} />
+    <${KeySheet} />
   </div>`;
-}
-
-function Keys() {
-  const keys = [["A", "answer"], ["C", "place"], ["N", "new"], ["↑↓", "move"], ["U", "unit"], ["H", "hospital"], ["1–3", "pick"],
-    ["⏎", "confirm"], ["E", "edit"], ["O", "hold"], ["X", "end"], ["B", "back_call"], ["L", "link"], ["F", "partner"], ["T", "note"], ["V", "video"], ["M", "incident"], ["G", "transport"], ["Esc", "back"]];
-  return html`<footer class="keys small muted">${keys.map(([key, name]) => html`<span><kbd>${key}</kbd>
-    ${t(`key.${name}`)}</span>`)}</footer>`;
 }
 
 render(html`<${Page} />`, /** @type {HTMLElement} */ (document.getElementById("page")));

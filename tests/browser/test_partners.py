@@ -11,9 +11,9 @@ from playwright.async_api import Page, expect
 
 from dispatch.partner_settings import PartnerSettings
 from streams.partner_messages import PartnerAnswered
-from tests.call_sources import NUMBER, Outside
+from tests.call_sources import NUMBER
 from tests.hub_town import Town, a_town
-from tests.partner_stand_in import ControlRoom, alert_of, cap_answer, control_room, text_of
+from tests.partner_stand_in import ControlRoom, a_case, alert_of, cap_answer, control_room, text_of
 from tests.vehicle_town import running
 from tests.vehicle_town import town as vehicle_town
 
@@ -54,16 +54,6 @@ def settings_of(police: ControlRoom, fire: ControlRoom) -> tuple[PartnerSettings
         police.settings(label="City police", contact="021-5550 0120"),
         fire.settings(label="Fire brigade", kind="fire", retry_minutes=0.02),
     )
-
-
-async def a_case(town: Town) -> str:
-    case = await Outside(town).ring()
-    await town.act(
-        "amend_case", case=case, address="No. 8 Garden Road", complaint="stab wound",
-        severity="red", age_years=47, sex="female",
-        position={"latitude_deg": 31.2304, "longitude_deg": 121.4737, "radius_m": 20},
-    )  # fmt: skip
-    return case
 
 
 async def show(page: Page, case: str) -> None:

@@ -14,6 +14,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from dispatch.district import DistrictSettings
+from dispatch.neighbours import NeighbourSettings
 from dispatch.settings import Calls
 from streams.service import listening
 from tests.call_sources import NUMBER, Outside, aml
@@ -103,6 +105,25 @@ async def test_network_position_in_another_datum_is_converted_once(town: Town) -
         assert fix["latitude_deg"] == pytest.approx(39.915, abs=1e-6)
         assert fix["longitude_deg"] == pytest.approx(116.404, abs=1e-6)
         assert fix["datum"] == "gcj02", "what the source gave is kept and said"
+
+
+@pytest.mark.parametrize(
+    ("lon", "note"), [(121.2, None), (121.4999, "on_border"), (121.7, "elsewhere")]
+)
+async def test_place_at_or_over_the_border_of_a_neighbour_names_it(
+    town: Town, lon: float, note: str | None
+) -> None:
+    west = ((31.0, 121.0), (31.0, 121.5), (31.5, 121.5), (31.5, 121.0))
+    east = tuple((lat, lon + 0.5) for lat, lon in west)
+    south = NeighbourSettings(region="south", label="South district", border=east)
+    async with town.open_hub(district=DistrictSettings(border=west), neighbours=(south,)):
+        outside = Outside(town)
+        case = await outside.ring()
+        said = {"number": NUMBER, "lat": 31.2, "lon": lon, "radius": 50}
+        assert (await outside.say("/exchange/positions", said))["case"] == case
+        notes = (await outside.seen(case))["place"]["notes"]
+        assert [one["code"] for one in notes] == ([note] if note else [])
+        assert all(one["names"][-1] == "South district" for one in notes)
 
 
 async def test_good_documents_and_messages_reach_the_console(town: Town, shared_data: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from streams.identity import new_id
 from tests.call_sources import NUMBER, Outside
 from tests.hub_town import BOUND_S, Hospital, Town, Vehicle, a_town
-from tests.partner_stand_in import ControlRoom, alert_of, cap_answer, control_room, text_of
+from tests.partner_stand_in import ControlRoom, a_case, alert_of, cap_answer, control_room, text_of
 
 DOWN_BOUND_S = 25.0
 
@@ -30,17 +30,6 @@ async def police(town: Town) -> AsyncIterator[ControlRoom]:
         yield room
 
 
-async def a_case(town: Town, **fields: Any) -> str:
-    """Open a case by a call, with all that a patient's case has; return it."""
-    case = await Outside(town).ring()
-    await town.act(
-        "amend_case", case=case, address="No. 8 Garden Road", complaint="stab wound, unconscious",
-        severity="red", age_years=47, sex="female",
-        position={"latitude_deg": 31.2304, "longitude_deg": 121.4737, "radius_m": 20}, **fields,
-    )  # fmt: skip
-    return case
-
-
 async def tell(town: Town, case: str, partner: str = "police", **fields: Any) -> dict[str, Any]:
     return await town.act(
         "tell_partner", **{"case": case, "partner": partner, "purposes": ["violence"]} | fields
@@ -50,6 +39,15 @@ async def tell(town: Town, case: str, partner: str = "police", **fields: Any) ->
 async def seen(town: Town, case: str, partner: str = "police") -> dict[str, Any]:
     found: dict[str, Any] = (await town.get(f"/api/cases/{case}"))["partners"][partner]
     return found
+
+
+async def until_last(town: Town, case: str, state: str, wait_for: Any) -> None:
+    """Wait until the last message to the police is sent, or has failed."""
+
+    async def has_it() -> bool:
+        return bool((await seen(town, case))["last"]["state"] == state)
+
+    await wait_for(has_it, f"a message that is {state}", DOWN_BOUND_S)
 
 
 async def states(town: Town, case: str) -> list[str]:
@@ -145,11 +143,7 @@ async def test_server_that_is_down_gets_the_message_when_it_is_back(
         police.statuses = [503]
         async with police.open(port):
             await wait_for(lambda: police.taken, "the message", DOWN_BOUND_S)
-
-            async def said() -> bool:
-                return bool((await seen(town, case))["last"]["state"] == "sent")
-
-            await wait_for(said, "that it was sent", BOUND_S)
+            await until_last(town, case, "sent", wait_for)
         assert len(set(police.tried)) == 1, "every try is the same to the letter"
         assert (await seen(town, case))["last"]["tries"] >= 2
 
@@ -163,10 +157,7 @@ async def test_server_that_stays_down_is_said_and_the_next_telling_is_an_alert_a
         case = await a_case(town)
         await tell(town, case)
 
-        async def given_up() -> bool:
-            return bool((await seen(town, case))["last"]["state"] == "failed")
-
-        await wait_for(given_up, "that it failed", DOWN_BOUND_S)
+        await until_last(town, case, "failed", wait_for)
         last = (await seen(town, case))["last"]
         assert last["reason"].startswith("no answer")
         assert last["tries"] >= 2
@@ -198,10 +189,7 @@ async def test_server_that_refuses_is_said_at_once(
         case = await a_case(town)
         await tell(town, case)
 
-        async def failed() -> bool:
-            return bool((await seen(town, case))["last"]["state"] == "failed")
-
-        await wait_for(failed, "that it failed", BOUND_S)
+        await until_last(town, case, "failed", wait_for)
         assert str(status) in (await seen(town, case))["last"]["reason"]
         assert len(police.tried) == 1
 
@@ -218,11 +206,7 @@ async def test_message_that_one_hub_could_not_send_is_sent_by_its_next_life(
     async with police.open(port), town.open_hub(partners=(police.settings(),)):
         await wait_for(lambda: police.taken, "the message", BOUND_S)
         assert police.taken == [asked["document"]]
-
-        async def said() -> bool:
-            return bool((await seen(town, case))["last"]["state"] == "sent")
-
-        await wait_for(said, "that it was sent", BOUND_S)
+        await until_last(town, case, "sent", wait_for)
 
 
 async def test_partner_that_left_the_settings_is_said_to_be_untold(
@@ -234,11 +218,7 @@ async def test_partner_that_left_the_settings_is_said_to_be_untold(
         case = await a_case(town)
         await tell(town, case)
     async with town.open_hub():
-
-        async def failed() -> bool:
-            return bool((await seen(town, case))["last"]["state"] == "failed")
-
-        await wait_for(failed, "that it failed", BOUND_S)
+        await until_last(town, case, "failed", wait_for)
         assert (await seen(town, case))["last"]["reason"], "and why"
     assert police.taken == []
 

@@ -276,6 +276,10 @@ def test_a_circle_over_a_border_names_both_districts_and_its_own_first() -> None
     inside = best_position([fix(-2000, radius_m=50)], NOW_NS, districts=area)
     assert (inside.districts, inside.notes) == (("Huangpu",), ())
 
+    neighbours = best_position([fix(2000, radius_m=50)], NOW_NS, districts=area)
+    assert neighbours.districts == ("Pudong",)
+    assert kinds(neighbours) == ["elsewhere"]
+
 
 def test_a_district_with_a_hole_does_not_hold_what_is_in_the_hole() -> None:
     outer, hole = square("Ring", -5000, 5000).rings[0], square("x", -500, 500, 500).rings[0]

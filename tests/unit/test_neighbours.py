@@ -228,6 +228,9 @@ def test_neighbours_must_be_other_districts_and_names_short() -> None:
     for settings in ([south, south], [south, NeighbourSettings(region="north")]):
         with pytest.raises(ConfigError, match="twice"):
             check_neighbours(settings, "north", "hub")
+    with pytest.raises(ConfigError, match=r"\[\[neighbours\]\] 'south' `border`"):
+        line = ((31.0, 121.0), (31.1, 121.0))
+        check_neighbours([NeighbourSettings(region="south", border=line)], "north", "hub")
     with pytest.raises(ConfigError, match="39 characters"):
         check_neighbours([south], "n" * 30, "h" * 10)
 

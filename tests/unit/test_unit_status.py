@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from dispatch import case_pages
 from dispatch.cases import CaseBook
 from dispatch.district import DistrictRules
-from dispatch.unit_status import RunClock, status_of
+from dispatch.district_picture import picture
+from dispatch.unit_status import ORDER, RunClock, status_of
 from dispatch.units import Fleet, UnitSettings, place
 from streams.bay_messages import BayHandover
 from streams.chain import Stored
@@ -205,3 +206,20 @@ def test_unit_shows_shift_area_and_abilities() -> None:
         place(one, at, 0, "live")
         shown = case_pages.unit(one, fleet, CaseBook(), night)
         assert (shown["on_shift"], shown["in_area"]) == (False, inside)
+
+
+@pytest.mark.parametrize("stages", [0, 1, 5, 6])
+def test_neighbours_are_told_the_step_of_the_run_that_our_own_page_shows(
+    desk: Desk, stages: int
+) -> None:
+    for number, stage in enumerate(STAGES[:stages]):
+        desk.stamp(stage, 60 * (number + 1))
+    told = picture(Fleet((UnitSettings(name="unit-1"),), ()), desk.book, START_NS).units[0]
+    assert told.status == desk.status()[0]
+    assert told.status in ORDER
+
+
+def test_neighbours_are_told_that_a_unit_after_its_run_is_free(desk: Desk) -> None:
+    desk.hub("case_closed", CaseClosed(outcome="cancelled"), 60)
+    fleet = Fleet((UnitSettings(name="unit-1"),), ())
+    assert picture(fleet, desk.book, START_NS).units[0].status == "free"
