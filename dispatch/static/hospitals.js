@@ -23,7 +23,7 @@ function Row({ one }) {
     room.resus_bays !== null && t("hospitals.resus_bays", { count: room.resus_bays })].filter(Boolean).join(" · ");
   return html`<li class="unit hospital ${kind}" data-hospital=${one.name}>
     <span aria-hidden="true">${shape}</span>
-    <strong class="clip" title=${one.label}>${one.label}</strong>
+    <strong class="two-lines" title=${one.label}>${one.label}</strong>
     <span class="two-lines number ${old ? "room-old" : ""}">${room?.diversion && html`<strong class="warn">${t("hospitals.diversion")}</strong> `}
       ${counts} ${room?.reason}${!room && html`<span class="muted">${t("hospitals.not_stated")}</span>`}${one.bound > 0
         && html` <span class="muted">${t("hospitals.bound", { count: one.bound })}</span>`}</span>

@@ -102,7 +102,6 @@ export class CaseMap {
     }).setView(centre, zoom);
     this.#leaflet = leaflet;
     this.#map = map;
-    this.element.setAttribute("aria-label", t("map.label"));
     leaflet.control.scale({ imperial: false }).addTo(map);
     if (tileUrl) {
       leaflet.control.attribution({ prefix: false }).addTo(map);
@@ -120,11 +119,20 @@ export class CaseMap {
     sized.observe(this.element);
     // Ages in words go on counting, and follow the language.
     const timer = setInterval(() => this.#redrawAged(), 5000);
-    const words = effect(() => void (language.value && this.#redrawAll()));
+    const words = effect(() => void (language.value && this.#sayInWords()));
     this.#undo = [() => sized.disconnect(), () => clearInterval(timer), words, () => map.remove()];
-    this.#redrawAll();
     this.#drawGraticule();
     this.#fitUnlessMoved();
+  }
+
+  #sayInWords() {
+    this.element.setAttribute("aria-label", t("map.label"));
+    for (const way of ["in", "out"]) {
+      const button = /** @type {HTMLElement} */ (this.element.querySelector(`.leaflet-control-zoom-${way}`));
+      button.title = t(`map.zoom_${way}`);
+      button.setAttribute("aria-label", button.title);
+    }
+    this.#redrawAll();
   }
 
   /** @param {Marker} marker new, or moved: the id says which */
