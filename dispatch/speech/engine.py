@@ -168,6 +168,10 @@ class Speaking(Protocol):
     def complete(self) -> bool:
         """Whether all of it was made; false while it goes on, or when it was cut off."""
 
+    @property
+    def first_sound_s(self) -> float | None:
+        """From ``speak`` to the first of its sound, s; None before."""
+
     def cancel(self) -> None:
         """Stop at once: no more sound comes out of the iteration."""
 
