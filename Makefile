@@ -74,7 +74,7 @@ COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --n
 
 lock: $(VENV)/.project
 	@$(BIN)/python -m uv --version >/dev/null 2>&1 || $(PIP) install uv
-	$(COMPILE) --extra demo --extra bench --extra dev --group build -o .ci/dev.lock
+	$(COMPILE) --extra demo --extra bench --extra speech --extra dev --group build -o .ci/dev.lock
 	$(COMPILE) --extra demo --group build -c .ci/dev.lock -o .ci/demo.lock
 	$(BIN)/uv pip compile --group npm --universal --generate-hashes --no-header \
 		--no-emit-index-url --no-annotate -q -p 3.11 $(UPGRADE) -o .ci/npm.lock

@@ -1,9 +1,9 @@
 """espeak-ng, as a library in this process: not beautiful, and it speaks within milliseconds.
 
 The package ``espeakng-loader`` carries version 1.52 with its data (GPL-3.0-or-later; only the
-process of the voice loads it). Without it the system's library is tried. A library is never trusted
-on Mandarin: Debian's 1.51 has the voice ``cmn``, which spells every character in English. Whether it
-pronounces Chinese is read off its phonemes, which name the language wherever it changes.
+process of the voice loads it). Without it the system's library is tried. A library is never
+trusted on Mandarin: Debian's 1.51 has the voice ``cmn``, which spells every character in English.
+Whether it pronounces Chinese is read off its phonemes, which name the language wherever it changes.
 
 API: ``speak_lib.h`` of espeak-ng 1.52.
 """

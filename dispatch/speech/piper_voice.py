@@ -44,7 +44,7 @@ class PiperVoice:
         self.name = f"piper {model.stem}"
         self.say("a" if self.languages == ("en",) else "好", self.languages[0], lambda _: False)
 
-    def say(self, text: str, language: Language, give: Give) -> None:  # noqa: ARG002 - see Voice
+    def say(self, text: str, language: Language, give: Give) -> None:
         """Give the sound of a text, sentence by sentence."""
         for chunk in self._voice.synthesize(text):
             if not give(chunk.audio_int16_bytes):

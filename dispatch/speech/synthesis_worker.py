@@ -152,6 +152,7 @@ def load(settings: SpeechSettings, output: EngineOutput) -> Speaker:
     if not speaker.languages:
         raise ModelError("no_voice", "; ".join(problems))
     voices = [*natural, *([quick] if quick else [])]
+    Resampler(voices[0].rate_hz)  # loads what it needs, before anybody waits for it
     output.send(wire.Ready(", ".join(voice.name for voice in voices), speaker.languages))
     return speaker
 
