@@ -37,6 +37,7 @@ REGISTRY: dict[str, str] = {
     "outage": "bench.outage:run",
     "dispatch": "bench.dispatch:run",
     "surge": "bench.surge:run",
+    "speech": "bench.speech:run",
 }
 """Name of each benchmark and the function that runs it; only what runs is imported."""
 

@@ -84,7 +84,12 @@ _ENGLISH_PATTERNS = (
             re.IGNORECASE,
         ),
     ),
-    _Pattern("dose", re.compile(rf"(?:{ENGLISH}|\bhalf\s+an?)\s*(?:{_DOSE_EN})\b", re.IGNORECASE)),
+    _Pattern(
+        "dose",
+        re.compile(
+            rf"(?:{ENGLISH}|(?<!\w)\d+(?:\.\d+)?|\bhalf\s+an?)\s*(?:{_DOSE_EN})\b", re.IGNORECASE
+        ),
+    ),
     _Pattern("time", re.compile(r"\b\d{1,2}:\d{2}(?:\s*[ap]\.?m\b\.?)?", re.IGNORECASE)),
     _Pattern(
         "time",
@@ -150,7 +155,7 @@ _NO_NUMBER_BEFORE = re.compile(
 # Words that hold a number and are none; days of the week are no number to confirm either.
 _NO_NUMBER_ZH = re.compile(
     "一下|一直|一样|一定|一起|一些|一般|一点儿?|一边|一会儿?|一旦|一切|一共|万一|统一|唯一|之一|千万|"
-    "十分|三明治|四处|四周|百姓|一半|一个劲|一面|一动不动|不一|专一|同一|第一时间|七上八下|三轮|一氧化碳|二氧化碳|"
+    "十分(?!钟)|三明治|四处|四周|百姓|一半|一个劲|一面|一动不动|不一|专一|同一|第一时间|七上八下|三轮|一氧化碳|二氧化碳|"
     "星期[一二三四五六]|周[一二三四五六]"
 )
 
@@ -185,6 +190,7 @@ def doubts(text: str, language: Language | None = None) -> tuple[Doubt, ...]:
                 _add(found, doubt)
     for answer in _answers(text, zh=zh):
         _add(found, answer)
+    _add_left(found, text, zh=zh)
     return tuple(sorted(found, key=lambda doubt: doubt.begin))
 
 
@@ -195,14 +201,23 @@ def _doubt(
     said = text[begin:end]
     if not said or (zh and kind == "address" and re.search(_NOT_ROAD, said)):
         return None
-    if kind in {"number", "time"} and any(b < end and begin < e for b, e in words):
-        daypart = zh and kind == "time" and re.match(_DAYPART, said)
-        if not daypart:
-            return None
+    if kind in {"number", "time"} and _is_a_word(text, begin, end, words):
+        return None
     if not zh and said.lower() == "one" and _NO_NUMBER_BEFORE.search(text[:begin]):
         return None
     value = _value(said, kind, zh=zh)
     return Doubt(kind, begin, end, said, value, _read_back(kind, value, zh=zh))
+
+
+def _is_a_word(text: str, begin: int, end: int, words: list[tuple[int, int]]) -> bool:
+    """Whether all that is a number in it belongs to words that are none, such as 万一."""
+    said = text[begin:end]
+    if re.match(_DAYPART, said):
+        return False
+    numbers = [(begin + n.start(), begin + n.end()) for n in re.finditer(MANDARIN, said)]
+    return bool(numbers) and all(
+        any(first <= start and stop <= last for first, last in words) for start, stop in numbers
+    )
 
 
 def _trimmed(kind: Kind, text: str, span: re.Match[str], *, zh: bool) -> tuple[int, int]:
@@ -293,3 +308,14 @@ def _add(found: list[Doubt], doubt: Doubt) -> None:
     """Keep it unless what was found before covers a part of it: the first patterns know more."""
     if all(doubt.end <= other.begin or other.end <= doubt.begin for other in found):
         found.append(doubt)
+
+
+def _add_left(found: list[Doubt], text: str, *, zh: bool) -> None:
+    """Add digits that no pattern took, such as those behind a time that is none: none escapes."""
+    taken = {place for doubt in found for place in range(doubt.begin, doubt.end)}
+    places = [place for place, sign in enumerate(text) if sign.isdigit() and place not in taken]
+    for _, run in itertools.groupby(enumerate(places), lambda pair: pair[1] - pair[0]):
+        run_places = [place for _, place in run]
+        begin, end = run_places[0], run_places[-1] + 1
+        said = text[begin:end]
+        found.append(Doubt("number", begin, end, said, said, _read_back("number", said, zh=zh)))

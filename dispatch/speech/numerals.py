@@ -39,7 +39,7 @@ _SCALES = {"hundred": 100, "thousand": 1000, "million": 1_000_000}
 _WORD = "|".join(sorted([*SMALL, *_SCALES], key=len, reverse=True))
 _ORDER = "|".join(sorted(ORDINAL, key=len, reverse=True))
 ENGLISH = (
-    rf"(?:\d+(?:,\d{{3}})+|\d+)(?:\.\d+)?(?:st|nd|rd|th)?(?![\w])"
+    r"(?<!\w)(?:\d+(?:,\d{3})+|\d+)(?:\.\d+)?(?:st|nd|rd|th)?(?!\w)"
     rf"|(?:a\s+(?=hundred|thousand))?\b(?:(?:{_WORD})(?:[\s-]+(?:and\s+)?(?=(?:{_WORD}|{_ORDER}"
     rf"|point)\b))?)+(?:point(?:\s+(?:{_WORD}))+)?(?:{_ORDER})?\b(?:\s+and\s+a\s+half)?"
 )

@@ -44,7 +44,7 @@ def spoken_parts(text: str, language: Language) -> tuple[tuple[Language, str], .
     parts: list[tuple[Language, str]] = []
     for sentence in _SENTENCE.split(cleaned):
         parts += by_script(sentence, language)
-    return tuple((of, part) for of, part in parts if re.search(r"\w", part))
+    return tuple((of, part.strip()) for of, part in parts if re.search(r"\w", part))
 
 
 def clean(text: str, language: Language) -> str:
