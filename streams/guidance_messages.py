@@ -30,7 +30,7 @@ Rate = Annotated[int, msgspec.Meta(ge=0, le=120)]
 Seconds = Annotated[int, msgspec.Meta(ge=0, le=3600)]
 
 
-class Wording(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Wording(msgspec.Struct, frozen=True):
     """A sentence in both languages, which say the same."""
 
     en: Text

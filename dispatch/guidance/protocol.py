@@ -120,6 +120,18 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return self.skip_to or (next(unsure, None) if self.kind == "question" else self.to)
 
 
+class Words(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A sentence in both languages, as a file has it."""
+
+    en: str
+    zh: str
+
+    @property
+    def text(self) -> Wording:
+        """The same, as it travels."""
+        return Wording(self.en, self.zh)
+
+
 class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One protocol, as its file has it.
 
@@ -134,8 +146,8 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     id: StepId
     version: Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
     date: date
-    review: Wording
-    title: Wording
+    review: Words
+    title: Words
     start: StepId
     step: Annotated[tuple[Step, ...], msgspec.Meta(min_length=1, max_length=200)]
 

@@ -10,8 +10,10 @@ from typing import Annotated, TypeAlias
 
 import msgspec
 
-from streams.guidance_messages import TimerMark
-from streams.messages import Identifier, Name, ShortText, Text
+from streams.guidance_messages import GuidanceAct, GuidanceMark, GuidanceStep, TimerMark
+from streams.messages import Body, Identifier, Name, ShortText, Text
+
+MS_NS = 1_000_000
 
 Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=4000, pattern=r"\S")]
 
@@ -101,3 +103,57 @@ class NoteMoment(_OfRun, frozen=True, kw_only=True, tag="note_moment"):
 GuideAction: TypeAlias = (
     StartGuide | AnswerGuide | GoOn | SkipStep | GoTo | GoBack | StopGuide | NoteMoment
 )
+
+MADE: dict[type[GuideAction], str] = {
+    **dict.fromkeys(
+        (StartGuide, AnswerGuide, GoOn, SkipStep, GoTo, GoBack, StopGuide), "guidance_step"
+    ),
+    NoteMoment: "guidance_mark",
+}
+"""Kind of the fact of each action."""
+
+ACTS: dict[type[GuideAction], GuidanceAct] = {
+    StartGuide: "started",
+    AnswerGuide: "answered",
+    GoOn: "done",
+    SkipStep: "skipped",
+    GoTo: "overridden",
+    GoBack: "back",
+    StopGuide: "stopped",
+}
+
+
+def is_same(action: GuideAction, body: Body) -> bool:
+    """Whether a fact is what an action asks for: the rest of it was decided then."""
+    match action, body:
+        case StartGuide(), GuidanceStep():
+            asked = "started", action.protocol, action.patient
+            return asked == (body.act, body.protocol, body.patient)
+        case NoteMoment(), GuidanceMark():
+            asked_for = action.run, action.mark, action.withdrawn, _plain(action.reason)
+            at_is_same = action.at_ms is None or action.at_ms * MS_NS == body.at_ns
+            return at_is_same and asked_for == (body.run, body.mark, body.withdrawn, body.reason)
+        case StopGuide(), GuidanceStep():
+            done = body.run, body.act, body.reason
+            return done == (action.run, "stopped", _plain(action.reason))
+        case ((AnswerGuide() | GoOn() | SkipStep() | GoTo() | GoBack()), GuidanceStep()):
+            seen = body.run, body.act, body.from_protocol, body.from_step
+            here = action.run, ACTS[type(action)], action.protocol, action.step
+            return seen == here and _is_same_move(action, body)
+    return False
+
+
+def _is_same_move(action: GuideAction, body: GuidanceStep) -> bool:
+    match action:
+        case AnswerGuide():
+            return action.answer == body.answer
+        case SkipStep():
+            return _plain(action.reason) == body.reason
+        case GoTo():
+            there = body.protocol == action.to_protocol and action.to_step in (None, body.step)
+            return there and _plain(action.reason) == body.reason
+    return True
+
+
+def _plain(reason: str | None) -> str | None:
+    return (reason or "").strip() or None

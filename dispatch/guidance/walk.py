@@ -12,6 +12,7 @@ from typing import Final
 from dispatch.errors import ConflictError, DispatchError, UnknownError
 from dispatch.guidance.protocol import Library, Step
 from dispatch.guidance.requests import (
+    MS_NS,
     AnswerGuide,
     GoBack,
     GoOn,
@@ -30,8 +31,6 @@ from streams.guidance_messages import (
     GuidanceStep,
     Wording,
 )
-
-MS_NS: Final = 1_000_000
 
 AHEAD_NS: Final = 60_000_000_000
 """A noted time may be this much ahead of the hub's clock: the clocks of seats differ."""
@@ -266,8 +265,8 @@ def _fact(
         run=run.id, act=move.act, number=run.next_number,
         at_ns=now_ns if now is None else max(now_ns, now.at_ns),
         protocol=protocol.id, version=protocol.version, step=step.id, kind=step.kind,
-        title=protocol.title, text=step.text, pictogram=step.pictogram, source=library.cite(step),
-        timer=step.timer, metronome_per_min=step.metronome or 0,
+        title=protocol.title.text, text=step.text, pictogram=step.pictogram,
+        source=library.cite(step), timer=step.timer, metronome_per_min=step.metronome or 0,
         rescuer_change_s=step.rescuer_change_s or 0, recheck_s=step.recheck_s or 0,
         from_protocol=came[0], from_step=came[1], answer=move.answer,
         answer_text=move.answer_text, reason=move.reason, seat=seat, patient=patient,

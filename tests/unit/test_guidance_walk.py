@@ -10,7 +10,20 @@ import pytest
 from dispatch.errors import ConflictError, DispatchError, UnknownError
 from dispatch.guidance.loading import load
 from dispatch.guidance.protocol import Library
-from dispatch.guidance.requests import AnswerGuide, GoOn, GuideAction, SkipStep, StopGuide
+from dispatch.guidance.requests import (
+    ACTS,
+    MADE,
+    AnswerGuide,
+    GoBack,
+    GoOn,
+    GoTo,
+    GuideAction,
+    NoteMoment,
+    SkipStep,
+    StartGuide,
+    StopGuide,
+    is_same,
+)
 from dispatch.guidance.run import Guide
 from streams.guidance_messages import GuidanceMark, GuidanceStep
 from tests.guidance_seat import CASE, RANG_NS, SECOND_NS, Seat, run_id
@@ -289,3 +302,45 @@ def test_noted_moment_that_comes_before_its_run_waits_for_it() -> None:
     guide.take(start)
     assert guide.current is guide.runs[run_id(0)]
     assert guide.runs[run_id(0)].moments() == {"first_shock": RANG_NS}
+
+
+def test_fact_of_an_action_is_told_from_the_facts_of_all_others(seat: Seat) -> None:
+    """An action that comes again with its id is a repeat only if it asks for what was done."""
+    here = {"case": CASE, "run": run_id(0), "protocol": "entry"}
+    child = {"case": CASE, "run": run_id(0), "protocol": "cardiac_arrest_child"}
+    actions: list[GuideAction] = [
+        StartGuide(case=CASE),
+        AnswerGuide(**here, step="awake", answer="no"),
+        GoBack(**here, step="breathing"),
+        SkipStep(**here, step="awake", reason=" no time "),
+        GoTo(**here, step="wake", to_protocol="cardiac_arrest_child", reason="a child"),
+        GoOn(**child, step="flat"),
+        NoteMoment(case=CASE, run=run_id(0), mark="first_shock"),
+        NoteMoment(case=CASE, run=run_id(0), mark="first_shock", withdrawn=True, reason="none"),
+        StopGuide(case=CASE, run=run_id(0), reason="the crew is there"),
+    ]
+    facts: list[GuidanceStep | GuidanceMark] = []
+    for action in actions:
+        seat.wait(5)
+        facts += seat.ask(action)
+    assert [[is_same(action, fact) for fact in facts] for action in actions] == [
+        [row == column for column in range(len(facts))] for row in range(len(actions))
+    ]
+    assert {type(action) for action in actions} == set(MADE) == {*ACTS, NoteMoment}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        StartGuide(case=CASE, protocol="stroke"),
+        AnswerGuide(case=CASE, run=run_id(0), protocol="entry", step="awake", answer="yes"),
+        AnswerGuide(case=CASE, run=run_id(1), protocol="entry", step="awake", answer="no"),
+        NoteMoment(case=CASE, run=run_id(0), mark="first_shock", at_ms=5),
+    ],
+    ids=repr,
+)
+def test_action_that_asks_for_something_else_is_no_repeat(seat: Seat, other: GuideAction) -> None:
+    seat.start()
+    seat.answer("no")
+    seat.note("first_shock")
+    assert not any(is_same(other, fact) for fact in seat.facts)
