@@ -9,10 +9,11 @@ from typing import Any
 
 import structlog
 
+from dispatch.call_fold import Said
 from dispatch.call_pages import fix
 from dispatch.caller_place import told_to_crew
 from dispatch.case_record import CaseRecord
-from dispatch.cases import Case, Said
+from dispatch.cases import Case
 from dispatch.errors import UnknownError
 from dispatch.intake import (
     Heard,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from dispatch.cases import Case, Said
+from dispatch.call_fold import Said
+from dispatch.cases import Case
 
 FIXES_SENT = 50
 """Positions of a caller that a page gets: the last ones; the journal has all."""

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from dispatch.arrival import distance_m
-from dispatch.cases import Case, fixes_of
+from dispatch.call_fold import fixes_of
+from dispatch.cases import Case
 from dispatch.location.best import Best, Note, SpokenPlace, best_position
 from dispatch.location.districts import District
 from streams.clock import Clock

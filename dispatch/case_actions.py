@@ -30,6 +30,7 @@ from dispatch.incident_requests import IncidentAction
 from dispatch.partner_actions import PartnerAction, decide_partner
 from dispatch.sending import check_room, check_world, draft_for, taking
 from dispatch.surge import NotifyCallers, SetSurge
+from dispatch.text_actions import TextAction, decide_text
 from dispatch.units import Fleet
 from streams.call_messages import CallStep
 from streams.identity import alias, is_id
@@ -164,7 +165,7 @@ class CloseCase(_Action, frozen=True, kw_only=True, tag="close_case"):
 
 
 CaseAction = OpenCase | AmendCase | AssignUnit | ReleaseUnit | ChooseHospital | AddNote | CloseCase
-OneCase = CaseAction | CallAction | LinkAction | PartnerAction | IncidentAction
+OneCase = CaseAction | CallAction | LinkAction | PartnerAction | IncidentAction | TextAction
 Action = OneCase | NotifyCallers | SetSurge
 
 
@@ -222,8 +223,10 @@ def decide(
         return _note(action, case, now_ns)
     if isinstance(action, AmendCase):
         return _amend(action, case, now_ns)
-    if isinstance(action, CallAction | PartnerAction):
-        if isinstance(action, CallAction):
+    if isinstance(action, CallAction | PartnerAction | TextAction):
+        if isinstance(action, TextAction):
+            drafts = decide_text(action, case, now_ns, seat)
+        elif isinstance(action, CallAction):
             drafts = decide_call(action, case, book, seat)
         else:
             drafts = decide_partner(action, case, fleet, now_ns, message=new_case, seat=seat)

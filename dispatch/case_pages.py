@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from dispatch import call_pages, partner_pages
+from dispatch import call_pages, partner_pages, text_pages
 from dispatch.capacity import Capacity
 from dispatch.cases import Case, CaseBook
 from dispatch.hospital_choice import bound_for
@@ -81,6 +81,7 @@ def detail(case: Case, reached: Reached) -> dict[str, Any]:
         "vitals_stale_after_s": TOPICS["vitals"].stale_after_s,
         **call_pages.located(case),
         **partner_pages.told(case),
+        **text_pages.talk(case),
         "media": case.media,
         "media_origins": case.media_origins,
         "entries": entries(case.entries, case, reached),

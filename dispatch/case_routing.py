@@ -30,6 +30,7 @@ DECIDING = frozenset({"unit_assigned", "unit_released", "hospital_chosen", "hosp
 
 NOT_FOR_UNITS = frozenset(
     {"vitals", "track", "location_refused", "caller_position", "partner_told", "caller_message"}
+    | {"text_channel"}
     | {"case_shared", "case_unshared", "unit_asked", "unit_unasked", "unit_answered", "unit_lent"}
 )
 """Beside waveforms: a crew gets the place to which it is sent with the case itself."""

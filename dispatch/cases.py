@@ -15,11 +15,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from dispatch.call_fold import Said, fold_around
 from dispatch.calls import Call
 from dispatch.incident import Incident, fold
-from dispatch.location.best import best_position
-from dispatch.location.plausibility import Fix
-from dispatch.partner_book import Partnerships, fold_partner
+from dispatch.partner_book import Partnerships
+from dispatch.text_book import Conversation
 from dispatch.timeline import Entry, entry_of
 from dispatch.vital_signs import VitalSigns, measure, offset_ns
 from streams.bay_messages import BayHandover
@@ -57,12 +57,10 @@ from streams.messages import (
 )
 from streams.partner_messages import PartnerAnswered, PartnerTold
 from streams.source_clocks import Order, order_of
+from streams.text_messages import CallerProfile, TextChannel, TextTurn
 
 CLOSED_KEPT = 200
 """Closed cases that stay in memory; older ones are read from the journal when they are wanted."""
-
-FUSED = 500
-"""Positions of a caller that are looked at, the newest: half an hour of one who moves."""
 
 OLD_KEPT = 50
 """Of these, how many stay that were wanted last."""
@@ -88,14 +86,6 @@ class Seen:
     case_sequence: int
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What a source said of the caller's place, and when it came, by the hub's clock."""
-
-    body: CallerPosition
-    received_ns: int
-
-
 @dataclass(slots=True)
 class Case:
     """One case as its journal says.
@@ -114,6 +104,7 @@ class Case:
         linked_to: The case in which it goes on, because both are one event.
         linked: Cases that go on in this one.
         partners: What police, fire and others were told, and what they answered.
+        talk: What was written between caller and dispatcher.
         stages: When the unit reached each stage, corrections applied, by the hub's clock; a unit
             that takes over begins anew.
         vitals: Per patient (None is *unassigned*) and sign; a second patient is a second row.
@@ -145,6 +136,7 @@ class Case:
     linked_to: str | None = None
     linked: list[str] = field(default_factory=list)
     partners: Partnerships = field(default_factory=dict)
+    talk: Conversation = field(default_factory=Conversation)
     age_years: int | None = None
     age_is_estimate: bool = False
     sex: Sex = "unknown"
@@ -311,9 +303,9 @@ class CaseBook:
                 case.decided_sequence = fact.case_sequence or 0
             case (
                 CallStep() | CallerPosition() | LocationRefused() | CaseLinked()
-                | PartnerTold() | PartnerAnswered()
+                | PartnerTold() | PartnerAnswered() | TextTurn() | TextChannel() | CallerProfile()
             ):  # fmt: skip
-                _fold_call_fact(case, fact, body)
+                fold_around(case, fact, body)
             case IncidentDeclared() | PatientTagged() | PatientMoved() | IncidentClosed():
                 _fold_incident(case, fact, body)
             case CaseClosed():
@@ -353,26 +345,6 @@ def _open(case: Case, fact: Stored, body: CaseOpened) -> None:
     case.severity, case.severity_by = body.severity, fact.envelope.source
 
 
-def _fold_call_fact(
-    case: Case,
-    fact: Stored,
-    body: CallStep | CallerPosition | LocationRefused | CaseLinked | PartnerTold | PartnerAnswered,
-) -> None:
-    match body:
-        case PartnerTold() | PartnerAnswered():
-            fold_partner(case.partners, fact, body)
-        case CallStep():
-            case.call = case.call or Call()
-            case.call.take(body, fact.corrected_ns)
-        case CallerPosition():
-            case.fixes.setdefault(body.fix, Said(body, fact.corrected_ns))
-            case.located = best_position(fixes_of(case), fact.corrected_ns).position
-        case LocationRefused():
-            case.unread.append(body)
-        case CaseLinked():
-            _link(case, body)
-
-
 def _fold_incident(
     case: Case,
     fact: Stored,
@@ -382,15 +354,6 @@ def _fold_incident(
         case.patient_of, case.tag = (body.incident, body.code), body.tag
     else:
         case.incident = fold(case.incident, body, fact.corrected_ns)
-
-
-def _link(case: Case, body: CaseLinked) -> None:
-    if body.is_duplicate:
-        case.linked_to = body.other if body.linked else None
-    elif body.linked and body.other not in case.linked:
-        case.linked.append(body.other)
-    elif not body.linked and body.other in case.linked:
-        case.linked.remove(body.other)
 
 
 def _amend(case: Case, fact: Stored, body: CaseAmended) -> None:
@@ -469,15 +432,6 @@ def _stamp(case: Case, fact: Stored, body: Milestone) -> None:
     for stamp, (stage, at_ns) in case._stamps.items():
         if stamp not in case._corrected:
             case.stages[stage] = max(at_ns, case.stages.get(stage, 0))
-
-
-def fixes_of(case: Case) -> list[Fix]:
-    """Return where sources say that the caller is: the last ``FUSED`` of it."""
-    return [
-        Fix(said.body.position, said.received_ns, said.body.fix)
-        for said in list(case.fixes.values())[-FUSED:]
-        if said.body.position is not None
-    ]
 
 
 def position_of(case: Case) -> tuple[float, float] | None:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 import structlog
@@ -26,12 +26,14 @@ from dispatch.case_record import CaseRecord
 from dispatch.cases import Case
 from dispatch.district_pages import DistrictPages
 from dispatch.seats import SeatWatch
+from dispatch.text_desk import TextDesk
 from dispatch.trouble import LOOK_S, TroubleWatch
 from streams.chain import Stored
 from streams.clock import Clock
 from streams.errors import ForerunError, StorageError
 from streams.health import LATENCY, REFUSED
 from streams.journal import Journal
+from streams.messages import Identifier
 from streams.web import HOLDER, PageSocket, RequestError, serve_page
 
 PAUSE_S = 0.1
@@ -53,6 +55,8 @@ BINDING = frozenset(
 """Kinds that change what is shown of hospitals: their room, and who is on the way there."""
 SUGGEST_EVERY = 2
 """Ticks between two suggestions for a watched case."""
+
+Read = TypeVar("Read")
 
 log = structlog.get_logger(__name__)
 
@@ -82,6 +86,7 @@ class Console:
         calls: CallDesk,
         places: Places,
         abroad: DistrictPages,
+        texts: TextDesk,
         seat_grace_s: float,
     ) -> None:
         """Prepare; ``run`` sends the changes.
@@ -100,6 +105,7 @@ class Console:
             calls: Frees the calls of a seat that is gone.
             places: Where callers are.
             abroad: What is shown of neighbouring districts.
+            texts: What callers are writing now.
             seat_grace_s: So long a seat may be without a page before it counts as gone.
         """
         self._record = record
@@ -115,6 +121,8 @@ class Console:
         self._places = places
         self._abroad = abroad
         self._calls = calls
+        self._texts = texts
+        texts.show = self._show_writing
         self._unplaced: list[dict[str, Any]] = []
         self._seats = SeatWatch(calls, record.book, seat_grace_s)
         self._told_missing: list[dict[str, Any]] = []
@@ -218,6 +226,9 @@ class Console:
                 await self._watch(page, watcher, message.get("case"))
             case "action":
                 await self._act(page, watcher, message)
+            case "writing":
+                said = _read(message, _Writing)
+                self._texts.draft(said.case, watcher.seat, said.turn, said.text)
             case "drawn":
                 _note_drawn(message)
             case kind:
@@ -236,6 +247,13 @@ class Console:
         watcher.case = found.id
         page.send_state(self._detail(found))
         page.send_state(self._suggestions(found))
+        for line in self._texts.live(found.id):
+            page.send_state(_encode(line))
+
+    def _show_writing(self, case: str, message: dict[str, Any]) -> None:
+        """Show at once what is written in a case to the pages that watch it."""
+        if any(watcher.case == case for watcher in self._pages.values()):
+            self._send(_encode(message), watching=case)
 
     async def _act(self, page: PageSocket, watcher: _Watcher, message: dict[str, Any]) -> None:
         fields = {name: value for name, value in message.items() if name != "type"}
@@ -420,12 +438,22 @@ class _Drawn(msgspec.Struct):
     latencies_ms: list[float]
 
 
-def _note_drawn(message: dict[str, Any]) -> None:
-    """Keep what the page says about the time from the source to its screen."""
+class _Writing(msgspec.Struct):
+    case: Identifier
+    turn: Identifier
+    text: Annotated[str, msgspec.Meta(max_length=2000)]
+
+
+def _read(message: dict[str, Any], kind: type[Read]) -> Read:
     try:
-        drawn = msgspec.convert(message, _Drawn)
+        return msgspec.convert(message, kind)
     except msgspec.ValidationError as error:
         raise RequestError(str(error)) from error
+
+
+def _note_drawn(message: dict[str, Any]) -> None:
+    """Keep what the page says about the time from the source to its screen."""
+    drawn = _read(message, _Drawn)
     if drawn.kind not in ("fact", "video", "position"):
         raise RequestError(f"nothing of kind {drawn.kind!r} is drawn here")
     for latency_ms in drawn.latencies_ms[:1000]:

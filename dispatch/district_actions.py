@@ -17,7 +17,7 @@ from streams.web import RequestError
 AT_HOME: Final = frozenset(
     {
         "answer_call", "hold_call", "mark_silent", "end_call", "call_back", "call_back_done",
-        "give_up_call", "send_link", "amend_case", "note", "seat_lost",
+        "give_up_call", "send_link", "amend_case", "note", "seat_lost", "say_text", "note_profile",
     }
 )  # fmt: skip
 """What a neighbour may have done with a case that is shared with it: what belongs to the call.

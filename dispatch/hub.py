@@ -52,6 +52,8 @@ from dispatch.path_echo import PathEcho
 from dispatch.relay import Relay
 from dispatch.road_api import RoadApi
 from dispatch.settings import Settings
+from dispatch.text_api import TextApi
+from dispatch.text_desk import TextDesk
 from dispatch.trouble import TroubleWatch
 from dispatch.units import Fleet
 from dispatch.whip_whep import add_relay_routes
@@ -97,6 +99,7 @@ class Hub:
         relay: The media relay.
         echo: Answers the vehicles' probes of their path.
         calls: Takes calls and where their callers are.
+        texts: Takes what callers write, and tells them what seats say.
         forwarder: What is on its way to units and hospitals.
         port: Where the pages are served; 0 before.
         link: The side of the broker; ``link.ready`` is set once facts can come.
@@ -192,6 +195,7 @@ class Hub:
             text=settings.sms.text,
             base=lambda: settings.sms.base or self.url,
         )
+        self.texts = TextDesk(self.record, clock)
         self._places = Places(clock, settings.districts())
         self._advice = Advice(self.record, self._travel, clock)
         self._advice.neighbours = self.districts.neighbours.all
@@ -210,6 +214,7 @@ class Hub:
             calls=self.calls,
             places=self._places,
             abroad=abroad,
+            texts=self.texts,
             seat_grace_s=settings.calls.seat_grace_s,
         )
         abroad.wake = self.console.wake
@@ -265,6 +270,8 @@ class Hub:
         self._partners.restore()
         self.record.follow(self._partners.take)
         self.record.follow(self._messages.take)
+        self.texts.restore()
+        self.record.follow(self.texts.take)
         log.info("journal read", facts_read=count, open=len(self.record.book.open()))
 
     async def work(self) -> None:
@@ -282,6 +289,7 @@ class Hub:
             group.create_task(self._locations.run(), name="hub.locations")
             group.create_task(self._partners.run(), name="hub.partners")
             group.create_task(self._messages.run(), name="hub.messages")
+            group.create_task(self.texts.run(), name="hub.texts")
 
     def application(self) -> web.Application:
         """Return the web application: console, API, WHIP and WHEP, health."""
@@ -311,6 +319,7 @@ class Hub:
         PlaceApi(self.record, parts.search).add_routes(app)
         callers = CallerApi(self.record, self.calls, self._seal, parts.clock)
         callers.add_routes(app)
+        TextApi(self.texts, self.calls, calls, callers).add_routes(app)
         self._answers.add_routes(app)
         roads = self._travel.roads
         RoadApi(roads.graph if roads is not None else None, callers).add_routes(app)

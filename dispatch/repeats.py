@@ -39,6 +39,7 @@ from dispatch.incident_requests import MADE as INCIDENT_FACTS
 from dispatch.incident_requests import IncidentAction, is_same, read
 from dispatch.partner_actions import CancelPartner, TellPartner
 from dispatch.surge import NotifyCallers, SetSurge
+from dispatch.text_actions import NoteProfile, SayText
 from streams.call_messages import CallStep, CaseLinked, Step, Surge
 from streams.messages import Body, CaseNote, Envelope, Position
 from streams.partner_messages import PartnerTold
@@ -58,6 +59,8 @@ _MADE: dict[type[Any], str] = {
     **dict.fromkeys(get_args(CallAction), "call_step"),
     **INCIDENT_FACTS,
     SendLink: "caller_message",
+    SayText: "text_turn",
+    NoteProfile: "caller_profile",
     NotifyCallers: "caller_message",
     SetSurge: "surge",
 }

@@ -46,6 +46,7 @@ from streams.messages import (
     Vitals,
 )
 from streams.source_clocks import order_of
+from streams.text_messages import CallerProfile
 
 Status = Literal["pending", "inbound", "arrived", "closed", "stood_down"]
 """``pending``: facts have come, but not yet the one that makes this the receiving hospital."""
@@ -114,6 +115,7 @@ class Arrival:
         bay: How it was handed over at the bay, if it was.
         confirmed: Whether this hospital receives it, as the hub itself last decided.
         bay_sequence: Place of the word of the hand-over in the hub's chain; 0 while not there.
+        profile: How one has to talk with who called.
         facts: Places in the case of which the fact is here.
         drill: Whether it is an exercise.
     """
@@ -128,6 +130,7 @@ class Arrival:
     opening: Latest[CaseOpened] = field(default_factory=Latest)
     opened_at_ns: int = 0
     opened_origin: Origin = "live"
+    profile: Latest[CallerProfile] = field(default_factory=Latest)
     decision: Latest[HospitalChosen | HospitalStoodDown] = field(default_factory=Latest)
     chosen_sequence: int = 0
     chosen_ns: int = 0
@@ -444,6 +447,8 @@ def _fold_case(arrival: Arrival, stamped: Stamped, body: Body) -> None:
             for name in CaseOpened.__struct_fields__:
                 if (value := getattr(body, name, None)) is not None:
                     arrival._amended.setdefault(name, Latest()).offer(sequence, value)
+        case CallerProfile():
+            arrival.profile.offer(sequence, body)
         case CaseClosed():
             arrival.closed.offer(sequence, body)
             if arrival.closed.sequence == sequence:

@@ -131,6 +131,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
         unit_names: Names for people of all units that were sent, where the hub has told them.
         media: ``on`` or ``off`` by camera stream.
         media_origins: live, replay or synthetic by camera stream.
+        needs: How one has to talk with who called, as ``CallerProfile`` has it.
     """
 
     case: str
@@ -158,6 +159,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     diverted_to: str | None
     chain: Chain
     bay: BayMark | None = None
+    needs: list[str] = []
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -227,6 +229,7 @@ def card_of(arrival: Arrival, chain: Chain, pending: Iterable[Mark] = ()) -> Car
         diverted_to=getattr(decision, "name", None) if stood_down else None,
         chain=chain,
         bay=_bay(arrival),
+        needs=list(arrival.profile.value.needs) if arrival.profile.value else [],
     )
 
 

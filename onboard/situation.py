@@ -31,6 +31,7 @@ from streams.messages import (
     UnitAssigned,
     UnitReleased,
 )
+from streams.text_messages import CallerProfile, TextTurn
 
 STAGES: tuple[Stage, ...] = (
     "en_route", "on_scene", "patient_contact", "departed", "arrived", "handed_over",
@@ -90,6 +91,7 @@ class Case:
     Attributes:
         opened: The case as it was opened, with what was amended since.
         hospital: The receiving hospital, once chosen.
+        profile: How one has to talk with who called.
         entries: Its facts in the order in which they came here.
         ours: Whether this unit is assigned and not released.
         closed: How the case ended, once it did.
@@ -102,6 +104,7 @@ class Case:
     id: str
     opened: CaseOpened | None = None
     hospital: HospitalChosen | None = None
+    profile: CallerProfile | None = None
     entries: list[Entry] = field(default_factory=list)
     ours: bool = False
     closed: CaseClosed | None = None
@@ -121,6 +124,15 @@ class Case:
             assert isinstance(entry.body, Milestone)
             newest[entry.body.stage] = entry
         return newest
+
+    def replaced(self) -> set[str]:
+        """Return the ids of turns of the caller's writing that later ones have replaced."""
+        newest: dict[str, Entry] = {}
+        turns = [entry for entry in self.entries if isinstance(entry.body, TextTurn)]
+        for entry in sorted(turns, key=lambda entry: entry.case_sequence):
+            assert isinstance(entry.body, TextTurn)
+            newest[entry.body.turn] = entry
+        return {entry.id for entry in turns} - {entry.id for entry in newest.values()}
 
     def seen(self, entry: Entry) -> Entry | None:
         """Return the acknowledgement that covers an own fact: made after its delivery.
@@ -231,7 +243,7 @@ class Situation:
 
     def _learn_again(self, case: Case) -> None:
         """Fold what the hub said of a case once more: a fact came after later ones."""
-        case.opened = case.hospital = case.closed = None
+        case.opened = case.hospital = case.closed = case.profile = None
         case.ours = False
         told = [entry for entry in case.entries if not entry.own]
         for entry in sorted(told, key=lambda entry: entry.case_sequence):
@@ -243,6 +255,8 @@ class Situation:
                 case.opened = body
             case CaseAmended():
                 _amend(case, body)
+            case CallerProfile():
+                case.profile = body
             case HospitalChosen():
                 case.hospital = body
             case HospitalStoodDown() if case.hospital and case.hospital.hospital == body.hospital:

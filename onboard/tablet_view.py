@@ -29,6 +29,7 @@ from streams.messages import (
     UnitAssigned,
 )
 from streams.partner_messages import PartnerAnswered
+from streams.text_messages import CallerProfile, TextTurn
 from streams.topics import find
 from streams.video_messages import VideoRecording
 
@@ -49,6 +50,8 @@ _SHOWN: dict[type[Any], str] = {
     VideoRecording: "video_recording",
     BayHandover: "bay_handover",
     PartnerAnswered: "partner_answered",
+    TextTurn: "text_turn",
+    CallerProfile: "caller_profile",
 }
 """Facts that stand on the crew's timeline."""
 
@@ -118,8 +121,10 @@ class TabletView:
         case = self._agent.situation.case
         if case is None:
             return None
+        replaced = case.replaced()
         view: dict[str, Any] = {
             "id": case.id,
+            "needs": list(case.profile.needs) if case.profile else [],
             "alias": alias(case.id),
             "ours": case.ours,
             "closed": case.closed.outcome if case.closed else None,
@@ -130,7 +135,9 @@ class TabletView:
             "alerts": [self._alert(case, entry) for entry in case.bodies(PreAlert)],
             "acknowledged": [self._acknowledged(one) for one in case.bodies(Acknowledged)],
             "timeline": [
-                self._entry(case, entry) for entry in case.entries if type(entry.body) in _SHOWN
+                self._entry(case, entry)
+                for entry in case.entries
+                if type(entry.body) in _SHOWN and entry.id not in replaced
             ],
         }
         if case.opened:

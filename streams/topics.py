@@ -20,6 +20,7 @@ from streams import (
     link_messages,
     messages,
     partner_messages,
+    text_messages,
     video_messages,
 )
 from streams.errors import TopicError, UnknownKindError
@@ -148,6 +149,10 @@ _ROWS = (
     _row("case_linked", call_messages.CaseLinked, "hub", "urgent", case_only=True),
     _row("call_step", call_messages.CallStep, "hub", "urgent", case_only=True),
     _row("caller_message", call_messages.CallerMessage, "hub", "facts", case_only=True),
+    _row("text_turn", text_messages.TextTurn, "hub", "urgent", limit_bytes=48 * KIB,
+         case_only=True),
+    _row("text_channel", text_messages.TextChannel, "hub", "facts", case_only=True),
+    _row("caller_profile", text_messages.CallerProfile, "hub", "urgent", case_only=True),
     _row("surge", call_messages.Surge, "hub", "facts"),
     _row("caller_position", call_messages.CallerPosition, "hub", "facts"),
     _row("location_refused", call_messages.LocationRefused, "hub", "facts"),

@@ -18,6 +18,7 @@ import { Problem, QuestionBox } from "./questions.js";
 import { ElsewhereUnits, HomeLine, lentOf, SharedLine, WantedUnits } from "./foreign.js";
 import { SameEvent } from "./same_event.js";
 import { VitalSigns } from "./vital_signs.js";
+import { TalkCard } from "./talk.js";
 import { entryWords, methodWords, reasonOf, sexAndAge } from "./words.js";
 
 /** @typedef {import("./state.js").ConsoleState} ConsoleState */
@@ -39,6 +40,7 @@ export function CaseColumn({ state }) {
     <${Problem} state=${state} />
     <${QuestionBox} state=${state} />
     <${IncidentCard} one=${one} state=${state} />
+    <${TalkCard} one=${one} state=${state} />
     <${Located} one=${one} state=${state} />
     <${SameEvent} one=${one} state=${state} />
     <div class="parties">
@@ -60,6 +62,7 @@ function ForeignCase({ one, state }) {
     <${CallBar} one=${one} state=${state} />
     <${Head} one=${one} state=${state} />
     <${Problem} state=${state} />
+    <${TalkCard} one=${one} state=${state} />
     <${Located} one=${one} state=${state} />
     <${Story} one=${one} state=${state} />
   </section>`;

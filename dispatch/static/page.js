@@ -16,12 +16,14 @@ import { Cards, Neighbours } from "./neighbours.js";
 import { Queue } from "./queue.js";
 import { ConsoleState } from "./state.js";
 import { SurgeBar, SurgeSwitch } from "./surge.js";
+import { talk } from "./talk.js";
 import { TownMap } from "./town_map.js";
 import { TroubleBar } from "./trouble.js";
 import { Units } from "./units.js";
 
 await loadMessages("/static/page/messages/");
 const state = new ConsoleState();
+talk.load();
 listenToKeys(state);
 
 function Page() {

@@ -14,6 +14,7 @@ import { forget } from "./partner_form.js";
 import { queueOrder } from "./call_order.js";
 import { Districts } from "./districts.js";
 import { declaring } from "./incident.js";
+import { talk } from "./talk.js";
 import { startAgain } from "./triage.js";
 
 /** @typedef {{state: "made" | "delivered" | "seen", role?: string}} Mark */
@@ -81,6 +82,7 @@ import { startAgain } from "./triage.js";
  * @property {import("./incident.js").WholeIncident | null} incident
  * @property {Record<string, import("./partner_form.js").Partnership>} partners @property {string} call_back
  * @property {{source: string, field: string, text: string}[]} unread
+ * @property {import("./talk.js").Conversation} talk
  */
 /** @typedef {{address: string, complaint: string, severity: string, age: string, sex: string,
  *   caller: string, position: Place | null, drill?: boolean}} Form */
@@ -221,6 +223,7 @@ export class ConsoleState {
       case "hospitals": this.hospitals.value = message.hospitals; return undefined;
       case "seats": this.seats.value = message.seats; return undefined;
       case "missing": this.missing.value = message.missing; return undefined;
+      case "writing": return talk.take(message);
       case "trouble": {
         this.trouble.value = message.trouble;
         return undefined;
@@ -279,6 +282,7 @@ export class ConsoleState {
     const fresh = message.entries.filter((/** @type {Entry} */ one) => one.sequence > last);
     this.#drawn.set(message.case, Math.max(last, ...fresh.map((/** @type {Entry} */ one) => one.sequence)));
     this.detail.value = message;
+    talk.settle(message.talk.turns);
     if (!isFirst && fresh.length) requestAnimationFrame(() => this.#reportDrawn(fresh));
   }
 
@@ -325,6 +329,8 @@ export class ConsoleState {
       if (!action?.position || action.address) this.editing.value = null;
     } else if (message.action === "notify_callers") {
       this.notice.value = null;
+    } else if (message.action === "say_text") {
+      talk.said(action);
     } else if (message.action === "tag_patient") {
       startAgain();
     } else if (message.action === "declare_incident") {

@@ -50,6 +50,9 @@ export function entryWords({ kind, data, source }, label) {
     case "call_step": return callWords(data) + because;
     case "caller_message": return t(`entry.message_${data.state}`,
       { number: data.number, seat: data.seat, text: data.text || t("call.position_link") }) + because;
+    case "text_channel": return t(`entry.text_channel_${data.state}`);
+    case "caller_profile": return data.needs.length
+      ? t("entry.caller_profile", { needs: data.needs.map((/** @type {string} */ need) => word("need", need)).join(", ") }) : t("entry.caller_profile_none");
     case "case_linked": return t(!data.linked ? "entry.unlinked" : data.is_duplicate ? "entry.goes_on" : "entry.linked",
       { other: label(data.other) }) + because;
     case "location_refused": return t("entry.location_refused", { source: word("source", data.source), field: data.field, text: data.text });

@@ -5,6 +5,7 @@ import { html, useEffect, useRef, useState } from "/static/shared/view.js";
 import { ageInWords, durationInWords, now } from "/static/shared/clock.js";
 import { Delivery } from "/static/shared/delivery.js";
 import { t } from "/static/shared/i18n.js";
+import { NeedsMark } from "/static/shared/needs.js";
 import { Severity, levelClass, levelOf } from "/static/shared/severity.js";
 import { distance } from "/static/shared/words.js";
 import {
@@ -34,7 +35,7 @@ export function ArrivalCard({ row, state, number }) {
       <div class="arrival-title">
         <h2 class=${titleSize(title)} title=${title}>${title}</h2>
         <p class="arrival-who"><${Severity} level=${level} word=${severityWord(patient.severity)} />
-          <strong>${sexAndAge(patient)}</strong>
+          <strong>${sexAndAge(patient)}</strong> <${NeedsMark} needs=${card.needs} />
           <span class="clip">${nameOf(card, patient)}</span>
           <span class="muted clip">${[unitName(card), stageOf(card) && t(`stage.${stageOf(card)}`),
             detail(card, patient)].filter(Boolean).join(" · ")}</span></p>

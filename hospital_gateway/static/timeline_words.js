@@ -18,6 +18,8 @@ const WORDS = {
       said.sex && t(`sex.${said.sex}`), said.caller].filter((part) => part !== undefined).join(" · "),
   }),
   case_note: (said) => said.text,
+  caller_profile: (said) => (said.needs.length
+    ? t("needs.use_text", { needs: said.needs.map((/** @type {string} */ one) => word("need", one)).join(", ") }) : t("line.no_needs")),
   case_closed: (said) => [word("outcome", said.outcome), said.text].filter(Boolean).join(": "),
   unit_assigned: (said, names) => t("line.unit_assigned", { unit: names[said.unit] ?? said.unit }),
   unit_released: (said, names) => t("line.unit_released", { unit: names[said.unit] ?? said.unit }),

@@ -2,6 +2,7 @@
 import { html, useState } from "/static/shared/view.js";
 import { durationInWords, now, timeOfDay } from "/static/shared/clock.js";
 import { t } from "/static/shared/i18n.js";
+import { NeedsMark } from "/static/shared/needs.js";
 import { Severity, levelOf } from "/static/shared/severity.js";
 import { band } from "/static/shared/value_tile.js";
 import { BayLink } from "./bay.js";
@@ -49,6 +50,7 @@ function CaseCard({ open, state }) {
     <h2 class="address" title=${open.address}>${open.address ?? t("call.no_address")}</h2>
     <dl class="facts">
       <div><dt>${t("call.patient")}</dt><dd>${patientWords(open)}</dd></div>
+      ${open.needs.length > 0 && html`<div><dt>${t("call.talk")}</dt><dd><${NeedsMark} needs=${open.needs} /></dd></div>`}
       ${open.caller && html`<div><dt>${t("call.caller")}</dt><dd class="clamp" title=${open.caller}>${open.caller}</dd></div>`}
       <div><dt>${t("call.hospital")}</dt><dd>${open.hospital?.name ?? t("call.not_chosen")}
         ${open.hospital?.previous && html` <span class="muted small">

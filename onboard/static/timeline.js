@@ -44,6 +44,9 @@ function words({ kind, body, delivery }) {
     case "acknowledged": return t("line.seen", { role: body.role });
     case "partner_answered": return t("line.partner", { name: body.name, status: word("partner_status", body.status) })
       + (body.note ? `: ${body.note}` : "");
+    case "text_turn": return t(`line.text_${body.who}`, { text: body.text });
+    case "caller_profile": return body.needs.length
+      ? t("needs.use_text", { needs: body.needs.map((/** @type {string} */ one) => word("need", one)).join(", ") }) : t("line.no_needs");
     case "video_recording": return linkWords(kind, body) ?? kind;
     case "run_ended": return t("line.run_ended", { how: word("ending", body.reason) });
     default: return t(`line.${kind}`);

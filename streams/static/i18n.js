@@ -86,6 +86,9 @@ export function t(key, values = {}) {
   return text.replace(/\{(\w+)\}/g, (hole, name) => String(values[name] ?? hole));
 }
 
+/** A text in a language that need not be the page's. @param {Language} name @param {string} key @returns {string} */
+export const textIn = (name, key) => catalogues[name][key] ?? key;
+
 /**
  * Whether a key has a text; for codes that come from elsewhere and may be new.
  * @param {string} key

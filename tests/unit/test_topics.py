@@ -18,6 +18,7 @@ from streams import (
     link_messages,
     messages,
     partner_messages,
+    text_messages,
     topics,
     video_messages,
 )
@@ -43,6 +44,7 @@ def test_table_has_every_body_that_travels_once() -> None:
             district_messages,
             hospital_messages,
             incident_messages,
+            text_messages,
         )
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, messages.Body)

@@ -1,19 +1,31 @@
 /** The caller's page: tell the emergency service where you are, see that it is known, correct it. */
 import { html, render, useEffect, useRef } from "/static/shared/view.js";
 import { LANGUAGES, language, loadMessages, setLanguage, t } from "/static/shared/i18n.js";
+import { Conversation, Needs } from "./conversation.js";
+import { Questions } from "./questions.js";
 import { Sharing } from "./sharing.js";
+import { Writing } from "./writing.js";
 
 await loadMessages("/static/page/caller/messages/");
 const sharing = new Sharing(location.pathname.replace(/\/$/, ""));
-sharing.look();
+const writing = new Writing(sharing.path, () => language.value);
+void sharing.look().then(() => { if (sharing.state.value !== "invalid") writing.start(); });
 
 function Page() {
   document.title = t("here.title");
   const state = sharing.state.value;
-  const over = state === "closed" || state === "invalid";
-  return html`<div class="top"><h1>${t("here.title")}</h1><${Languages} /></div>
-    ${over ? html`<p class="told wrong" role="alert"><strong>${t(`here.${state}`)}</strong></p>`
-      : html`<${Share} state=${state} /><${Told} state=${state} /><${WhereMap} />`}`;
+  const over = state === "invalid" ? state : state === "closed" || !writing.isOpen.value ? "closed" : "";
+  return html`<div class="top"><h1>${t("here.title")}</h1><${Languages} />
+      <button class="leave" onClick=${leave}>✕ ${t("here.leave")}</button></div>
+    ${over ? html`<p class="told wrong" role="alert"><strong>${t(`here.${over}`)}</strong></p>`
+      : html`<${Questions} writing=${writing} /><${Share} state=${state} />
+        <${Conversation} writing=${writing} /><${Needs} writing=${writing} /><${Told} state=${state} /><${WhereMap} />`}`;
+}
+
+/** Leaves at once and without a way back: somebody may look over the caller's shoulder. */
+function leave() {
+  writing.leave();
+  location.replace("about:blank");
 }
 
 /** @param {{state: string}} props */

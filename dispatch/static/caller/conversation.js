@@ -1,0 +1,63 @@
+/** What caller and dispatcher wrote to each other, and the field in which the caller writes. */
+import { html, useEffect, useRef } from "/static/shared/view.js";
+import { t } from "/static/shared/i18n.js";
+
+/** @typedef {import("./writing.js").Writing} Writing */
+
+const NEEDS = ["deaf", "cannot_speak"];
+
+/** @param {{writing: Writing}} props */
+export function Conversation({ writing }) {
+  const lines = useRef(/** @type {HTMLDivElement | null} */ (null));
+  const turns = writing.turns.value;
+  const draft = writing.draft.value;
+  useEffect(() => lines.current?.scrollTo({ top: lines.current.scrollHeight }), [turns, draft]);
+  return html`<section class="conversation" aria-labelledby="talk-title"><h2 id="talk-title">${t("talk.title")}</h2>
+    <div class="lines" ref=${lines} role="log" aria-live="polite" aria-labelledby="talk-title" tabindex="0"><ol>
+      ${turns.length === 0 && !draft && html`<li class="muted">${t("talk.none")}</li>`}
+      ${turns.map((turn) => html`<li key=${turn.turn} class=${turn.who}><span class="small">${t(`talk.${turn.who}`)}</span>
+        <span class="said">${turn.text}</span>${turn.corrected && html`<strong class="small">${t("talk.corrected")}</strong>`}</li>`)}
+      ${writing.mine.value.map((text, index) => html`<li key=${`mine-${index}`} class="caller waiting"><span class="small">${t("talk.caller")} · ${t("talk.sending")}</span>
+        <span class="said">${text}</span></li>`)}
+      ${draft && html`<li key=${draft.turn} class="dispatcher draft" aria-hidden="true"><span class="small">${t("talk.dispatcher")} · ${t("talk.writes")}</span>
+        <span class="said">${draft.text}</span></li>`}
+    </ol></div>
+    <${Field} writing=${writing} /></section>`;
+}
+
+/** @param {{writing: Writing}} props */
+function Field({ writing }) {
+  const box = useRef(/** @type {HTMLTextAreaElement | null} */ (null));
+  const { isCut } = writing;
+  /** A character that an input method still builds is not written yet. @param {InputEvent} event */
+  const onInput = (event) => {
+    const { value } = /** @type {HTMLTextAreaElement} */ (event.target);
+    if (!event.isComposing) take(value);
+  };
+  const take = (/** @type {string} */ value) => {
+    const lines = value.split("\n");
+    for (const line of lines.slice(0, -1)) {
+      writing.type(line);
+      writing.end();
+    }
+    writing.type(lines.at(-1) ?? "");
+  };
+  const end = () => {
+    writing.end();
+    box.current?.focus();
+  };
+  return html`<div class="field">
+    <textarea ref=${box} name="text" rows="2" maxlength="2000" placeholder=${t("talk.hint")} aria-label=${t("talk.hint")} value=${writing.field.value}
+      onInput=${onInput} onCompositionEnd=${(/** @type {CompositionEvent} */ event) => take(/** @type {HTMLTextAreaElement} */ (event.target).value)}></textarea>
+    <button class="main" onClick=${end} disabled=${!writing.field.value.trim()}>${t("talk.send")}</button></div>
+    <p class="small ${isCut ? "wrong" : "muted"}" role="status">${t(isCut ? "talk.cut" : writing.isTaken.value ? "talk.live" : "talk.sending")}</p>`;
+}
+
+/** "I am deaf": told with one tap, on the page of the dispatcher, the crew and the hospital. @param {{writing: Writing}} props */
+export function Needs({ writing }) {
+  const needs = writing.needs.value;
+  const toggle = (/** @type {string} */ need) =>
+    writing.tellNeeds(needs.includes(need) ? needs.filter((one) => one !== need) : [...needs, need]);
+  return html`<div class="needs">${NEEDS.map((need) => html`<button class="second" aria-pressed=${needs.includes(need)} onClick=${() => toggle(need)}>
+    ${needs.includes(need) ? "✓ " : ""}${t(`here.${need}`)}</button>`)}</div>`;
+}

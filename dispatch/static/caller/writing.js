@@ -1,0 +1,168 @@
+/**
+ * Writing with the dispatcher: every character goes as it is typed, none twice and none never. What
+ * the hub has not taken stays here, and goes again when the link is back.
+ */
+import { signal } from "/static/shared/view.js";
+import { newId } from "/static/shared/new_id.js";
+import { PageSocket } from "/static/shared/socket.js";
+import { T140Typing } from "/static/shared/t140.js";
+
+/** @typedef {{turn: string, who: "caller" | "dispatcher", text: string, finished: boolean, corrected: boolean, begun_ms: number}} Turn */
+
+/** Characters that go at once at the most. */
+const PIECE = 1000;
+/** Least time between two transmissions, ms: of 300 that T.140 allows, the network may have the rest. */
+const EVERY_MS = 50;
+/** A second's characters: what is pasted should not take a minute, as it may with a text telephone. */
+const PER_S = 300;
+
+export class Writing {
+  turns = signal(/** @type {Turn[]} */ ([]));
+  /** What the dispatcher types or says and has not ended. */
+  draft = signal(/** @type {{turn: string, text: string} | null} */ (null));
+  /** What stands in the field. */
+  field = signal("");
+  needs = signal(/** @type {string[]} */ ([]));
+  /** Whether anybody can read what is written; false once the case is closed. */
+  isOpen = signal(true);
+  /** Whether all that was typed has been taken. */
+  isTaken = signal(true);
+  isStarted = signal(false);
+  /** @type {PageSocket | null} */ socket = null;
+  #session = newId();
+  #typing = new T140Typing({ intervalMs: EVERY_MS, charactersPerS: PER_S });
+  /** @type {string[]} characters that the hub has not taken, the first is number `#from` */ #waiting = [];
+  #from = 0;
+  #sent = 0;
+  #timer = 0;
+  #isWelcome = false;
+  /** Lines of this session that were ended here and did not come back yet. */
+  mine = signal(/** @type {string[]} */ ([]));
+
+  /** @param {string} path of the page, `/here/<token>` @param {() => string} language */
+  constructor(path, language) {
+    this.path = path;
+    this.language = language;
+  }
+
+  /** Connects; until then, and without a network, what is written waits. */
+  start() {
+    this.socket = new PageSocket(`${this.path}/text`, {
+      onState: (message) => this.#take(message),
+      onLive: () => {
+        this.#isWelcome = false;
+        this.socket?.send({ type: "hello", session: this.#session, language: this.language() });
+      },
+    });
+    this.isStarted.value = true;
+  }
+
+  /** Whether there is no connection, and there was one or should be by now. */
+  get isCut() {
+    return this.isStarted.value && this.socket?.link.value.state === "lost";
+  }
+
+  /** @param {string} text all that stands in the field now */
+  type(text) {
+    this.field.value = text;
+    this.#typing.edit(text);
+    this.#go();
+  }
+
+  /** Ends the line. */
+  end() {
+    if (!this.field.value.trim()) return;
+    this.mine.value = [...this.mine.value, this.field.value];
+    this.#typing.endLine();
+    this.field.value = "";
+    this.#go();
+  }
+
+  /** Says a whole line, as a pictogram does; what stands in the field stays behind it. @param {string} text */
+  say(text) {
+    const kept = this.field.value;
+    this.type(text);
+    this.end();
+    if (kept) this.type(kept);
+  }
+
+  /** @param {string[]} needs */
+  tellNeeds(needs) {
+    this.needs.value = needs;
+    this.socket?.send({ type: "needs", needs, language: this.language() });
+  }
+
+  /** Says that the caller leaves; nothing is shown any more. */
+  leave() {
+    this.socket?.send({ type: "bye" });
+    this.socket?.close();
+  }
+
+  /** Brings what was typed on its way, when it is due. */
+  #go() {
+    if (this.#timer) return;
+    const due = this.#typing.due(performance.now());
+    if (due === null) return;
+    this.isTaken.value = false;
+    this.#timer = setTimeout(() => {
+      this.#timer = 0;
+      this.#waiting.push(...this.#typing.take(performance.now())); // by code points, as the hub counts
+      this.#flush();
+      this.#go();
+    }, Math.max(0, due - performance.now()));
+  }
+
+  #flush() {
+    if (!this.#isWelcome) return;
+    while (this.#sent < this.#waiting.length) {
+      const piece = this.#waiting.slice(this.#sent, this.#sent + PIECE);
+      if (!this.socket?.send({ type: "text", start: this.#from + this.#sent, text: piece.join("") })) return;
+      this.#sent += piece.length;
+    }
+  }
+
+  /** @param {number} count characters that the hub has */
+  #taken(count) {
+    const gone = Math.max(0, Math.min(count - this.#from, this.#waiting.length));
+    this.#waiting.splice(0, gone);
+    this.#from += gone;
+    this.#sent = Math.max(0, this.#sent - gone);
+    this.isTaken.value = this.#waiting.length === 0 && this.#typing.isIdle;
+  }
+
+  /** @param {any} message */
+  #take(message) {
+    switch (message.type) {
+      case "welcome":
+        this.turns.value = message.turns;
+        this.draft.value = message.draft;
+        this.needs.value = message.needs;
+        this.isOpen.value = message.open;
+        this.#taken(message.taken);
+        this.#sent = 0;
+        this.#isWelcome = true;
+        return this.#flush();
+      case "taken": return this.#taken(message.count);
+      case "writing":
+        this.draft.value = message.text ? message : null;
+        return undefined;
+      case "turn": return this.#turn(message.turn);
+      case "closed":
+        this.isOpen.value = false;
+        return undefined;
+      default: return undefined;
+    }
+  }
+
+  /** @param {Turn} turn */
+  #turn(turn) {
+    if (this.draft.value?.turn === turn.turn) this.draft.value = null;
+    const others = this.turns.value.filter((one) => one.turn !== turn.turn);
+    const at = others.findIndex((one) => one.begun_ms > turn.begun_ms);
+    this.turns.value = at < 0 ? [...others, turn] : [...others.slice(0, at), turn, ...others.slice(at)];
+    if (turn.who === "caller" && turn.finished) {
+      const index = this.mine.value.indexOf(turn.text);
+      if (index >= 0) this.mine.value = this.mine.value.filter((_, other) => other !== index);
+    }
+  }
+}

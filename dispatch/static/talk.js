@@ -1,0 +1,179 @@
+/**
+ * The writing between the caller and this seat: what the caller types stands here while it is typed,
+ * what the seat types stands in front of the caller likewise, and ends with Enter.
+ */
+import { html, signal, useEffect, useRef } from "/static/shared/view.js";
+import { ageInWords, now, serverNow, timeOfDay } from "/static/shared/clock.js";
+import { language, t } from "/static/shared/i18n.js";
+import { newId } from "/static/shared/new_id.js";
+import { word } from "/static/shared/words.js";
+
+/** @typedef {import("./state.js").ConsoleState} ConsoleState */
+/** @typedef {import("./state.js").Case} Case */
+/** @typedef {{turn: string, who: "caller" | "dispatcher", way: string, text: string, finished: boolean, corrected: boolean,
+ *   begun_ms: number, ended_ms: number, seat: string, heard: string | null, confidence: number | null}} Turn */
+/** @typedef {{turns: Turn[], reader: "opened" | "lost" | "closed" | null, way: string | null, needs: string[], language: string}} Conversation */
+/** @typedef {{case: string, turn: string, who: "caller" | "dispatcher", text: string, finished?: boolean, at_ms: number, seat?: string}} Writing */
+/** @typedef {{key: string, en: string, "zh-CN": string}} Canned */
+
+const NEEDS = ["deaf", "cannot_speak", "hard_of_hearing", "foreign_language"];
+/** Least time between two drafts that are sent, ms: T.140 wants no more than 300. */
+const DRAFT_MS = 100;
+
+/** What is being written and is not stored, and what this seat has begun to write. */
+class Talk {
+  /** Lines in the making, by turn. */
+  live = signal(/** @type {Map<string, Writing>} */ (new Map()));
+  /** What this seat has begun to write, by case: the name of its turn, and its text. */
+  mine = signal(/** @type {Record<string, {turn: string, text: string, way: string, begunMs: number}>} */ ({}));
+  canned = signal(/** @type {Canned[]} */ ([]));
+  #timer = 0;
+
+  async load() {
+    const answer = await fetch("/static/page/canned.json");
+    this.canned.value = answer.ok ? await answer.json() : [];
+  }
+
+  /** @param {Writing} message */
+  take(message) {
+    const live = new Map([...this.live.value].filter(([, one]) => one.case === message.case));
+    if (message.text) live.set(message.turn, message);
+    else live.delete(message.turn);
+    this.live.value = live;
+  }
+
+  /** Forgets lines that are stored as they stand. @param {Turn[]} turns */
+  settle(turns) {
+    const stored = new Map(turns.map((one) => [one.turn, one]));
+    const left = [...this.live.value].filter(([turn, one]) => {
+      const known = stored.get(turn);
+      return !known || (known.text !== one.text && one.who === "caller");
+    });
+    if (left.length < this.live.value.size) this.live.value = new Map(left);
+  }
+
+  /** @param {ConsoleState} state @param {string} id @param {string} text @param {string} [way] */
+  type(state, id, text, way = "page") {
+    const begun = this.mine.value[id] ?? { turn: newId(), begunMs: serverNow() };
+    this.mine.value = { ...this.mine.value, [id]: { ...begun, text, way } };
+    if (this.#timer) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = 0;
+      const mine = this.mine.value[id];
+      if (mine) state.socket.send({ type: "writing", case: id, turn: mine.turn, text: mine.text });
+    }, DRAFT_MS);
+  }
+
+  /** @param {ConsoleState} state @param {string} id */
+  say(state, id) {
+    const mine = this.mine.value[id];
+    if (!mine?.text.trim()) return;
+    clearTimeout(this.#timer); // what is whole is no draft any more
+    this.#timer = 0;
+    state.act({ action: "say_text", case: id, turn: mine.turn, text: mine.text, way: mine.way, begun_ms: mine.begunMs });
+  }
+
+  /** A turn was taken by the hub: its field is free again. @param {any} action */
+  said(action) {
+    if (this.mine.value[action.case]?.turn !== action.turn) return;
+    const { [action.case]: _, ...others } = this.mine.value;
+    this.mine.value = others;
+  }
+
+  /** Takes a stored turn back into the field, to be said anew. @param {string} id @param {Turn} turn */
+  correct(id, turn) {
+    this.mine.value = { ...this.mine.value, [id]: { turn: turn.turn, text: turn.text, way: turn.way, begunMs: turn.begun_ms } };
+  }
+}
+
+export const talk = new Talk();
+
+/** The language that the caller reads. @param {Conversation} found @returns {"en" | "zh-CN"} */
+function theirs(found) {
+  const said = found.language || language.value;
+  return said.toLowerCase().startsWith("zh") ? "zh-CN" : "en";
+}
+
+/** @param {{one: Case, state: ConsoleState}} props */
+export function TalkCard({ one, state }) {
+  const found = /** @type {Conversation | undefined} */ (state.detail.value?.talk);
+  const box = useRef(/** @type {HTMLDivElement | null} */ (null));
+  const live = [...talk.live.value.values()].filter((line) => line.case === one.id);
+  useEffect(() => box.current?.scrollTo({ top: box.current.scrollHeight }), [found?.turns.length, live.length]);
+  const isText = one.call && ["text", "sms", "app"].includes(one.call.line);
+  if (!found || (!found.reader && !found.turns.length && !isText)) return null;
+  const known = new Set(found.turns.map((turn) => turn.turn));
+  const fresh = new Map(live.map((line) => [line.turn, line]));
+  return html`<section class="talk card" aria-label=${t("talk.label")}>
+    <header class="talk-head"><h3 class="muted">${t("talk.label")}</h3>
+      <span class=${found.reader === "lost" ? "warn" : "muted"} role="status">${t(`talk.reader_${found.reader ?? "none"}`)}</span>
+      <${Needs} one=${one} state=${state} found=${found} /></header>
+    <div class="turns" ref=${box} role="log" aria-live="polite" tabindex="0" aria-label=${t("talk.label")}><ol>
+      ${found.turns.map((turn) => html`<${TurnLine} key=${turn.turn} one=${one} turn=${turn} live=${fresh.get(turn.turn)} state=${state} />`)}
+      ${live.filter((line) => !known.has(line.turn)).map((line) => html`<${LiveLine} key=${line.turn} line=${line} />`)}
+    </ol></div>
+    ${!one.closed_ms && html`<${Field} one=${one} state=${state} found=${found} />`}
+  </section>`;
+}
+
+/** @param {{one: Case, turn: Turn, live: Writing | undefined, state: ConsoleState}} props */
+function TurnLine({ one, turn, live, state }) {
+  const text = live?.text ?? turn.text;
+  const mayCorrect = turn.who === "dispatcher" && turn.seat === state.about.value.seat && !one.closed_ms;
+  return html`<li class="turn ${turn.who}"><span class="muted small number">${timeOfDay(turn.begun_ms)} ${t(`talk.${turn.who}`)}</span>
+    <span class="said">${marked(text)}${(live || !turn.finished) && turn.who === "caller" && html`<span class="cursor" aria-hidden="true">▏</span>`}</span>
+    ${turn.corrected && html`<span class="small muted">${t("talk.corrected")}</span>`}
+    ${mayCorrect && html`<button class="small" onClick=${() => { talk.correct(one.id, turn); focusField(); }}>${t("talk.correct")}</button>`}</li>`;
+}
+
+/** @param {{line: Writing}} props */
+function LiveLine({ line }) {
+  return html`<li class="turn ${line.who} live"><span class="muted small number">${ageInWords(Math.max(0, now.value - line.at_ms))} ${t(`talk.${line.who}`)}</span>
+    <span class="said">${marked(line.text)}<span class="cursor" aria-hidden="true">▏</span></span></li>`;
+}
+
+/** Text with what was lost on its way marked. @param {string} text */
+function marked(text) {
+  return text.split("\uFFFD").flatMap((part, index) => index === 0 ? [part]
+    : [html`<mark class="lost" title=${t("talk.lost")}>…?…</mark>`, part]);
+}
+
+/** How one has to talk with the caller. @param {{one: Case, state: ConsoleState, found: Conversation}} props */
+function Needs({ one, state, found }) {
+  const toggle = (/** @type {string} */ need) => {
+    const needs = found.needs.includes(need) ? found.needs.filter((other) => other !== need) : [...found.needs, need];
+    state.act({ action: "note_profile", case: one.id, needs, language: found.language });
+  };
+  return html`<span class="needs">${NEEDS.map((need) => html`<button class="small" aria-pressed=${found.needs.includes(need)}
+    disabled=${Boolean(one.closed_ms)} onClick=${() => toggle(need)}>${word("need", need)}</button>`)}</span>`;
+}
+
+/** @param {{one: Case, state: ConsoleState, found: Conversation}} props */
+function Field({ one, state, found }) {
+  const mine = talk.mine.value[one.id];
+  const listed = mine?.text.startsWith("/") ? talk.canned.value : [];
+  const onInput = (/** @type {InputEvent} */ event) => {
+    const { value } = /** @type {HTMLTextAreaElement} */ (event.target);
+    const chosen = /^\/([1-9])$/.exec(value);
+    const reply = chosen && talk.canned.value[Number(chosen[1]) - 1];
+    if (reply) talk.type(state, one.id, reply[theirs(found)], "canned");
+    else if (value.startsWith("/")) talk.mine.value = { ...talk.mine.value, [one.id]: { turn: mine?.turn ?? newId(), text: value, way: "page", begunMs: serverNow() } };
+    else talk.type(state, one.id, value, mine?.way === "canned" ? "canned" : "page");
+  };
+  const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    if (!mine?.text.startsWith("/")) talk.say(state, one.id);
+  };
+  return html`<div class="talk-field">
+    ${listed.length > 0 && html`<ol class="canned">${listed.map((reply, index) => html`<li><button onClick=${() => { talk.type(state, one.id, reply[theirs(found)], "canned"); focusField(); }}>
+      <kbd>${index + 1}</kbd> ${reply[theirs(found)]}</button></li>`)}</ol>`}
+    <textarea data-key="talk" name="talk" rows="2" maxlength="2000" placeholder=${t("talk.hint")} aria-label=${t("talk.hint")}
+      lang=${theirs(found)} value=${mine?.text ?? ""} onInput=${onInput} onKeyDown=${onKeyDown}></textarea>
+    <button class="main" disabled=${!mine?.text.trim() || mine.text.startsWith("/") || state.isSending("say_text", one.id)}
+      onClick=${() => talk.say(state, one.id)}>${t("talk.say")} <kbd>⏎</kbd></button></div>`;
+}
+
+function focusField() {
+  requestAnimationFrame(() => /** @type {HTMLElement | null} */ (document.querySelector("[data-key=talk]"))?.focus());
+}

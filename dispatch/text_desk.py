@@ -1,0 +1,337 @@
+"""The text channel of calls: characters from callers to the seats at once, and turns both ways.
+
+What a caller types goes to the pages that watch the case as it comes, and into the journal when a
+line ends or a pause begins. What a seat says goes to every page of the caller when it is stored;
+while a seat still types or speaks, as a draft. A page that was away gets all of it when it is back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Annotated, Any, Literal
+
+import msgspec
+import structlog
+
+from dispatch.case_record import CaseRecord
+from dispatch.cases import Case
+from dispatch.errors import ConflictError
+from dispatch.intake import call_of
+from dispatch.sending import draft_for
+from dispatch.text_book import Conversation
+from dispatch.text_pages import turn, written
+from dispatch.text_session import CallerWriting
+from streams.chain import Stored
+from streams.clock import Clock
+from streams.codec import any_body
+from streams.errors import StorageError
+from streams.health import REFUSED
+from streams.identity import new_id
+from streams.messages import Identifier
+from streams.outbox import Draft
+from streams.text_messages import CallerProfile, Need, TextChannel, TextTurn
+from streams.web import PageSocket
+
+PAUSE_NS = 2_000_000_000
+"""A line that is not ended is stored after such a pause."""
+LOOK_S = 0.5
+LOST_NS = 5_000_000_000
+"""A page that stays away so long is said to be lost."""
+SESSIONS = 8
+"""Pages of one caller that may be open at once; a link is not a public place."""
+MS_NS = 1_000_000
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Talk:
+    """What of a case's writing is not stored.
+
+    Attributes:
+        writings: By session.
+        pages: Open pages, each with its session.
+        gone_ns: Sessions without a page, with the monotonic time since when.
+        draft: What a seat types or says and has not ended.
+    """
+
+    writings: dict[str, CallerWriting] = field(default_factory=dict)
+    pages: dict[PageSocket, str] = field(default_factory=dict)
+    gone_ns: dict[str, int] = field(default_factory=dict)
+    draft: dict[str, Any] | None = None
+
+
+class Hello(msgspec.Struct, frozen=True, kw_only=True):
+    """What a caller's page says first.
+
+    Attributes:
+        session: Its name for itself, a ULID that it keeps while it is open.
+        language: That it is set to.
+    """
+
+    session: Identifier
+    language: Annotated[str, msgspec.Meta(max_length=20)] = ""
+
+
+class TextDesk:
+    """Takes what callers write, and tells them what seats say."""
+
+    def __init__(self, record: CaseRecord, clock: Clock) -> None:
+        """Prepare; ``run`` stores, and ``take`` must be given each stored fact.
+
+        Attributes:
+            show: Told of a case what pages that watch it are to show at once.
+        """
+        self.show: Callable[[str, dict[str, Any]], None] = lambda _case, _message: None
+        self._record = record
+        self._clock = clock
+        self._talks: dict[str, _Talk] = {}
+        self._wake = asyncio.Event()
+
+    async def join(self, case: Case, page: PageSocket, hello: Hello) -> None:
+        """Let a caller's page in, tell it all that was said, and note that it can read.
+
+        Raises:
+            ConflictError: Too many pages of this caller are open.
+            StorageError: The journal refuses; the page asks again.
+        """
+        talk = self._talks.setdefault(case.id, _Talk())
+        if hello.session not in talk.pages.values() and len(talk.pages) >= SESSIONS:
+            raise ConflictError("too many pages are open with this link", kind="pages")
+        writing = talk.writings.get(hello.session)
+        if writing is None:
+            turns = case.talk.turns.values()
+            writing = CallerWriting.again(hello.session, "page", new_id, turns)
+            talk.writings[hello.session] = writing
+        talk.pages[page] = hello.session
+        talk.gone_ns.pop(hello.session, None)
+        page.send_state(_encode(self._welcome(case, talk, writing)))
+        await self._note_state(case.id, hello, "opened")
+
+    def left(self, case: str, page: PageSocket) -> None:
+        """Note that a page is gone; ``run`` says so in the journal once it stays away."""
+        talk = self._talks.get(case)
+        session = talk.pages.pop(page, None) if talk else None
+        if talk is not None and session is not None and session not in talk.pages.values():
+            talk.gone_ns[session] = self._clock.monotonic_ns()
+            self._wake.set()
+
+    def restore(self) -> None:
+        """Wait for the pages that were open when the hub ended: those that stay away are lost."""
+        for case in self._record.book.open():
+            names = [name for name, one in case.talk.sessions.items() if one.state == "opened"]
+            if names:
+                gone_ns = dict.fromkeys(names, self._clock.monotonic_ns())
+                self._talks[case.id] = _Talk(gone_ns=gone_ns)
+
+    async def goodbye(self, case: str, page: PageSocket) -> None:
+        """Note that the caller left the page on purpose.
+
+        Raises:
+            StorageError: The journal refuses.
+        """
+        talk = self._talks.get(case)
+        session = talk.pages.get(page) if talk else None
+        if session is not None:
+            await self._note_state(case, Hello(session=session), "closed")
+
+    def write(self, case: str, page: PageSocket, start: int, text: str) -> None:
+        """Take characters that a caller typed.
+
+        Raises:
+            TextGapError: Some before them are missing.
+            ConflictError: The page never said who it is.
+        """
+        talk = self._talks.get(case)
+        session = talk.pages.get(page) if talk else None
+        if talk is None or session is None:
+            raise ConflictError("say hello first", kind="no_session")
+        writing = talk.writings[session]
+        for line in writing.take(start, text, self._clock.wall_ns()):
+            self.show(case, written(case, writing, line))
+            if line.finished:
+                self._wake.set()
+        page.send_state(_encode({"type": "taken", "count": writing.taken}))
+
+    async def note_needs(self, case: str, needs: tuple[Need, ...], language: str) -> None:
+        """Note what the caller says of himself.
+
+        Raises:
+            StorageError: The journal refuses.
+        """
+        body = CallerProfile(needs=tuple(dict.fromkeys(needs)), language=language)
+        await self._record.add(partial(self._if_new, case, "caller_profile", body))
+
+    def case_of_number(self, number: str) -> str | None:
+        """Return the open case of the call of a number, or None."""
+        found = call_of(self._record.book, number, self._clock.wall_ns())
+        return found.id if found is not None and found.is_open else None
+
+    async def take_message(
+        self, case: str, text: str, way: Literal["sms", "app"], message: str
+    ) -> None:
+        """Take a whole message of a gateway; one that was taken before is left out.
+
+        Raises:
+            StorageError: The journal refuses; the gateway sends it again.
+        """
+        now_ns = self._clock.wall_ns()
+        body = TextTurn(
+            turn=new_id(), who="caller", way=way, text=text.strip(), begun_ns=now_ns,
+            ended_ns=now_ns, message=message,
+        )  # fmt: skip
+
+        def unless_known() -> list[Draft]:
+            found = self._record.book.get(case)
+            known = found.talk.turns.values() if found else ()
+            if any((one.way, one.message) == (way, message) for one in known):
+                return []
+            return self._if_new(case, "text_turn", body)
+
+        await self._record.add(unless_known)
+
+    def draft(self, case: str, seat: str, turn: str, text: str) -> None:
+        """Show the caller what a seat types or says and has not ended; empty takes it back."""
+        talk, known = self._talks.get(case), self._record.book.get(case)
+        said = known.talk.turns.get(turn) if known else None
+        if talk is None or (said is not None and said.text == text.strip()):
+            return  # a draft that was overtaken by its turn
+        talk.draft = {"turn": turn, "text": text, "seat": seat} if text else None
+        self._tell(talk, {"type": "writing", "turn": turn, "text": text})
+        shown = {"case": case, "turn": turn, "who": "dispatcher", "seat": seat, "text": text}
+        self.show(case, {"type": "writing", "at_ms": self._now_ms(), **shown})
+
+    def take(self, fact: Stored) -> None:
+        """Tell callers what was said to them, and that a case is over."""
+        kind, case = fact.envelope.kind, fact.envelope.case
+        talk = self._talks.get(case or "")
+        if talk is None or case is None:
+            return
+        if kind == "text_turn":
+            body = any_body(fact.envelope)
+            assert isinstance(body, TextTurn)
+            if talk.draft is not None and talk.draft["turn"] == body.turn:
+                talk.draft = None
+            self._tell(talk, {"type": "turn", "turn": self._turn(case, body)})
+        elif kind == "case_closed":
+            self._tell(talk, {"type": "closed"})
+
+    def live(self, case: str) -> list[dict[str, Any]]:
+        """Return what is being written and not stored, for a page that begins to watch a case."""
+        talk = self._talks.get(case)
+        if talk is None:
+            return []
+        found = [
+            written(case, writing, line)
+            for writing in talk.writings.values()
+            for line in writing.lines
+            if not line.is_stored and line.text
+        ]
+        if talk.draft is not None:
+            said = {"case": case, "who": "dispatcher", "at_ms": self._now_ms(), **talk.draft}
+            found.append({"type": "writing", **said})
+        return found
+
+    async def run(self) -> None:
+        """Store what is written until cancelled."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S):
+                    await self._wake.wait()
+            self._wake.clear()
+            try:
+                for case, talk in list(self._talks.items()):
+                    await self._store(case, talk)
+                    self._forget(case, talk)
+            except StorageError as error:
+                REFUSED.labels("text", error.reason).inc()
+                log.warning("writing not stored yet", error=str(error))
+                await asyncio.sleep(LOOK_S)
+
+    async def _store(self, case: str, talk: _Talk) -> None:
+        """Store the lines of a case that ended or pause, and pages that went away."""
+        now_ns = self._clock.wall_ns()
+        for writing in talk.writings.values():
+            pause_ns = PAUSE_NS if writing.session in talk.pages.values() else 0
+            lines = writing.unstored(now_ns, pause_ns)
+            bodies = [writing.turn_of(line) for line in lines]
+            if bodies:
+                await self._record.add(partial(self._of_lines, case, bodies))
+            for line, body in zip(lines, bodies, strict=True):
+                line.stored = body.text, body.finished
+        for session, since_ns in list(talk.gone_ns.items()):
+            if self._clock.monotonic_ns() - since_ns >= LOST_NS:
+                await self._note_state(case, Hello(session=session), "lost")
+                del talk.gone_ns[session]
+
+    def _forget(self, case: str, talk: _Talk) -> None:
+        """Leave a case whose pages are gone and whose lines are stored; it is read when wanted."""
+        lines = [line for one in talk.writings.values() for line in one.lines]
+        if not talk.pages and not talk.gone_ns and all(line.is_stored for line in lines):
+            del self._talks[case]
+
+    async def _note_state(
+        self, case: str, hello: Hello, state: Literal["opened", "lost", "closed"]
+    ) -> None:
+        body = TextChannel(session=hello.session, state=state, way="page", language=hello.language)
+        await self._record.add(partial(self._if_new, case, "text_channel", body))
+
+    def _of_lines(self, case: str, bodies: list[TextTurn]) -> list[Draft]:
+        return [draft for body in bodies for draft in self._if_new(case, "text_turn", body)]
+
+    def _if_new(
+        self, name: str, kind: str, body: TextTurn | TextChannel | CallerProfile
+    ) -> list[Draft]:
+        """Return the fact, unless the case has it already."""
+        case = self._record.book.get(name)
+        if case is None or _has(case.talk, body):
+            return []
+        return [draft_for(case, kind, body)]
+
+    def _welcome(self, case: Case, talk: _Talk, writing: CallerWriting) -> dict[str, Any]:
+        turns = [self._turn(case.id, one) for one in case.talk.turns.values() if one.text]
+        needs = list(case.talk.profile.needs) if case.talk.profile else []
+        told = {"type": "welcome", "taken": writing.taken, "open": case.is_open, "turns": turns}
+        return {**told, "needs": needs, "draft": talk.draft}
+
+    def _turn(self, case: str, body: TextTurn) -> dict[str, Any]:
+        known = self._record.book.get(case)
+        corrected = known is not None and body.turn in known.talk.corrected
+        return turn(body, corrected=corrected)
+
+    @staticmethod
+    def _tell(talk: _Talk, message: dict[str, Any]) -> None:
+        text = _encode(message)
+        for page in talk.pages:
+            page.send_state(text)
+
+    def _now_ms(self) -> int:
+        return self._clock.wall_ns() // MS_NS
+
+
+def _has(talk: Conversation, body: TextTurn | TextChannel | CallerProfile) -> bool:
+    """Whether the last fact of its kind says the same."""
+    match body:
+        case TextTurn():
+            before = talk.turns.get(body.turn)
+            return before is not None and (before.text, before.finished) == (
+                body.text, body.finished,
+            )  # fmt: skip
+        case TextChannel():
+            known = talk.sessions.get(body.session)
+            if known is None:
+                return body.state != "opened"
+            return known.state == body.state or (known.state == "closed" and body.state == "lost")
+        case CallerProfile():
+            profile = talk.profile
+            return profile is not None and (profile.needs, profile.language) == (
+                body.needs, body.language,
+            )  # fmt: skip
+
+
+def _encode(message: dict[str, Any]) -> str:
+    return msgspec.json.encode(message).decode()
