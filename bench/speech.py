@@ -211,7 +211,7 @@ def _notes(
         "Mandarin: simplified, characters only. Both sides alike.",
         "Draft: from the first word to the first text; final: from the last word to the last text; "
         "sound: from a typed sentence's end to its speech. CPU: of one core, the recogniser alone.",
-        "First and last word by loudness alone (30 dB below the loudest 20 ms), not by the "
+        "First and last word by loudness alone (within 20 dB of the loudest 20 ms), not by the "
         "engine's own idea of speech. Sound is fed in blocks of 20 ms as they would come.",
         f"Plain faster-whisper (30 s window, beam 5, fallbacks) begins after the end of a clip and "
         f"takes {ratio:.1f} times as long as a reading of ours; it has no drafts.",

@@ -110,16 +110,14 @@ class EngineProcess:
         self._input: asyncio.StreamWriter | None = None
         self._heard_at = 0.0
         self._last_lines: deque[str] = deque(maxlen=LINES_KEPT)
-        self._group = asyncio.TaskGroup()
         self._task: asyncio.Task[None] | None = None
         self.pid: int | None = None
         self.restarts = 0
 
     async def __aenter__(self) -> Self:
         """Start it, without waiting until it is ready."""
-        await self._group.__aenter__()
         if self._off is None:
-            self._task = self._group.create_task(self._run(), name=f"speech[{self._name}]")
+            self._task = asyncio.create_task(self._run_safely(), name=f"speech[{self._name}]")
         return self
 
     async def __aexit__(
@@ -131,7 +129,7 @@ class EngineProcess:
         """End it."""
         if self._task is not None:
             self._task.cancel()
-        await self._group.__aexit__(kind, error, trace)
+            await asyncio.wait([self._task])
 
     @property
     def state(self) -> EngineState:
@@ -151,6 +149,14 @@ class EngineProcess:
             return False
         self._input.write(wire.frame(request))
         return True
+
+    async def _run_safely(self) -> None:
+        """Run it; a mistake of ours costs the speech, and not the calls that go on as text."""
+        try:
+            await self._run()
+        except Exception as error:
+            log.exception("speech_failed", engine=self._name)
+            self._set(EngineState("off", "crashed", f"a mistake of the software: {error!r}"))
 
     async def _run(self) -> None:
         wait_s = self._patience.again_s

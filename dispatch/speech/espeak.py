@@ -13,6 +13,7 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import importlib.util
+import re
 from pathlib import Path
 
 from dispatch.speech.engine import Language
@@ -109,7 +110,7 @@ class Espeak:
                 said = self.phonemes(PROBES[language], name)
             except EspeakError:
                 continue
-            if said.strip() and "(" not in said:
+            if is_of(language, said):
                 return name
         return None
 
@@ -122,6 +123,17 @@ class Espeak:
         if not samples or count <= 0 or self._give is None:
             return 0
         return 0 if self._give(ctypes.string_at(samples, 2 * count)) else 1
+
+
+def is_of(language: Language, phonemes: str) -> bool:
+    """Whether phonemes are those of the language itself.
+
+    A voice that does not know a script borrows another one, which it names in brackets, or spells
+    it (``Chinese letter``). Mandarin has a tone on each syllable, of two digits or more.
+    """
+    if not phonemes.strip() or "(" in phonemes:
+        return False
+    return language != "zh" or re.search(r"[1-5]{2}", phonemes) is not None
 
 
 def _find() -> tuple[ctypes.CDLL, bytes | None]:
