@@ -42,7 +42,6 @@ class PiperVoice:
         self.languages: tuple[Language, ...] = (FAMILIES[family],)
         self.rate_hz = int(self._voice.config.sample_rate)
         self.name = f"piper {model.stem}"
-        self.say("a" if self.languages == ("en",) else "好", self.languages[0], lambda _: False)
 
     def say(self, text: str, language: Language, give: Give) -> None:
         """Give the sound of a text, sentence by sentence."""

@@ -90,6 +90,25 @@ def _attach(
     return done
 
 
+def opening(text: str, most: int) -> tuple[str, str]:
+    """Split off what is spoken first, so that it is there early: a clause, else some words.
+
+    Args:
+        text: One part, see `spoken_parts`.
+        most: Characters of the first piece; a word that is longer stays whole.
+    """
+    if len(text) <= most:
+        return text, ""
+    head = text[: most + 1]
+    for shape in (r"[,，、:：]\s*", rf"\s+|(?<=[{HANZI}])(?=[{HANZI}])"):
+        ends = [found.end() for found in re.finditer(shape, head) if 0 < found.end() <= most]
+        if ends:
+            return text[: ends[-1]], text[ends[-1] :]
+    longer = re.search(r"\s+", text[most:])
+    end = most + longer.end() if longer else len(text)
+    return text[:end], text[end:]
+
+
 def _sayable(sign: str) -> str:
     """Return the sign, a space in place of one that no voice says, or nothing."""
     if sign == "\n":

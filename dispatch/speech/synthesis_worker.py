@@ -1,7 +1,8 @@
 """The process that speaks: texts in, sound out. Started by ``synthesis``.
 
 Texts are spoken one after the other. A natural voice takes a part of a second before its first
-sound, so it speaks only when nothing else waits; else espeak-ng does, which takes milliseconds.
+sound, so it begins with a few words, and speaks only when nothing else waits and the machine is
+fast enough at the moment; else espeak-ng speaks, which takes milliseconds.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from dispatch.speech.espeak import Espeak, EspeakError
 from dispatch.speech.model_files import ModelError
 from dispatch.speech.piper_voice import PiperVoice, find_voices
 from dispatch.speech.settings import SpeechSettings
-from dispatch.speech.voices import Resampler, Voice
+from dispatch.speech.spoken_text import opening
+from dispatch.speech.voices import Pace, Resampler, Voice
 
 MOST_WAITING = 64
 """Texts; one more is answered at once as not spoken."""
@@ -37,6 +39,7 @@ class Speaker:
         self._natural = natural
         self._quick = quick
         self._output = output
+        self._paces = {voice.name: Pace(_first_pace(voice)) for voice in natural}
         self._waiting: queue.Queue[tuple[wire.Say, float]] = queue.Queue(MOST_WAITING)
         self._unwanted: set[int] = set()
         self._wanted: set[int] = set()
@@ -89,15 +92,37 @@ class Speaker:
 
     def _speak(self, say: wire.Say) -> bool:
         complete = True
-        for language, text in say.parts:
+        pace = self._pace_of(say)
+        for number, (language, text) in enumerate(say.parts):
             if self._stopped(say.voice):
                 return False
-            voice = self._voice_for(language)
-            if voice is None or not self._say_part(voice, language, text, say.voice):
+            voice = self._voice_for(language, natural=pace is not None)
+            if voice is None:
                 complete = False
+                continue
+            pieces = [text]
+            if pace is not None and number == 0 and voice is not self._quick:
+                pieces = [piece for piece in opening(text, pace.opening) if piece]
+            complete &= self._say_part(voice, language, pieces, say.voice)
         return complete
 
-    def _say_part(self, voice: Voice, language: Language, text: str, number: int) -> bool:
+    def _pace_of(self, say: wire.Say) -> Pace | None:
+        """Return the pace of the natural voice where it is to speak this text."""
+        language = say.parts[0][0]
+        voice = self._voice_for(language, natural=True)
+        if voice is None or voice is self._quick:
+            return None
+        pace = self._paces[voice.name]
+        if self._quick is None or language not in self._quick.languages:
+            return pace
+        if not self._waiting.empty():
+            return None
+        if pace.opening == 0:
+            pace.recover()
+            return None
+        return pace
+
+    def _say_part(self, voice: Voice, language: Language, pieces: list[str], number: int) -> bool:
         resampler = Resampler(voice.rate_hz)
 
         def give(pcm: bytes) -> bool:
@@ -105,27 +130,41 @@ class Speaker:
                 self._output.send(wire.Spoken(number, block))
             return not self._stopped(number)
 
-        try:
-            voice.say(text, language, give)
-        except (EspeakError, RuntimeError, ValueError) as error:
-            sys.stderr.write(f"{voice.name}: {error}\n")
-            return False
-        if self._stopped(number):
-            return False
+        for piece in pieces:
+            began = time.monotonic()
+            try:
+                voice.say(piece, language, give)
+            except (EspeakError, RuntimeError, ValueError) as error:
+                sys.stderr.write(f"{voice.name}: {error}\n")
+                return False
+            if self._stopped(number):
+                return False
+            if voice.name in self._paces:
+                self._paces[voice.name].took(len(piece), time.monotonic() - began)
         for block in resampler.rest():
             self._output.send(wire.Spoken(number, block))
         return True
 
-    def _voice_for(self, language: Language) -> Voice | None:
-        natural = next((voice for voice in self._natural if language in voice.languages), None)
+    def _voice_for(self, language: Language, *, natural: bool) -> Voice | None:
+        known = next((voice for voice in self._natural if language in voice.languages), None)
         quick = self._quick if self._quick and language in self._quick.languages else None
-        if natural is not None and (quick is None or self._waiting.empty()):
-            return natural
-        return quick
+        return known if known is not None and (natural or quick is None) else quick
 
     def _stopped(self, number: int) -> bool:
         with self._lock:
             return number in self._unwanted
+
+
+def _first_pace(voice: Voice) -> float:
+    """Have a voice say something that nobody hears; return the seconds that a character takes."""
+    language = voice.languages[0]
+    text = {"en": "The ambulance is on its way to you.", "zh": "救护车已经在路上了。"}[language]
+    seconds = []
+    for _ in range(2):  # the first time loads what the second one needs
+        began = time.monotonic()
+        voice.say(text, language, lambda _: True)
+        seconds.append(time.monotonic() - began)
+    return seconds[-1] / len(text)
 
 
 def load(settings: SpeechSettings, output: EngineOutput) -> Speaker:

