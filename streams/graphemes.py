@@ -18,6 +18,7 @@ Combining marks are those that this Python's Unicode data knows; a browser may k
 from __future__ import annotations
 
 import unicodedata
+from bisect import bisect_right
 from enum import IntEnum
 from functools import lru_cache
 
@@ -47,24 +48,17 @@ class Kind(IntEnum):
 
 
 _RANGES: tuple[tuple[int, int, Kind], ...] = (
-    (0x200C, 0x200C, Kind.MARK),  # zero width non-joiner
-    (0x200D, 0x200D, Kind.JOINER),
-    (0x0E33, 0x0E33, Kind.MARK),  # Thai and Lao AM are letters that belong to what is before
-    (0x0EB3, 0x0EB3, Kind.MARK),
-    (0xFF9E, 0xFF9F, Kind.MARK),  # half-width voiced marks
-    (0x1F3FB, 0x1F3FF, Kind.MARK),  # skin tones
-    (0xE0020, 0xE007F, Kind.MARK),  # tags: the flags of Scotland, Wales and England
-    (0x1F1E6, 0x1F1FF, Kind.FLAG_LETTER),
-    (0x0600, 0x0605, Kind.PREFIX),
+    (0x00A9, 0x00A9, Kind.PICTOGRAPH),
+    (0x00AE, 0x00AE, Kind.PICTOGRAPH),
+    (0x0600, 0x0605, Kind.PREFIX),  # Arabic number signs
     (0x06DD, 0x06DD, Kind.PREFIX),
     (0x070F, 0x070F, Kind.PREFIX),
     (0x0890, 0x0891, Kind.PREFIX),
     (0x08E2, 0x08E2, Kind.PREFIX),
     (0x0D4E, 0x0D4E, Kind.PREFIX),
-    (0x110BD, 0x110BD, Kind.PREFIX),
-    (0x110CD, 0x110CD, Kind.PREFIX),
-    (0x111C2, 0x111C3, Kind.PREFIX),
-    # Spacing marks that stand alone (UAX #29, table 2, the exceptions of SpacingMark).
+    (0x0E33, 0x0E33, Kind.MARK),  # Thai AM, a letter that belongs to what is before it
+    (0x0EB3, 0x0EB3, Kind.MARK),  # Lao AM
+    # Kind.OTHER: spacing marks that stand alone (UAX #29, table 2, exceptions of SpacingMark).
     (0x102B, 0x102C, Kind.OTHER),
     (0x1038, 0x1038, Kind.OTHER),
     (0x1062, 0x1064, Kind.OTHER),
@@ -73,20 +67,13 @@ _RANGES: tuple[tuple[int, int, Kind], ...] = (
     (0x1087, 0x108C, Kind.OTHER),
     (0x108F, 0x108F, Kind.OTHER),
     (0x109A, 0x109C, Kind.OTHER),
+    (0x1100, 0x115F, Kind.LEADING),
+    (0x1160, 0x11A7, Kind.VOWEL),
+    (0x11A8, 0x11FF, Kind.TRAILING),
     (0x1A61, 0x1A61, Kind.OTHER),
     (0x1A63, 0x1A64, Kind.OTHER),
-    (0xAA7B, 0xAA7B, Kind.OTHER),
-    (0xAA7D, 0xAA7D, Kind.OTHER),
-    (0x11720, 0x11721, Kind.OTHER),
-    (0x1100, 0x115F, Kind.LEADING),
-    (0xA960, 0xA97C, Kind.LEADING),
-    (0x1160, 0x11A7, Kind.VOWEL),
-    (0xD7B0, 0xD7C6, Kind.VOWEL),
-    (0x11A8, 0x11FF, Kind.TRAILING),
-    (0xD7CB, 0xD7FB, Kind.TRAILING),
-    # Symbols that may be part of an emoji sequence; skin tones and flag letters stand above.
-    (0x00A9, 0x00A9, Kind.PICTOGRAPH),
-    (0x00AE, 0x00AE, Kind.PICTOGRAPH),
+    (0x200C, 0x200C, Kind.MARK),  # zero width non-joiner
+    (0x200D, 0x200D, Kind.JOINER),
     (0x203C, 0x203C, Kind.PICTOGRAPH),
     (0x2049, 0x2049, Kind.PICTOGRAPH),
     (0x2100, 0x214F, Kind.PICTOGRAPH),
@@ -99,9 +86,27 @@ _RANGES: tuple[tuple[int, int, Kind], ...] = (
     (0x3030, 0x3030, Kind.PICTOGRAPH),
     (0x303D, 0x303D, Kind.PICTOGRAPH),
     (0x3297, 0x3299, Kind.PICTOGRAPH),
-    (0x1F000, 0x1FAFF, Kind.PICTOGRAPH),
+    (0xA960, 0xA97C, Kind.LEADING),
+    (0xAA7B, 0xAA7B, Kind.OTHER),
+    (0xAA7D, 0xAA7D, Kind.OTHER),
+    (0xD7B0, 0xD7C6, Kind.VOWEL),
+    (0xD7CB, 0xD7FB, Kind.TRAILING),
+    (0xFF9E, 0xFF9F, Kind.MARK),  # half-width voiced marks
+    (0x110BD, 0x110BD, Kind.PREFIX),
+    (0x110CD, 0x110CD, Kind.PREFIX),
+    (0x111C2, 0x111C3, Kind.PREFIX),
+    (0x11720, 0x11721, Kind.OTHER),
+    (0x1F000, 0x1F1E5, Kind.PICTOGRAPH),
+    (0x1F1E6, 0x1F1FF, Kind.FLAG_LETTER),
+    (0x1F200, 0x1F3FA, Kind.PICTOGRAPH),
+    (0x1F3FB, 0x1F3FF, Kind.MARK),  # skin tones
+    (0x1F400, 0x1FAFF, Kind.PICTOGRAPH),
     (0x1FC00, 0x1FFFD, Kind.PICTOGRAPH),
+    (0xE0020, 0xE007F, Kind.MARK),  # tags: the flags of Scotland, Wales and England
 )
+"""What the general category does not say, in order."""
+
+_FIRSTS = [first for first, _, _ in _RANGES]
 _FIRST_SYLLABLE, _LAST_SYLLABLE, _TRAILING_FORMS = 0xAC00, 0xD7A3, 28
 _CATEGORIES = {
     "Mn": Kind.MARK,
@@ -128,9 +133,9 @@ def kind_of(character: str) -> Kind:
     if _FIRST_SYLLABLE <= point <= _LAST_SYLLABLE:
         is_open = (point - _FIRST_SYLLABLE) % _TRAILING_FORMS == 0
         return Kind.OPEN_SYLLABLE if is_open else Kind.CLOSED_SYLLABLE
-    for first, last, kind in _RANGES:
-        if first <= point <= last:
-            return kind
+    at = bisect_right(_FIRSTS, point) - 1
+    if at >= 0 and point <= _RANGES[at][1]:
+        return _RANGES[at][2]
     return _CATEGORIES.get(unicodedata.category(character), Kind.OTHER)
 
 

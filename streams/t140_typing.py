@@ -124,6 +124,8 @@ class T140Typing:
         self._finished: deque[list[str]] = deque()
         self._field: list[str] = []
         self._last: float | None = None
+        self._same: int | None = 0
+        """Characters that `sent` and what is wanted have in common; None: to be counted anew."""
 
     def edit(self, field: str) -> None:
         """Say what the field holds now, without what is still being composed.
@@ -132,6 +134,7 @@ class T140Typing:
             FieldTooLongError: It holds too much; the state before stays.
         """
         self._field = as_sent(field)
+        self._same = None
 
     def end_line(self) -> None:
         """The line is finished (Enter was pressed) and the field is empty again.
@@ -144,6 +147,7 @@ class T140Typing:
             raise FieldTooLongError(waiting)
         self._finished.append([*self._field, "\n"])
         self._field = []
+        self._same = None
 
     @property
     def is_idle(self) -> bool:
@@ -152,10 +156,10 @@ class T140Typing:
 
     def due(self, now: float) -> float | None:
         """Return when to call `take`, now or later; None while there is nothing to send."""
-        step = self._next()
-        if step is None:
+        piece = self._next()
+        if piece is None:
             return None
-        ready = self._allowance.when(len(step[0]), now)
+        ready = self._allowance.when(len(piece), now)
         return ready if self._last is None else max(ready, self._last + self._interval_s)
 
     def take(self, now: float) -> str:
@@ -163,31 +167,44 @@ class T140Typing:
         if self._last is not None and now < self._last + self._interval_s - 1e-9:
             return ""
         pieces: list[str] = []
-        while (step := self._next()) is not None and self._allowance.covers(len(step[0]), now):
-            piece, self.sent = step
+        while (piece := self._next()) is not None and self._allowance.covers(len(piece), now):
             self._allowance.spend(len(piece))
+            self._note(piece)
             pieces.append(LINE_SEPARATOR if piece == "\n" else piece)
-            if self._finished and self.sent == self._finished[0]:
-                self._finished.popleft()
-                self.sent = []
         if pieces:
             self._last = now
         return "".join(pieces)
 
-    def _next(self) -> tuple[str, list[str]] | None:
-        """Return the next character to send, and what the other side sees after it."""
-        wanted = self._finished[0] if self._finished else self._field
-        same = _common(self.sent, wanted)
+    def _next(self) -> str | None:
+        """Return the next character to send, or a backspace; None when all is sent."""
+        wanted, same = self._wanted()
         left_over = len(self.sent) - same
         if left_over == 0:
-            if same == len(wanted):
-                return None
-            return wanted[same], [*self.sent, wanted[same]]
+            return wanted[same] if same < len(wanted) else None
         # A mark that was added to the last character needs no backspace: it joins by itself.
         if left_over == 1 and same < len(wanted) and wanted[same].startswith(self.sent[same]):
-            added = wanted[same][len(self.sent[same]) :]
-            return added, [*self.sent[:same], wanted[same]]
-        return BACKSPACE, self.sent[:-1]
+            return wanted[same][len(self.sent[same]) :]
+        return BACKSPACE
+
+    def _note(self, piece: str) -> None:
+        """Do to `sent` what the other side does with a piece that `_next` gave."""
+        wanted, same = self._wanted()
+        if len(self.sent) > same:
+            self.sent.pop()
+        if piece != BACKSPACE:
+            self.sent.append(wanted[same])
+            self._same = same + 1
+        if self._finished and self._same == len(wanted) == len(self.sent):
+            self._finished.popleft()
+            self.sent = []
+            self._same = None
+
+    def _wanted(self) -> tuple[list[str], int]:
+        """Return what the other side is to see, and how much of it stands there already."""
+        wanted = self._finished[0] if self._finished else self._field
+        if self._same is None:
+            self._same = _common(self.sent, wanted)
+        return wanted, self._same
 
 
 def _common(first: list[str], second: list[str]) -> int:

@@ -59,6 +59,7 @@ function kindOf(character) {
   const point = character.codePointAt(0) ?? 0;
   if (point < 0x300 && point > 0xae) return OTHER;
   if (point >= 0x20 && point < 0x7f) return OTHER;
+  if (point >= 0x3400 && point < 0xa000) return OTHER;
   if (point >= 0xac00 && point <= 0xd7a3) {
     return (point - 0xac00) % 28 === 0 ? OPEN_SYLLABLE : CLOSED_SYLLABLE;
   }
@@ -328,6 +329,8 @@ export class T140Typing {
   /** @type {string[][]} */ #finished = [];
   /** @type {string[]} */ #field = [];
   /** @type {number | null} */ #last = null;
+  /** Characters that `sent` and what is wanted have in common; -1: to be counted anew. */
+  #same = 0;
 
   /** @param {{ intervalMs?: number, charactersPerS?: number }} [options] */
   constructor({ intervalMs = 300, charactersPerS = 30 } = {}) {
@@ -338,6 +341,7 @@ export class T140Typing {
   /** Says what the field holds now, without what is still being composed. @param {string} field */
   edit(field) {
     this.#field = asSent(field);
+    this.#same = -1;
   }
 
   /** The line is finished (Enter was pressed) and the field is empty again. */
@@ -346,6 +350,7 @@ export class T140Typing {
     if (waiting > LONGEST_FIELD) throw new RangeError(`${waiting} characters wait already`);
     this.#finished.push([...this.#field, "\n"]);
     this.#field = [];
+    this.#same = -1;
   }
 
   /** Whether the other side sees all there is. */
@@ -355,9 +360,9 @@ export class T140Typing {
 
   /** @param {number} nowMs @returns {number | null} when to call `take`; null: nothing to send */
   due(nowMs) {
-    const step = this.#next();
-    if (step === null) return null;
-    const ready = this.allowance.when(pointsOf(step.piece), nowMs);
+    const piece = this.#next();
+    if (piece === null) return null;
+    const ready = this.allowance.when(pointsOf(piece), nowMs);
     return this.#last === null ? ready : Math.max(ready, this.#last + this.intervalMs);
   }
 
@@ -365,35 +370,49 @@ export class T140Typing {
   take(nowMs) {
     if (this.#last !== null && nowMs < this.#last + this.intervalMs - 1e-6) return "";
     let pieces = "";
-    for (let step = this.#next(); step !== null; step = this.#next()) {
-      const cost = pointsOf(step.piece);
+    for (let piece = this.#next(); piece !== null; piece = this.#next()) {
+      const cost = pointsOf(piece);
       if (this.allowance.left(nowMs) < Math.min(cost, this.allowance.most) - 1e-6) break;
       this.allowance.amount -= cost;
-      this.sent.length -= step.replaced;
-      if (step.after !== null) this.sent.push(step.after);
-      pieces += step.piece === "\n" ? LINE_SEPARATOR : step.piece;
-      if (this.#finished.length && isSame(this.sent, this.#finished[0])) {
-        this.#finished.shift();
-        this.sent = [];
-      }
+      this.#note(piece);
+      pieces += piece === "\n" ? LINE_SEPARATOR : piece;
     }
     if (pieces) this.#last = nowMs;
     return pieces;
   }
 
-  /** @returns {{ piece: string, replaced: number, after: string | null } | null} */
+  /** @returns {string | null} the next character to send, or a backspace */
   #next() {
-    const wanted = this.#finished[0] ?? this.#field;
-    const same = common(this.sent, wanted);
+    const [wanted, same] = this.#wanted();
     const over = this.sent.length - same;
-    if (over === 0) {
-      return same === wanted.length ? null : { piece: wanted[same], replaced: 0, after: wanted[same] };
-    }
+    if (over === 0) return wanted[same] ?? null;
     // A mark that was added to the last character needs no backspace: it joins by itself.
     if (over === 1 && wanted[same]?.startsWith(this.sent[same])) {
-      return { piece: wanted[same].slice(this.sent[same].length), replaced: 1, after: wanted[same] };
+      return wanted[same].slice(this.sent[same].length);
     }
-    return { piece: BACKSPACE, replaced: 1, after: null };
+    return BACKSPACE;
+  }
+
+  /** Does to `sent` what the other side does. @param {string} piece that `#next` gave */
+  #note(piece) {
+    const [wanted, same] = this.#wanted();
+    if (this.sent.length > same) this.sent.pop();
+    if (piece !== BACKSPACE) {
+      this.sent.push(wanted[same]);
+      this.#same = same + 1;
+    }
+    if (this.#finished.length && this.#same === wanted.length && this.sent.length === this.#same) {
+      this.#finished.shift();
+      this.sent = [];
+      this.#same = -1;
+    }
+  }
+
+  /** @returns {[string[], number]} what the other side is to see, and how much stands there */
+  #wanted() {
+    const wanted = this.#finished[0] ?? this.#field;
+    if (this.#same < 0) this.#same = common(this.sent, wanted);
+    return [wanted, this.#same];
   }
 }
 
@@ -403,9 +422,6 @@ function common(one, other) {
   while (at < one.length && at < other.length && one[at] === other[at]) at += 1;
   return at;
 }
-
-/** @param {string[]} one @param {string[]} other */
-const isSame = (one, other) => one.length === other.length && common(one, other) === one.length;
 
 /**
  * Tells what a field holds whenever that changes, input methods respected.
