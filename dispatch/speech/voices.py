@@ -17,7 +17,8 @@ BLOCK_S = 0.1
 
 
 FIRST_SOUND_S = 0.3
-"""In this time a natural voice should have its first sound: 0.7 s are promised, digits take longer."""
+"""In this time a natural voice should have its first sound. 0.7 s are promised; digits take longer
+than letters."""
 
 LEAST_OPENING = 12
 """Characters: fewer than that are no words."""

@@ -97,6 +97,6 @@ def test_natural_voice_says_less_at_first_when_the_machine_is_slow_and_recovers(
     for _ in range(8):
         pace.took(10, 1.0)
     assert pace.opening == 0
-    for _ in range(12):
+    for _ in range(20):
         pace.recover()
     assert pace.opening > 0
