@@ -197,6 +197,15 @@ def test_sender_that_leaves_empty_blocks_out_never_has_text_repeated() -> None:
     assert line.wait(1.6) == f"a{MISSING}b"
 
 
+def test_misplaced_redundancy_gives_way_to_the_packet_that_it_repeats() -> None:
+    line = Line()
+    line.take(plain(9, "9", marker=True), at=0)
+    header = build_header(0, 0, RED, 12, 12 * 300, SSRC)
+    line.take(header + write_redundant((Block(b"a", 600), Block(b"b")), TEXT), at=0.6)
+    assert line.take(plain(10, "a"), at=0.7) == "9a"
+    assert line.wait(1.6) == f"9a{MISSING}b"
+
+
 def test_redundancy_of_a_mixer_is_not_used_because_each_source_has_its_own() -> None:
     def mixed(packet: bytes, source: int) -> bytes:
         return bytes([packet[0] | 1]) + packet[1:12] + source.to_bytes(4, "big") + packet[12:]
