@@ -6,13 +6,14 @@ wrong character, never one twice, never one at another place.
 
 from __future__ import annotations
 
+import random
 import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.t140 import MISSING, T140Display
+from streams.t140 import BACKSPACE, MISSING, T140Display
 from tests.t140_texts import CHARACTERS
 from tests.text_path import Passage, Weather, type_through
 
@@ -72,6 +73,29 @@ def test_path_without_loss_shows_every_character_and_no_mark() -> None:
         assert type_through(DISTINCT, weather, seed).text == DISTINCT
         plain = type_through(DISTINCT, weather, seed, red_type=None)
         assert plain.text == DISTINCT
+
+
+def test_writing_with_corrections_over_a_bad_path_is_wrong_only_beside_a_mark() -> None:
+    """Backspaces get lost like letters: what differs from the writer's screen, a mark is beside."""
+    for seed in range(RUNS):
+        chance = random.Random(seed)
+        typed = "".join(c + BACKSPACE * chance.choice([0, 0, 0, 1, 2, 3]) for c in DISTINCT)
+        passage = type_through(typed, Weather(), seed)
+        writer, reader = T140Display(), T140Display()
+        writer.take(typed)
+        reader.take(passage.text)
+        shown, right = reader.text, writer.text
+        if MISSING not in passage.text and passage.start_is_proven:
+            assert shown == right
+        assert list(shown.replace(MISSING, "")) == sorted(set(shown) - {MISSING}), "in order, once"
+        # Between two marks, whatever is right for both sides stands without a gap between it.
+        for part in shown.split(MISSING):
+            both = [c for c in part if c in right]
+            assert "".join(both) in right
+            # Letters whose backspaces were lost stand at the end of a part, before the mark.
+            assert part.startswith("".join(both)) or not both
+        last = shown.rsplit(MISSING, 1)[-1]
+        assert right.endswith(last), "after the last mark all is as the writer sees it"
 
 
 @given(st.lists(st.sampled_from(CHARACTERS), min_size=1, max_size=40), st.integers(0, 1 << 30))
