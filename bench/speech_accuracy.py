@@ -89,7 +89,7 @@ def in_utterances(
     clip: Clip, whisper: Whisper, activity: Callable[[], VoiceActivity], *, beam: int = 1
 ) -> tuple[str, float]:
     """Read a clip as a call does, utterance by utterance, but only its finals."""
-    listening = Listening(activity, thorough_needed=True)
+    listening = Listening(activity)
     listening.open(wire.Open(1, clip.language, 0, 1))
     listening.sound(wire.Sound(1, 0, clip.pcm), 0.0)
     listening.end_utterance(1, 0.0)

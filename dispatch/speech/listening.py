@@ -45,20 +45,17 @@ class Listening:
         activity: Callable[[], VoiceActivity],
         *,
         pauses: Pauses | None = None,
-        thorough_needed: bool = False,
     ) -> None:
         """Begin without voices.
 
         Args:
             activity: Makes a follower for one more voice.
             pauses: What counts as an end.
-            thorough_needed: Whether a draft never counts as a final, because finals are read in
-                another way.
         """
         self._activity = activity
         self._pauses = pauses
         self._voices: dict[int, _Voice] = {}
-        self.schedule = Schedule(thorough_needed=thorough_needed)
+        self.schedule = Schedule()
 
     def open(self, request: wire.Open) -> None:
         """Listen to one more voice, which may be one that another process was listening to."""

@@ -23,11 +23,14 @@ from dispatch.speech.utterances import Stretch, samples
 
 Kind = Literal["final", "settle", "first", "draft"]
 
-FIRST_AFTER_S = 0.5
+FIRST_AFTER_S = 0.45
 """Voiced sound before the first draft: less is seldom a word."""
 
 DRAFT_EVERY_S = 0.8
-"""New sound before the next draft is worth its time."""
+"""New sound before the next draft is worth its time, while up to ``AT_EASE`` people speak."""
+
+AT_EASE = 3
+"""Of more people who speak at once each gets fewer drafts, so that a first one waits less."""
 
 TAIL_S = 0.2
 """Silence after the last voiced frame that is shown to the model."""
@@ -45,7 +48,7 @@ class Reading:
         language: What it was read as.
         confidence: 0 to 1.
         end: Last sample that was read.
-        thorough: Whether it was read as a final is.
+        thorough: Whether it was read so well that it may be final.
     """
 
     text: str
@@ -70,6 +73,11 @@ class Job:
         """Whether it is read as a final."""
         return self.kind in {"final", "settle"}
 
+    @property
+    def rough(self) -> bool:
+        """Whether it is read as fast as can be: its text is never final."""
+        return self.kind == "first"
+
 
 @dataclass(frozen=True, slots=True)
 class Told:
@@ -92,6 +100,7 @@ class _Task:
     ended: float | None = None
     busy: bool = False
     tried_end: int = 0
+    covered_end: int = 0
     tried_at: float = 0.0
     reading: Reading | None = None
     shown: str | None = None
@@ -107,7 +116,6 @@ class Schedule:
         given_up: Finals that came too late and were given as drafts.
     """
 
-    thorough_needed: bool = False
     finals_read: int = 0
     finals_settled: int = 0
     given_up: int = 0
@@ -189,20 +197,17 @@ class Schedule:
         ended = [task for task in waiting if task.ended is not None]
         yield "final", min(ended, key=lambda task: task.ended or 0.0, default=None)
         going = [task for task in waiting if task.ended is None]
-        pausing = [t for t in going if t.paused and t.tried_end < t.stretch.voiced_end]
+        pausing = [t for t in going if t.paused and t.covered_end < t.stretch.voiced_end]
         yield "settle", min(pausing, key=lambda task: task.stretch.voiced_end, default=None)
         first = [t for t in going if t.tried_end == 0 and _voiced(t) >= samples(FIRST_AFTER_S)]
         yield "first", min(first, key=lambda task: task.began, default=None)
-        more = [
-            t for t in going if t.tried_end and t.stretch.voiced_end - t.tried_end
-            >= samples(DRAFT_EVERY_S)
-        ]  # fmt: skip
+        speaking = sum(task.ended is None for task in self._tasks.values())
+        every = samples(DRAFT_EVERY_S * max(1.0, speaking / AT_EASE))
+        more = [t for t in going if t.tried_end and t.stretch.voiced_end - t.tried_end >= every]
         yield "draft", min(more, key=lambda task: task.tried_at, default=None)
 
     def _covers(self, task: _Task, reading: Reading) -> bool:
-        if self.thorough_needed and not reading.thorough:
-            return False
-        return reading.end >= task.stretch.voiced_end
+        return reading.thorough and reading.end >= task.stretch.voiced_end
 
     def _finish(self, task: _Task, reading: Reading) -> Told:
         del self._tasks[task.voice, task.stretch.number]
@@ -217,7 +222,10 @@ def _begin(task: _Task, kind: Kind, now: float) -> Job:
     stretch = task.stretch
     end = min(stretch.heard_end, stretch.voiced_end + samples(TAIL_S))
     task.busy, task.tried_end, task.tried_at = True, end, now
-    return Job(task.voice, stretch.number, kind, stretch.begin, end)
+    job = Job(task.voice, stretch.number, kind, stretch.begin, end)
+    if not job.rough:
+        task.covered_end = end
+    return job
 
 
 def _told(task: _Task, reading: Reading, *, final: bool) -> Told:

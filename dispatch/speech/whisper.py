@@ -85,7 +85,13 @@ class Whisper:
         self._prompts: dict[Language, tuple[Any, list[int]]] = {}
 
     def read(
-        self, sound: Samples, language: Language | None, *, beam: int = 1, thorough: bool = True
+        self,
+        sound: Samples,
+        language: Language | None,
+        *,
+        beam: int = 1,
+        again: bool = True,
+        window_s: float | None = None,
     ) -> Transcript:
         """Return what is said.
 
@@ -93,18 +99,19 @@ class Whisper:
             sound: At most 30 s; the rest is not read.
             language: None to let the model choose between the two.
             beam: Texts that are followed at once.
-            thorough: Whether a text that repeats itself is read again in the whole window. Else
-                it comes back empty.
+            again: Whether a text that repeats itself is read again in the whole window. Else it
+                comes back empty.
+            window_s: The least that the model is shown, in place of its own, s.
         """
-        found = self._read(sound, language, beam, self._window_s)
+        found = self._read(sound, language, beam, window_s or self._window_s)
         if not repeats_itself(found.text):
             return found
-        if not thorough:
+        if not again:
             return Transcript("", found.language, 0.0)
-        again = self._read(sound, found.language, beam, WHOLE_WINDOW_S)
-        if repeats_itself(again.text):
-            return Transcript("", again.language, 0.0)
-        return again
+        second = self._read(sound, found.language, beam, WHOLE_WINDOW_S)
+        if repeats_itself(second.text):
+            return Transcript("", second.language, 0.0)
+        return second
 
     def _read(
         self, sound: Samples, language: Language | None, beam: int, window_s: float
@@ -155,8 +162,12 @@ class Whisper:
 
 
 def tidy(text: str, language: Language, simplify: Simplifier) -> str:
-    """Return the text in simplified characters, without spaces that Chinese does not have."""
-    text = " ".join(text.split())
+    """Return the text in simplified characters, without spaces that Chinese does not have.
+
+    A character of which the model gave only the first bytes is left out: U+FFFD stands for what was
+    lost on the way (T.140), and nothing was.
+    """
+    text = " ".join(text.replace("\ufffd", "").split())
     return simplify(text) if language == "zh" else text
 
 

@@ -57,7 +57,7 @@ class Caller:
         assert job is not None
         sound, _ = self.listening.sound_of(job)
         of = "zh" if language == "zh" else "en"
-        reading = Reading(text, of, 0.9, job.end, thorough=job.thorough)  # type: ignore[arg-type]
+        reading = Reading(text, of, 0.9, job.end, thorough=not job.rough)  # type: ignore[arg-type]
         return job, sound, self.listening.done(job, reading)
 
 

@@ -28,7 +28,7 @@ def grow(one: Stretch, seconds: float) -> None:
 
 
 def reading(job: Job, text: str = "some words") -> Reading:
-    return Reading(text, "en", 0.9, job.end, thorough=job.thorough)
+    return Reading(text, "en", 0.9, job.end, thorough=not job.rough)
 
 
 def taken(job: Job | None) -> Job:
@@ -126,13 +126,40 @@ def test_draft_with_the_same_text_is_not_shown_again() -> None:
     assert schedule.done(job, reading(job)) is None
 
 
-def test_draft_never_counts_as_final_where_finals_are_read_more_thoroughly() -> None:
-    schedule = Schedule(thorough_needed=True)
+def test_first_draft_is_rough_and_never_counts_as_final() -> None:
+    schedule = Schedule()
     schedule.began(1, stretch(1.0), 0.0)
     job = taken(schedule.next(1.0))
+    assert job.rough
     schedule.done(job, reading(job))
     assert schedule.ended(1, 1, 1.6) is None
     assert taken(schedule.next(1.6)).kind == "final"
+
+
+def test_later_draft_that_reaches_the_end_is_the_final_text() -> None:
+    schedule = Schedule()
+    one = stretch(1.0)
+    schedule.began(1, one, 0.0)
+    schedule.done(job := taken(schedule.next(1.0)), reading(job))
+    grow(one, 1.0)
+    schedule.done(job := taken(schedule.next(2.0)), reading(job, "more words"))
+    told = schedule.ended(1, 1, 2.6)
+    assert told is not None
+    assert (told.final, told.reading.text) == (True, "more words")
+
+
+def test_many_who_speak_at_once_get_fewer_drafts_each() -> None:
+    schedule = Schedule()
+    voices = {number: stretch(1.0) for number in range(1, 7)}
+    for number, one in voices.items():
+        schedule.began(number, one, 0.0)
+        schedule.done(job := taken(schedule.next(1.0)), reading(job))
+    for one in voices.values():
+        grow(one, DRAFT_EVERY_S)
+    assert schedule.next(2.0) is None
+    for number in range(2, 7):
+        schedule.closed(number)
+    assert taken(schedule.next(2.0)).kind == "draft"
 
 
 def test_dismissed_speech_takes_its_draft_back() -> None:
