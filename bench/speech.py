@@ -42,6 +42,7 @@ COLUMNS = (
     Column("drafts_per_s", "drafts/s", 2),
     Column("first_sound_p95_ms", "sound p95 ms", 0),
     Column("cpu_percent", "CPU %", 0),
+    Column("others_cpu_percent", "others %", 0),
 )
 
 
@@ -136,6 +137,7 @@ def _calls_row(calls: int, times: Times, clips: Sequence[Clip]) -> Measurement:
         "first_sound_p95_ms": 1000 * _p95(times.first_sound_s),
         "first_sound_p50_ms": 1000 * _p50(times.first_sound_s),
         "cpu_percent": times.cpu_percent,
+        "others_cpu_percent": times.others_cpu_percent,
         "rss_mib": times.rss_mib,
         "dropped_s": times.dropped_s,
         "never": times.never,
@@ -210,7 +212,8 @@ def _notes(
         "English: lower case, no punctuation, hyphens part words, digits as words, mr as mister. "
         "Mandarin: simplified, characters only. Both sides alike.",
         "Draft: from the first word to the first text; final: from the last word to the last text; "
-        "sound: from a typed sentence's end to its speech. CPU: of one core, the recogniser alone.",
+        "sound: from a typed sentence's end to its speech. CPU: of one core, the recogniser alone; "
+        "others: what else ran on the machine at the time.",
         "First and last word by loudness alone (within 20 dB of the loudest 20 ms), not by the "
         "engine's own idea of speech. Sound is fed in blocks of 20 ms as they would come.",
         f"Plain faster-whisper (30 s window, beam 5, fallbacks) begins after the end of a clip and "

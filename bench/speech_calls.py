@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -57,7 +58,9 @@ class Times:
         confidence: Of these texts, by clip: the least of its utterances.
         never: Clips that no final text came of.
         dropped_s: Sound that never reached the engine.
-        cpu_percent: Of one core: the recogniser's process.
+        cpu_s: CPU time of the recogniser's process, s.
+        others_cpu_s: CPU time of everything else on the machine but this benchmark, s.
+        wall_s: Time in which it was spent.
         rss_mib: Its resident memory.
     """
 
@@ -70,8 +73,20 @@ class Times:
     confidence: dict[str, float] = field(default_factory=dict)
     never: int = 0
     dropped_s: float = 0.0
-    cpu_percent: float = 0.0
+    cpu_s: float = 0.0
+    others_cpu_s: float = 0.0
+    wall_s: float = 0.0
     rss_mib: float = 0.0
+
+    @property
+    def cpu_percent(self) -> float:
+        """Of one core: the recogniser's process."""
+        return 100 * self.cpu_s / self.wall_s if self.wall_s else 0.0
+
+    @property
+    def others_cpu_percent(self) -> float:
+        """Of one core: what else ran on the machine, which these figures suffer from."""
+        return 100 * self.others_cpu_s / self.wall_s if self.wall_s else 0.0
 
     @property
     def drafts_per_s(self) -> float:
@@ -86,8 +101,9 @@ async def play_calls(
 
     Beside them somebody types: a sentence each second, spoken while the calls go on.
     """
-    process = psutil.Process(recognition.pid)
-    before, began = process.cpu_times(), time.monotonic()
+    processes = [psutil.Process(pid) for pid in (recognition.pid, synthesis.pid, os.getpid())]
+    before, all_before = [_cpu_s(process) for process in processes], _machine_cpu_s()
+    began = time.monotonic()
     over = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         typing = group.create_task(_type(synthesis, times, over), name="bench.typing")
@@ -100,10 +116,22 @@ async def play_calls(
                 )
         over.set()
         await typing
-    after = process.cpu_times()
-    used = after.user + after.system - before.user - before.system
-    times.cpu_percent = 100 * used / (time.monotonic() - began)
-    times.rss_mib = process.memory_info().rss / 2**20
+    used = [_cpu_s(process) - first for process, first in zip(processes, before, strict=True)]
+    times.cpu_s += used[0]
+    times.others_cpu_s += max(0.0, _machine_cpu_s() - all_before - sum(used))
+    times.wall_s += time.monotonic() - began
+    times.rss_mib = processes[0].memory_info().rss / 2**20
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def _machine_cpu_s() -> float:
+    """Return the CPU time that all processes of the machine have used, s."""
+    times = psutil.cpu_times()
+    return float(sum(getattr(times, kind, 0.0) for kind in ("user", "nice", "system", "softirq")))
 
 
 async def ready(engine: Recognition | Synthesis) -> EngineState:
