@@ -130,19 +130,27 @@ def decide_call(action: CallAction, case: Case, book: CaseBook, seat: str) -> tu
     if call is None:
         raise ConflictError("the case has no call: it was opened by hand", kind="no_call")
     if isinstance(action, AnswerCall):
+        if not case.is_open:
+            raise ConflictError(
+                f"the case was closed ({case.outcome})", kind="closed", case=case.id
+            )
         body = _answer(case, call, book, seat)
     elif isinstance(action, DeclineCall):
         _check_offered(call, seat)
         body = CallStep(step="declined", seat=seat, reason=action.reason)
     elif isinstance(action, CallBack):
         if call.phase == "calling":
-            raise _taken(call)
+            raise _taken(case, call)
+        if not call.number:
+            raise ConflictError(
+                "the number is withheld: nobody can be called back", kind="withheld", case=case.id
+            )
         _check_ears(case, call, book, seat)
         body = CallStep(step="called_back", seat=seat)
     elif isinstance(action, GiveUpCall):
         body = CallStep(step="gave_up", seat=seat, reason=action.reason)
     else:
-        _check_owner(call, seat)
+        _check_owner(case, call, seat)
         body = _owners_step(action, call, seat)
     call.after(body.step)
     return (draft_of(case, "call_step", body),)
@@ -201,7 +209,7 @@ def _answer(case: Case, call: Call, book: CaseBook, seat: str) -> CallStep:
         _check_ears(case, call, book, seat)
         return CallStep(step="taken", seat=seat)
     if call.phase in ("talking", "offered", "calling"):
-        raise _taken(call)
+        raise _taken(case, call)
     _check_ears(case, call, book, seat)
     return CallStep(step="answered", seat=seat)
 
@@ -227,9 +235,9 @@ def _owners_step(action: CallAction, call: Call, seat: str) -> CallStep:
     return CallStep(step=OWNERS[type(action)], seat=seat)
 
 
-def _check_owner(call: Call, seat: str) -> None:
+def _check_owner(case: Case, call: Call, seat: str) -> None:
     if call.seat and call.seat != seat:
-        raise _taken(call)
+        raise _taken(case, call)
 
 
 def _check_offered(call: Call, seat: str) -> None:
@@ -241,7 +249,7 @@ def _check_ears(case: Case, call: Call, book: CaseBook, seat: str) -> None:
     """A seat speaks with one caller at a time; texts it may write with several."""
     if not call.is_spoken:
         return
-    for other in book.recent():
+    for other in book.open():
         if other.id == case.id or other.call is None or not other.call.is_spoken:
             continue
         if other.call.seat == seat and other.call.phase in ("talking", "offered", "calling"):
@@ -251,8 +259,10 @@ def _check_ears(case: Case, call: Call, book: CaseBook, seat: str) -> None:
             )  # fmt: skip
 
 
-def _taken(call: Call) -> ConflictError:
-    return ConflictError(f"{call.seat} has this call", kind="taken", seat=call.seat)
+def _taken(case: Case, call: Call) -> ConflictError:
+    return ConflictError(
+        f"{call.seat} has the call {case.alias}", kind="taken", seat=call.seat, alias=case.alias
+    )
 
 
 def _linking(case: Case, main: Case, reason: str | None, *, linked: bool) -> tuple[Draft, ...]:

@@ -64,7 +64,7 @@ class CallApi:
         try:
             holder = self._verify(token_of(request))
             if holder.role != "exchange":
-                raise CredentialError(f"{holder.name} is a {holder.role}, not an exchange")
+                raise CredentialError(f"{holder.name} is not an exchange but: {holder.role}")
         except CredentialError as error:
             REFUSED.labels("exchange", error.reason).inc()
             raise

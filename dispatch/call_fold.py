@@ -14,6 +14,7 @@ from dispatch.location.plausibility import Fix
 from dispatch.partner_book import fold_partner
 from streams.call_messages import CallerPosition, CallStep, CaseLinked, LocationRefused
 from streams.chain import Stored
+from streams.guidance_messages import GuidanceMark, GuidanceStep
 from streams.partner_messages import PartnerAnswered, PartnerTold
 from streams.text_messages import CallerProfile, TextChannel, TextTurn
 
@@ -25,7 +26,7 @@ FUSED = 500
 
 Around: TypeAlias = (
     CallStep | CallerPosition | LocationRefused | CaseLinked | PartnerTold | PartnerAnswered
-    | TextTurn | TextChannel | CallerProfile
+    | TextTurn | TextChannel | CallerProfile | GuidanceStep | GuidanceMark
 )  # fmt: skip
 
 
@@ -53,6 +54,8 @@ def fold_around(case: Case, fact: Stored, body: Around) -> None:
             fold_partner(case.partners, fact, body)
         case TextTurn() | TextChannel() | CallerProfile():
             case.talk.take(body)
+        case GuidanceStep() | GuidanceMark():
+            case.guide.take(body)
         case CallStep():
             case.call = case.call or Call()
             case.call.take(body, fact.corrected_ns)

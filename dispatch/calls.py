@@ -89,6 +89,11 @@ class Call:
         return self.phase not in (None, "ended")
 
     @property
+    def has_caller(self) -> bool:
+        """Whether somebody is on the line, answered or not."""
+        return self.is_live and self.phase != "lost"
+
+    @property
     def is_spoken(self) -> bool:
         """Whether it takes all of a seat's ears."""
         return self.line in ("voice", "video", "ecall")

@@ -18,13 +18,13 @@ import msgspec
 from dispatch.call_actions import (
     CallAction,
     LinkAction,
-    LinkCase,
-    UnlinkCase,
     decide_call,
     decide_link,
 )
 from dispatch.cases import Case, CaseBook
 from dispatch.errors import ConflictError, DispatchError, UnknownError
+from dispatch.guidance.requests import GuideAction
+from dispatch.guidance.walk import decide as decide_guide
 from dispatch.incident_actions import decide_incident
 from dispatch.incident_requests import IncidentAction
 from dispatch.partner_actions import PartnerAction, decide_partner
@@ -33,6 +33,7 @@ from dispatch.surge import NotifyCallers, SetSurge
 from dispatch.text_actions import TextAction, decide_text
 from dispatch.units import Fleet
 from streams.call_messages import CallStep
+from streams.guidance_messages import GuidanceStep
 from streams.identity import alias, is_id
 from streams.messages import (
     Age,
@@ -165,7 +166,9 @@ class CloseCase(_Action, frozen=True, kw_only=True, tag="close_case"):
 
 
 CaseAction = OpenCase | AmendCase | AssignUnit | ReleaseUnit | ChooseHospital | AddNote | CloseCase
-OneCase = CaseAction | CallAction | LinkAction | PartnerAction | IncidentAction | TextAction
+OfCall = CallAction | PartnerAction | TextAction
+OfEvent = LinkAction | IncidentAction | GuideAction
+OneCase = CaseAction | OfCall | OfEvent
 Action = OneCase | NotifyCallers | SetSurge
 
 
@@ -175,7 +178,8 @@ class Decision:
 
     Attributes:
         case: The case.
-        drafts: The facts, in order; the last one is the main one and takes the action's id.
+        drafts: The facts, in order; the last one is the main one and takes the action's id. None
+            where it was done already.
     """
 
     case: str
@@ -223,27 +227,62 @@ def decide(
         return _note(action, case, now_ns)
     if isinstance(action, AmendCase):
         return _amend(action, case, now_ns)
-    if isinstance(action, CallAction | PartnerAction | TextAction):
-        if isinstance(action, TextAction):
-            drafts = decide_text(action, case, now_ns, seat)
-        elif isinstance(action, CallAction):
-            drafts = decide_call(action, case, book, seat)
-        else:
-            drafts = decide_partner(action, case, fleet, now_ns, message=new_case, seat=seat)
-        return Decision(case.id, drafts)
+    if isinstance(action, OfCall):
+        return Decision(
+            case.id, _of_call(action, case, book, fleet, now_ns=now_ns, message=new_case, seat=seat)
+        )
     if not case.is_open:
         raise ConflictError(
             f"the case was closed ({case.outcome}): open a new one", kind="closed", case=case.id
         )
-    if isinstance(action, LinkCase | UnlinkCase | IncidentAction):
-        if isinstance(action, IncidentAction):
-            made = decide_incident(
-                action, case, book, fleet, now_ns=now_ns, new_case=new_case, seat=seat
-            )
-        else:
-            made = decide_link(action, case, book)
-        return Decision(case.id, made)
+    if isinstance(action, OfEvent):
+        return Decision(
+            case.id, _of_event(action, case, book, fleet, now_ns=now_ns, new=new_case, seat=seat)
+        )
     return _lead(action, case, book, fleet, now_ns)
+
+
+def _of_call(
+    action: OfCall,
+    case: Case,
+    book: CaseBook,
+    fleet: Fleet,
+    *,
+    now_ns: int,
+    message: str,
+    seat: str,
+) -> tuple[Draft, ...]:
+    """Return the facts of an action that may come after the case's end too."""
+    if isinstance(action, TextAction):
+        return decide_text(action, case, now_ns, seat)
+    if isinstance(action, CallAction):
+        return decide_call(action, case, book, seat)
+    return decide_partner(action, case, fleet, now_ns, message=message, seat=seat)
+
+
+def _of_event(
+    action: OfEvent, case: Case, book: CaseBook, fleet: Fleet, *, now_ns: int, new: str, seat: str
+) -> tuple[Draft, ...]:
+    """Return the facts of an action on what happens there: links, an incident, the guide."""
+    if isinstance(action, IncidentAction):
+        return decide_incident(action, case, book, fleet, now_ns=now_ns, new_case=new, seat=seat)
+    if isinstance(action, GuideAction):
+        return _guide(action, case, fleet, now_ns, new_run=new, seat=seat)
+    return decide_link(action, case, book)
+
+
+def _guide(
+    action: GuideAction, case: Case, fleet: Fleet, now_ns: int, *, new_run: str, seat: str
+) -> tuple[Draft, ...]:
+    rang_ns = case.call.rang_ns if case.call is not None else case.opened_ns
+    made = decide_guide(
+        case.guide, action, fleet.protocols, now_ns=now_ns, rang_ns=rang_ns, new_run=new_run,
+        seat=seat,
+    )  # fmt: skip
+    return tuple(
+        _draft(case, "guidance_step" if isinstance(fact, GuidanceStep) else "guidance_mark", fact)
+        for fact in made
+    )
 
 
 def _lead(
@@ -390,6 +429,12 @@ def _close(action: CloseCase, case: Case, book: CaseBook) -> Decision:
             kind="incident", case=case.id,
         )  # fmt: skip
     others = [other for other in map(book.get, case.linked) if other and other.is_open]
+    for one in (case, *others):
+        if one.call is not None and one.call.has_caller:
+            raise ConflictError(
+                f"the caller of {one.alias} is on the line: answer and end the call first",
+                kind="calling", case=one.id, alias=one.alias,
+            )  # fmt: skip
     drafts = [_draft(one, "case_closed", CaseClosed(outcome="duplicate")) for one in others]
     if case.call is not None and case.call.phase == "lost":
         over = CallStep(step="gave_up", reason="the case is closed")

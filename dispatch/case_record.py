@@ -189,6 +189,8 @@ class CaseRecord:
                 await self._know(action.to)
             now_ns = self._clock.wall_ns()
             decision = self._decide(action, now_ns, seat)
+            if not decision.drafts:
+                return decision.answer()
             items = [self._arrived(draft) for draft in decision.drafts[:-1]]
             items.append(self._arrived(decision.drafts[-1], action.id))
             stored = await self._store(items)

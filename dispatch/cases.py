@@ -17,6 +17,7 @@ from typing import Literal, get_args
 
 from dispatch.call_fold import Said, fold_around
 from dispatch.calls import Call
+from dispatch.guidance.run import Guide
 from dispatch.incident import Incident, fold
 from dispatch.partner_book import Partnerships
 from dispatch.text_book import Conversation
@@ -26,6 +27,7 @@ from streams.bay_messages import BayHandover
 from streams.call_messages import CallerPosition, CallStep, CaseLinked, LocationRefused
 from streams.chain import Stored
 from streams.codec import any_body
+from streams.guidance_messages import GuidanceMark, GuidanceStep
 from streams.incident_messages import (
     IncidentClosed,
     IncidentDeclared,
@@ -104,6 +106,7 @@ class Case:
         linked_to: The case in which it goes on, because both are one event.
         linked: Cases that go on in this one.
         partners: What police, fire and others were told, and what they answered.
+        guide: Where the life-support guide is.
         talk: What was written between caller and dispatcher.
         stages: When the unit reached each stage, corrections applied, by the hub's clock; a unit
             that takes over begins anew.
@@ -137,6 +140,7 @@ class Case:
     linked: list[str] = field(default_factory=list)
     partners: Partnerships = field(default_factory=dict)
     talk: Conversation = field(default_factory=Conversation)
+    guide: Guide = field(default_factory=Guide)
     age_years: int | None = None
     age_is_estimate: bool = False
     sex: Sex = "unknown"
@@ -304,6 +308,7 @@ class CaseBook:
             case (
                 CallStep() | CallerPosition() | LocationRefused() | CaseLinked()
                 | PartnerTold() | PartnerAnswered() | TextTurn() | TextChannel() | CallerProfile()
+                | GuidanceStep() | GuidanceMark()
             ):  # fmt: skip
                 fold_around(case, fact, body)
             case IncidentDeclared() | PatientTagged() | PatientMoved() | IncidentClosed():

@@ -129,6 +129,7 @@ class Hub:
         )
         partners = Partners(settings.partners, hub=settings.name, region=settings.region)
         self.record.fleet.partners = partners
+        self.record.fleet.protocols = settings.guidance.library()
         self._partners = PartnerSender(self.record, partners, clock)
         self._answers = PartnerDesk(self.record, partners, parts.verify, clock)
         self.forwarder = Forwarder(

@@ -143,7 +143,7 @@ class PartnerDesk:
         try:
             holder = self._verify(token_of(request))
             if holder.role != "partner":
-                raise CredentialError(f"{holder.name} is a {holder.role}, not a partner")
+                raise CredentialError(f"{holder.name} is not a partner but: {holder.role}")
             if holder.name not in self._partners.all:
                 raise CredentialError(f"{holder.name} is no partner of the settings")
         except CredentialError as error:

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from dispatch.caller_place import evaluate
 from dispatch.cases import Case
 from dispatch.partner_settings import Partners, PartnerSettings
 from dispatch.units import Fleet
@@ -70,6 +71,18 @@ class Telling:
     seen: bool
 
 
+def _place(case: Case, now_ns: int) -> tuple[float, float, float | None] | None:
+    """Return where a case is, no more precise than the console believes it to be now."""
+    if case.position is not None:
+        position, radius_m = case.position, case.position.radius_m
+    else:
+        best = evaluate(case, now_ns)
+        if best.position is None:
+            return None
+        position, radius_m = best.position, best.radius_m
+    return position.latitude_deg, position.longitude_deg, radius_m
+
+
 def message_name(case: str, message: str) -> str:
     """Return a message's identifier; the case can be told from it (``case_of``)."""
     return f"{case}.{message}"
@@ -119,10 +132,7 @@ def telling(
         number: The caller's, where it may go; else empty.
         seat: Who tells.
     """
-    position = case.position or case.located
-    place = None
-    if position is not None:
-        place = (position.latitude_deg, position.longitude_deg, position.radius_m)
+    place = _place(case, now_ns)
     unit = fleet.units.get(case.unit or "")
     return Telling(
         identifier=message_name(case.id, message),

@@ -35,6 +35,9 @@ from dispatch.case_actions import (
     Place,
     ReleaseUnit,
 )
+from dispatch.guidance.requests import MADE as GUIDANCE_FACTS
+from dispatch.guidance.requests import GuideAction
+from dispatch.guidance.requests import is_same as is_same_guide
 from dispatch.incident_requests import MADE as INCIDENT_FACTS
 from dispatch.incident_requests import IncidentAction, is_same, read
 from dispatch.partner_actions import CancelPartner, TellPartner
@@ -58,6 +61,7 @@ _MADE: dict[type[Any], str] = {
     CancelPartner: "partner_told",
     **dict.fromkeys(get_args(CallAction), "call_step"),
     **INCIDENT_FACTS,
+    **GUIDANCE_FACTS,
     SendLink: "caller_message",
     SayText: "text_turn",
     NoteProfile: "caller_profile",
@@ -102,17 +106,23 @@ def is_repeat(action: Action, made: Envelope, body: Body, seat: str = "") -> boo
             return False
     if isinstance(body, CallStep | CaseLinked | Surge):
         return _is_same_step(action, body, seat)
+    if isinstance(action, GuideAction | IncidentAction):
+        return _is_same_event(action, body)
     if isinstance(body, PartnerTold) and isinstance(action, CancelPartner) != (
         body.change == "cancel"
     ):
         return False
-    if isinstance(action, IncidentAction):
-        return is_same(action, body, read(getattr(action, "code", "")))
     asked, stands = msgspec.structs.asdict(action), msgspec.structs.asdict(body)
     if asked.get("alias", "") is None:
         del asked["alias"]  # the hub made one up
     common = (asked.keys() & stands.keys()) - _CONDITIONS
     return all(_plain(asked[name]) == _plain(stands[name]) for name in common)
+
+
+def _is_same_event(action: GuideAction | IncidentAction, body: Body) -> bool:
+    if isinstance(action, GuideAction):
+        return is_same_guide(action, body)
+    return is_same(action, body, read(getattr(action, "code", "")))
 
 
 def _is_same_step(action: Action, body: CallStep | CaseLinked | Surge, seat: str) -> bool:

@@ -10,6 +10,7 @@ import msgspec
 from dispatch.address_search import PlaceSettings
 from dispatch.arrival import Travel
 from dispatch.district import DistrictSettings
+from dispatch.guidance.settings import GuidanceSettings
 from dispatch.incident_rules import IncidentSettings
 from dispatch.location.districts import District
 from dispatch.neighbours import NeighbourSettings, check_neighbours
@@ -120,6 +121,7 @@ class Settings(_Table, frozen=True, kw_only=True):
     roads: RoadSettings = RoadSettings()
     district: DistrictSettings = DistrictSettings()
     incidents: IncidentSettings = IncidentSettings()
+    guidance: GuidanceSettings = GuidanceSettings()
     map: MapSettings = MapSettings()
     units: Annotated[tuple[UnitSettings, ...], msgspec.Meta(min_length=1)]
     hospitals: Annotated[tuple[HospitalSettings, ...], msgspec.Meta(min_length=1)]

@@ -16,6 +16,7 @@ from dispatch.capabilities import Ability, Capability
 from dispatch.capacity import Capacity, newest
 from dispatch.district import DistrictRules, ShiftText
 from dispatch.errors import UnknownError
+from dispatch.guidance.protocol import Library
 from dispatch.incident_rules import IncidentRules
 from dispatch.partner_settings import Partners
 from streams.chain import Stored
@@ -172,6 +173,7 @@ class Fleet:
         self.incidents = incidents or IncidentRules()
         self.capacities: dict[str, Capacity] = {}
         self.partners = Partners()
+        self.protocols = Library({}, {}, frozenset(), {})
 
     def unit(self, name: str) -> Unit:
         """Return a unit.

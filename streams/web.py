@@ -76,7 +76,7 @@ def guard(verify: Verify, roles: Iterable[str], open_paths: Iterable[str] = ()) 
         try:
             holder = verify(token_of(request))
             if holder.role not in allowed:
-                raise CredentialError(f"{holder.name} is a {holder.role}: not for this page")
+                raise CredentialError(f"{holder.name} is not for this page: {holder.role}")
         except CredentialError as error:
             REFUSED.labels("web", error.reason).inc()
             return web.json_response({"error": str(error)}, status=401)

@@ -56,7 +56,7 @@ NoteKind = Literal[
 """What a note says:
 
 * ``none``: no fix has come.
-* ``disagree``: another fresh fix and the best one cannot both be right.
+* ``disagree``: the best fix and another, not much older, cannot both be right.
 * ``far_from_address``: the spoken address and the best position cannot both be right.
 * ``stale``: the best position is older than ``stale_s``.
 * ``impossible``: a fix that cannot be right; it is best only where there is no other.
@@ -184,7 +184,7 @@ def _disagreements(best: Judged, possible: list[Judged], rules: Rules) -> list[N
     """Return a note per source that cannot be right if the best is, by its most precise fix."""
     closest: dict[str, Judged] = {}
     for one in possible:
-        if one is best or one.age_s > rules.stale_s:
+        if one is best or one.age_s > best.age_s + rules.stale_s:
             continue
         if apart_m(one, best) > one.now_m + best.now_m:
             held = closest.get(one.fix.position.source)

@@ -6,7 +6,6 @@ interpreter while it computes, so sound never waits for it.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import threading
@@ -17,6 +16,7 @@ import msgspec
 
 from dispatch.speech import wire
 from dispatch.speech.engine_output import EngineOutput, take_standard_streams
+from dispatch.speech.engine_priority import stand_back
 from dispatch.speech.listening import Listening
 from dispatch.speech.model_files import ModelError, find_whisper, missing_packages
 from dispatch.speech.schedule import Job, Reading, Told
@@ -145,8 +145,7 @@ def main(arguments: list[str]) -> int:
     """
     settings = msgspec.json.decode(arguments[0], type=SpeechSettings)
     requests, output = take_standard_streams()
-    with contextlib.suppress(OSError):
-        os.nice(settings.niceness)
+    stand_back(settings.niceness)
     try:
         worker = load(settings, Path(arguments[1]), output)
     except ModelError as error:

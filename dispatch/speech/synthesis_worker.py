@@ -7,7 +7,6 @@ fast enough at the moment; else espeak-ng speaks, which takes milliseconds.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import queue
 import sys
@@ -20,6 +19,7 @@ import msgspec
 from dispatch.speech import wire
 from dispatch.speech.engine import Language
 from dispatch.speech.engine_output import EngineOutput, take_standard_streams
+from dispatch.speech.engine_priority import stand_back
 from dispatch.speech.espeak import Espeak, EspeakError
 from dispatch.speech.model_files import ModelError
 from dispatch.speech.piper_voice import PiperVoice, find_voices
@@ -204,8 +204,7 @@ def main(arguments: list[str]) -> int:
     """
     settings = msgspec.json.decode(arguments[0], type=SpeechSettings)
     requests, output = take_standard_streams()
-    with contextlib.suppress(OSError):
-        os.nice(settings.niceness)
+    stand_back(settings.niceness)
     try:
         speaker = load(settings, output)
     except ModelError as error:

@@ -27,8 +27,8 @@ export function CallBar({ one, state }) {
       <span class="number grow call-number">${who}</span></p>
     ${call.silent && html`<p class="warn">${t("call.silent_hint")}</p>`}
     <div class="actions">${buttons(one, state, seat)}
-      ${!one.closed_ms && call.number && html`<button data-call="send_link" disabled=${state.isSending("send_link", one.id)}
-        onClick=${() => state.act({ action: "send_link", case: one.id })}>${t("call.do.send_link")} <kbd>P</kbd></button>`}</div>
+      ${!one.closed_ms && /^\+?\d/.test(call.number) && html`<button data-call="send_link" disabled=${state.isSending("send_link", one.id)}
+        onClick=${() => { state.question.value = { kind: "send_link", name: one.id }; }}>${t("call.do.send_link")} <kbd>P</kbd></button>`}</div>
   </section>`;
 }
 
@@ -56,7 +56,7 @@ function buttons(one, state, seat) {
     case "ringing": case "unattended": return button("answer_call", answerKey, act("answer_call"), true);
     case "held": return [button("answer_call", answerKey, act("answer_call"), true)];
     case "lost": return [button("call_back", "B", act("call_back"), true), html`<${GiveUp} one=${one} state=${state} />`];
-    case "ended": return button("call_back", "B", act("call_back"));
+    case "ended": return one.call?.number ? button("call_back", "B", act("call_back")) : null;
     case "offered": return mine && button("withdraw_call", "W", act("withdraw_call"));
     case "calling": return mine && [
       button("connected", "Y", act("call_back_done", { connected: true }), true),

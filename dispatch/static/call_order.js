@@ -14,13 +14,16 @@ export const isOffered = (one, seat) => one.call?.phase === "offered" && one.cal
 /** @param {Case} one @returns {boolean} whether any seat may answer it now */
 export const rings = (one) => UNANSWERED.has(one.call?.phase ?? "");
 
+/** @param {Case} one @returns {boolean} whether somebody is on the line, answered or not */
+export const hasCaller = (one) => !!one.call && !["ended", "lost"].includes(one.call.phase);
+
 /** @param {Case} one @param {string} seat @returns {boolean} whether this seat has the caller */
 export function isMine(one, seat) {
   return one.call?.seat === seat && ["talking", "held", "offered", "calling"].includes(one.call.phase);
 }
 
 /**
- * Rings first, the longest wait first among equals; then what this seat has on the line; then who
+ * What this seat has on the line first; then what rings, the longest wait first among equals; then who
  * has to be called back; then cases by urgency, those without a unit and the newest first.
  *
  * In a surge, what is probably a case that is known already rings behind all others.
@@ -30,14 +33,14 @@ export function isMine(one, seat) {
 export function queueOrder(seat, isSurge) {
   /** @param {Case} one */
   const group = (one) => {
-    if (isOffered(one, seat) || rings(one)) return 0;
-    if (isMine(one, seat)) return 1;
+    if (isMine(one, seat)) return 0;
+    if (isOffered(one, seat) || rings(one)) return 1;
     return one.call?.phase === "lost" ? 2 : 3;
   };
   return (a, b) => {
     const first = group(a);
     if (first !== group(b)) return first - group(b);
-    const repeats = isSurge && first === 0 ? Number(!!a.maybe) - Number(!!b.maybe) : 0;
+    const repeats = isSurge && first === 1 ? Number(!!a.maybe) - Number(!!b.maybe) : 0;
     if (repeats) return repeats;
     const urgency = RANK[a.severity] - RANK[b.severity];
     if (urgency) return urgency;

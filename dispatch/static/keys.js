@@ -18,6 +18,7 @@ export function listenToKeys(state) {
     if (areKeysShown()) return; // the sheet closes itself by Esc
     if (event.key === "Escape") return back(state);
     if (event.ctrlKey || event.metaKey || event.altKey || isTheirs(event.target, event.key)) return;
+    if (event.repeat && event.key === "Enter") return; // held down, it would answer what it has just asked
     const done = handle(state, event.key);
     if (done) event.preventDefault();
   });
@@ -25,7 +26,10 @@ export function listenToKeys(state) {
 
 /** @param {ConsoleState} state @param {string} key @returns {boolean} whether the key meant something */
 function handle(state, key) {
-  if (state.question.value?.kind === "partner" && partnerKey(key.toLowerCase())) return true;
+  if (state.question.value?.kind === "partner" && key !== "Enter") {
+    partnerKey(key.toLowerCase());
+    return true; // a key that means something else beside this form means nothing here
+  }
   switch (key.toLowerCase()) {
     case "n": state.isOpening.value = true; return true;
     case "arrowdown": case "j": return move(state, 1);
@@ -67,7 +71,9 @@ function answer(state, isShown) {
 
 /** Closes what is open, one thing at a time; what was typed stays. @param {ConsoleState} state */
 function back(state) {
+  const field = document.activeElement?.matches("input:not([type=checkbox]), textarea") ? document.activeElement : null;
   if (document.activeElement instanceof HTMLElement) document.activeElement.blur();
+  if (field?.closest(".question")) return; // first out of the field, then out of the question
   if (state.question.value) state.question.value = null;
   else if (state.editing.value) state.editing.value = null;
   else if (state.isOpening.value) state.isOpening.value = false;

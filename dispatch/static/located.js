@@ -1,6 +1,6 @@
 /** Where the caller is: the best position with radius and age, what speaks against it, and all fixes. */
 import { html } from "/static/shared/view.js";
-import { ageInWords, now } from "/static/shared/clock.js";
+import { ageInWords, durationInWords, now } from "/static/shared/clock.js";
 import { hasText, t } from "/static/shared/i18n.js";
 import { distance, word } from "/static/shared/words.js";
 
@@ -48,7 +48,15 @@ function noteWords({ code, text, names, metres }) {
   const key = `place.note.${code}`;
   if (!hasText(key)) return text;
   const others = names.map(sourceWords);
+  if (code === "impossible") return t(key, { text: `${others[0] ?? ""}: ${whyImpossible(text)}` });
   return t(key, { text, what: others.at(-1) ?? "", all: others.join(", "), apart: metres === null ? "" : distance(metres) });
+}
+
+/** @param {string} text the hub's words for why a position cannot be right @returns {string} the page's */
+function whyImpossible(text) {
+  const [, jump, far, ahead, times] = /: (?:(a jump)|(far outside)|measured (\d+) s after)[^(]*(?:\((\d+) times\))?/.exec(text) ?? [];
+  const why = jump ? t("place.why.jump") : far ? t("place.why.far") : ahead ? t("place.why.ahead", { ahead: durationInWords(Number(ahead) * 1000) }) : text;
+  return times ? `${why} (${times}×)` : why;
 }
 
 /** @param {Fix} fix @returns {string} what a source says of a place */

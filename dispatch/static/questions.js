@@ -3,7 +3,7 @@
  * the hospital, end a case. In the case's column, not over it: nothing is hidden while it is asked.
  */
 import { html, useEffect, useRef } from "/static/shared/view.js";
-import { t } from "/static/shared/i18n.js";
+import { hasText, t } from "/static/shared/i18n.js";
 import { word } from "/static/shared/words.js";
 import { Clamped } from "./clamp.js";
 import { askCloseIncident, askTransport } from "./incident_questions.js";
@@ -20,16 +20,20 @@ export function QuestionBox({ state }) {
   const question = state.question.value;
   const one = state.case.value;
   const box = useRef(/** @type {HTMLElement | null} */ (null));
-  useEffect(() => box.current?.scrollIntoView({ block: "nearest" }), [question]);
+  useEffect(() => {
+    box.current?.scrollIntoView({ block: "nearest" });
+    // Enter is the question's answer: no button elsewhere may take it. What is written in stays so.
+    if (question && document.activeElement instanceof HTMLButtonElement && !box.current?.contains(document.activeElement)) box.current?.focus();
+  }, [question?.kind, question?.name]);
   if (!question || !one) return null;
   const asked = { unit: askUnit, hospital: askHospital, close: askClose, unlink: askUnlink,
     partner: askPartner, cancel_partner: askCancelPartner, transport: askTransport, close_incident: askCloseIncident,
-    ask_unit: askNeighbour }[question.kind](state, one, question.name);
+    ask_unit: askNeighbour, send_link: askLink }[question.kind](state, one, question.name);
   const confirm = () => asked.ready && state.act(asked.action);
   const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
     if (event.key === "Enter" && !event.isComposing && event.target instanceof HTMLInputElement) confirm();
   };
-  return html`<div class="question card" role="group" aria-label=${asked.title} ref=${box} onKeyDown=${onKeyDown}>
+  return html`<div class="question card" role="group" aria-label=${asked.title} tabindex="-1" ref=${box} onKeyDown=${onKeyDown}>
     <h3>${asked.title}</h3>
     ${asked.consequences.map((one) => html`<p key=${one}><${Clamped} text=${one} /></p>`)}
     ${asked.why && html`<p class="muted small">${asked.why}</p>`}
@@ -48,7 +52,8 @@ function askUnit(state, one, name) {
   const other = unit?.case && unit.case !== one.id ? state.cases.value.get(unit.case) : null;
   const replaced = one.unit && one.unit !== name && !one.run_ended_ms ? one.unit : null;
   const reason = state.reason.value.trim();
-  const parts = [t("ask.unit", { unit: label, address: one.address })];
+  const isNowhere = !one.address && !one.position && !one.place;
+  const parts = [isNowhere ? t("ask.unit_nowhere", { unit: label }) : t("ask.unit", { unit: label, address: one.address || t("ask.unit_place") })];
   if (replaced) parts.push(t("ask.unit_replaces", { unit: state.units.value.get(replaced)?.label ?? replaced }));
   if (other) parts.push(t("ask.unit_busy", { unit: label, address: other.address }));
   const found = state.suggestions.value?.units.find((suggestion) => suggestion.name === name);
@@ -110,6 +115,20 @@ function askClose(state, one) {
   };
 }
 
+/** A message makes a telephone ring and light up: that may be the wrong moment. @param {ConsoleState} state @param {Case} one */
+function askLink(state, one) {
+  const number = one.call?.number ?? "";
+  return {
+    title: t("ask.link_title", { number }),
+    consequences: [t("ask.link")],
+    why: null,
+    extra: null,
+    ready: !state.isSending("send_link", one.id),
+    button: t("ask.link_do"),
+    action: { action: "send_link", case: one.id },
+  };
+}
+
 /** @param {ConsoleState} state @param {Case} one */
 function askUnlink(state, one) {
   const reason = state.reason.value.trim();
@@ -134,6 +153,10 @@ export function Reason({ state, label }) {
 export function Problem({ state }) {
   const problem = state.problem.value;
   if (!problem) return null;
-  return html`<div class="problem" role="alert"><span class="grow"><${Clamped} text=${problem.text} /></span>
+  const conflict = problem.conflict ?? {};
+  const key = `conflict.${conflict.kind}`;
+  const other = conflict.case && conflict.case !== state.selected.value ? state.cases.value.get(conflict.case) : null;
+  return html`<div class="problem" role="alert"><span class="grow"><${Clamped} text=${hasText(key) ? t(key, conflict) : problem.text} /></span>
+    ${other && html`<button onClick=${() => { state.select(other.id); }}>${t("problem.show", { alias: other.alias })}</button>`}
     <button onClick=${() => { state.problem.value = null; }}>${t("problem.seen")}</button></div>`;
 }

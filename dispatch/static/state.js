@@ -11,7 +11,7 @@ import { newId } from "/static/shared/new_id.js";
 import { PageSocket } from "/static/shared/socket.js";
 import { formOf } from "./case_form.js";
 import { forget } from "./partner_form.js";
-import { queueOrder } from "./call_order.js";
+import { hasCaller, isMine, queueOrder } from "./call_order.js";
 import { Districts } from "./districts.js";
 import { declaring } from "./incident.js";
 import { talk } from "./talk.js";
@@ -86,7 +86,7 @@ import { startAgain } from "./triage.js";
  */
 /** @typedef {{address: string, complaint: string, severity: string, age: string, sex: string,
  *   caller: string, position: Place | null, drill?: boolean}} Form */
-/** @typedef {{kind: "unit" | "hospital" | "close" | "unlink" | "partner" | "cancel_partner" | "transport" | "close_incident" | "ask_unit", name: string}} Question */
+/** @typedef {{kind: "unit" | "hospital" | "close" | "unlink" | "partner" | "cancel_partner" | "transport" | "close_incident" | "ask_unit" | "send_link", name: string}} Question */
 
 /** Positions of a unit's way that are kept. */
 const TRACK = 600;
@@ -147,7 +147,7 @@ export class ConsoleState {
     });
     this.case = computed(() => this.#known(this.selected.value ?? "") ?? null);
     /** What is to be done, in its order; what goes on in another case stands there. */
-    this.queue = computed(() => [...this.cases.value.values()].filter((c) => !c.closed_ms && !c.linked_to && !(c.patient_of && c.unit))
+    this.queue = computed(() => [...this.cases.value.values()].filter((c) => !c.closed_ms && (!c.linked_to || hasCaller(c)) && !(c.patient_of && c.unit))
       .sort(queueOrder(this.about.value.seat, this.surge.value.is_on)));
     this.closed = computed(() => [...this.cases.value.values()].filter((c) => c.closed_ms)
       .sort((a, b) => Number(b.closed_ms) - Number(a.closed_ms)));
@@ -255,7 +255,7 @@ export class ConsoleState {
     this.trouble.value = message.trouble;
     this.tracks.value = new Map(Object.entries(message.tracks));
     if (this.selected.value) this.socket.send({ type: "watch", case: this.selected.value });
-    else if (this.queue.value.length) this.select(this.queue.value[0].id);
+    else if (this.queue.value.length) this.select((this.queue.value.find((one) => isMine(one, seat)) ?? this.queue.value[0]).id);
   }
 
   /** @param {Unit[]} units */
@@ -337,7 +337,7 @@ export class ConsoleState {
       declaring.case.value = null;
     } else if (message.action === "answer_call") {
       this.#begin(message.case);
-    } else if (["assign_unit", "ask_unit", "choose_hospital", "close_case", "unlink_case", "tell_partner", "cancel_partner", "transport_patient", "close_incident"].includes(message.action)) {
+    } else if (["assign_unit", "ask_unit", "choose_hospital", "close_case", "unlink_case", "tell_partner", "cancel_partner", "send_link", "transport_patient", "close_incident"].includes(message.action)) {
       this.question.value = null;
       this.reason.value = "";
       if (message.action === "tell_partner") forget(message.case);

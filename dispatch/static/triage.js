@@ -102,7 +102,7 @@ export function TriageForm({ state, one, patients }) {
     else if (key === "c") toggle(entry.child);
     else if (key === "b") entry.burns.value = !entry.burns.value;
     else if (BY_HAND[key]) entry.byHand.value = BY_HAND[key];
-    else return;
+    else if (key.length > 1) return;
     event.preventDefault();
     event.stopPropagation(); // they mean something else beside this form
   };

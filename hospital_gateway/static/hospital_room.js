@@ -2,7 +2,7 @@
  * The room of this hospital: what it states now, and the form by which it states it. Key R, or one tap.
  * The form stands in the board, above its foot: nothing is covered, and what was begun stays.
  */
-import { html, signal, useEffect } from "/static/shared/view.js";
+import { html, signal, useEffect, useRef } from "/static/shared/view.js";
 import { durationInWords, now } from "/static/shared/clock.js";
 import { Delivery } from "/static/shared/delivery.js";
 import { t } from "/static/shared/i18n.js";
@@ -97,15 +97,20 @@ export function RoomForm({ state }) {
  * @param {{name: "beds" | "resus_bays", value: number | null, set: (part: Partial<Stated>) => void}} props
  */
 function Count({ name, value, set }) {
-  const step = (/** @type {number} */ by) => set({ [name]: Math.min(MOST, Math.max(0, (value ?? 0) + by)) });
+  const field = useRef(/** @type {HTMLInputElement | null} */ (null));
+  const step = (/** @type {number} */ by) => {
+    field.current?.setCustomValidity("");
+    set({ [name]: Math.min(MOST, Math.max(0, (value ?? 0) + by)) });
+  };
   const label = t(`room.${name}`);
   const read = (/** @type {any} */ event) => {
     const text = event.target.value.trim();
-    const number = Math.round(Number(text));
-    set({ [name]: text === "" || !Number.isFinite(number) ? null : Math.min(MOST, Math.max(0, number)) });
+    const isGood = /^\d{0,3}$/.test(text); // what is no such number stays to be seen, and is not told
+    event.target.setCustomValidity(isGood ? "" : t("room.bad", { most: MOST }));
+    if (isGood) set({ [name]: text === "" ? null : Number(text) });
   };
   return html`<div class="room-group room-count" role="group" aria-label=${label}><b>${label}</b>
     <button type="button" aria-label=${t("room.less", { what: label })} onClick=${() => step(-1)}>−</button>
-    <input name=${name} class="number" inputmode="numeric" value=${value ?? ""} placeholder="–" title=${t("room.not_stated")} aria-label=${label} onInput=${read} />
+    <input ref=${field} name=${name} class="number" inputmode="numeric" value=${value ?? ""} placeholder="–" title=${t("room.not_stated")} aria-label=${label} onInput=${read} />
     <button type="button" aria-label=${t("room.more", { what: label })} onClick=${() => step(1)}>+</button></div>`;
 }

@@ -119,7 +119,9 @@ async def open_page(browser: Browser) -> AsyncIterator[OpenPage]:
         page = await context.new_page()
 
         def note(kind: str, text: str) -> None:
-            if not any(part in text for part in may_log):
+            # A server that is not there (a test may end it before its pages) is no fault of a page.
+            gone = kind == "console" and "net::ERR_CONNECTION_REFUSED" in text
+            if not gone and not any(part in text for part in may_log):
                 failures.append(f"{url}: {kind}: {text}")
 
         page.on("pageerror", lambda error: note("error", str(error)))

@@ -49,6 +49,8 @@ async def test_caller_page_shows_the_dispatcher_where_the_phone_is_as_it_moves(
             case = await Outside(town).ring()
             await console.locator(f"[data-case='{case}']").click()
             await console.keyboard.press("p")
+            await expect(console.locator(".question")).to_contain_text(NUMBER)
+            await console.keyboard.press("Enter")
             await expect(console.locator(".timeline")).to_contain_text("Message sent to")
             phone: Page = await open_page(
                 await link_of(messages), may_log=("409", "net::"), **PHONE

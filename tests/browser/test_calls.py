@@ -117,6 +117,9 @@ async def test_calls_of_one_event_are_proposed_linked_and_parted(
         await screenshot(page, "calls-same-event-1280")
         await page.keyboard.press("l")
         await expect(page.locator(".same-event")).to_contain_text("Goes on in Long Street bridge")
+        await expect(page.locator(f".queue ol [data-case='{second}']")).to_be_visible()  # it rings
+        for action in ("answer_call", "end_call"):
+            await town.act(action, case=second)
         await expect(page.locator(f".queue ol [data-case='{second}']")).to_have_count(0)
         await expect(page.locator(f"[data-case='{first}']")).to_contain_text("+1 calls")
         await page.get_by_role("button", name="Not the same").click()

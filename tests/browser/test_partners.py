@@ -89,7 +89,7 @@ async def test_police_are_told_by_keys_alone_and_what_leaves_is_said_before(
         await expect(question).to_contain_text("Ambulance 1 goes there")
         await screenshot(page, "partners-question-1920")
         assert await axe_faults(page) == []
-        await press(page, "Escape f Enter")
+        await press(page, "Escape Escape f Enter")
         await expect(row).to_contain_text("delivered")
         await expect(question).to_have_count(0)
         alert = alert_of(police.taken[0])

@@ -112,6 +112,8 @@ async def test_second_telling_is_an_update_that_refers_to_the_first_and_a_cancel
         assert refused["conflict"]["kind"] == "not_told"
         await tell(town, case)
         await tell(town, case, purposes=["violence", "fire"], note="it burns now")
+        for action in ("answer_call", "end_call"):
+            await town.act(action, case=case)
         await town.act("close_case", case=case, outcome="treated")
         await town.act("cancel_partner", case=case, partner="police", note="all over")
         await wait_for(lambda: len(police.taken) == 3, "three messages", BOUND_S)

@@ -240,6 +240,15 @@ async def test_synthesiser_that_is_killed_speaks_again(
     assert [block async for block in speaks.speak("Help.", "en")]
 
 
+async def test_engine_stands_back_behind_all_other_processes(speaks: Synthesis) -> None:
+    niceness = SpeechSettings().niceness
+    assert speaks.pid is not None
+    assert os.getpriority(os.PRIO_PROCESS, speaks.pid) >= niceness
+    autogroup = Path(f"/proc/{speaks.pid}/autogroup")
+    if autogroup.exists():
+        assert autogroup.read_text().split()[-1] == str(niceness)
+
+
 def test_each_voice_of_espeak_pronounces_its_own_language() -> None:
     from dispatch.speech.espeak import Espeak, EspeakError, is_of
 

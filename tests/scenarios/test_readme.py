@@ -106,8 +106,8 @@ async def test_readme_credentials_and_examples_make_a_city_that_serves(tmp_path:
 def no_ports(settings: str) -> str:
     """Let the system choose the ports that services listen on."""
     return re.sub(
-        r"^((?:port|mqtt|websocket|nats|monitor|health) *= )8\d{3}|(nats *= )4222",
-        r"\1\g<2>0",
+        r"^((?:port|mqtt|websocket|nats|monitor|health|leaf) *= )(?:8\d{3}|4222|7422)\b",
+        r"\g<1>0",
         settings,
         flags=re.MULTILINE,
     )

@@ -85,7 +85,7 @@ def town() -> Exchange:
 def test_call_that_two_seats_answer_has_one_and_the_other_is_told_who(town: Exchange) -> None:
     case = town.ring()
     town.act("seat-1", AnswerCall(case=case))
-    with pytest.raises(ConflictError, match="seat-1 has this call") as told:
+    with pytest.raises(ConflictError, match="seat-1 has the call") as told:
         town.act("seat-2", AnswerCall(case=case))
     assert told.value.conflict == {"kind": "taken", "seat": "seat-1"}
     assert town.phase(case) == ("talking", "seat-1")
@@ -111,7 +111,7 @@ def test_call_given_to_another_seat_stays_until_that_one_takes_it(town: Exchange
     town.act("seat-1", OfferCall(case=case, to="seat-2"))
     with pytest.raises(ConflictError, match="not offered to this seat"):
         town.act("seat-3", DeclineCall(case=case))
-    with pytest.raises(ConflictError, match="seat-1 has this call"):
+    with pytest.raises(ConflictError, match="seat-1 has the call"):
         town.act("seat-3", AnswerCall(case=case))
     town.act("seat-2", DeclineCall(case=case, reason="busy"))
     assert town.phase(case) == ("talking", "seat-1")
@@ -120,7 +120,7 @@ def test_call_given_to_another_seat_stays_until_that_one_takes_it(town: Exchange
     town.act("seat-1", OfferCall(case=case, to="seat-2"))
     town.act("seat-2", AnswerCall(case=case))
     assert town.phase(case) == ("talking", "seat-2")
-    with pytest.raises(ConflictError, match="seat-2 has this call"):
+    with pytest.raises(ConflictError, match="seat-2 has the call"):
         town.act("seat-1", EndCall(case=case))
 
 
@@ -140,7 +140,7 @@ def test_call_lost_before_an_answer_is_called_back_or_given_up_with_the_reason(
     town.hear(case, "hung_up")
     assert town.phase(case) == ("lost", "")
     town.act("seat-1", CallBack(case=case))
-    with pytest.raises(ConflictError, match="seat-1 has this call"):
+    with pytest.raises(ConflictError, match="seat-1 has the call"):
         town.act("seat-2", CallBack(case=case))
     town.act("seat-1", CallBackDone(case=case, connected=False))
     assert town.phase(case) == ("lost", "")
@@ -201,6 +201,10 @@ def test_cases_linked_are_one_event_and_no_unit_goes_twice(town: Exchange) -> No
     )
     assert (town.case(third).linked_to, town.case(main).linked) == (None, [double])
     closing = CloseCase(case=main, outcome="handed_over")
+    for ringing in (main, double):
+        with pytest.raises(ConflictError, match="is on the line"):
+            decide(closing, town.book, FLEET, START_NS, new_id(), seat="")
+        town.hear(ringing, "hung_up")
     town.take(*decide(closing, town.book, FLEET, START_NS, new_id(), seat="").drafts)
     assert (town.case(double).outcome, town.case(main).outcome) == ("duplicate", "handed_over")
     assert town.case(third).is_open

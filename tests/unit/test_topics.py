@@ -13,6 +13,7 @@ from streams import (
     bay_messages,
     call_messages,
     district_messages,
+    guidance_messages,
     hospital_messages,
     incident_messages,
     link_messages,
@@ -45,6 +46,7 @@ def test_table_has_every_body_that_travels_once() -> None:
             hospital_messages,
             incident_messages,
             text_messages,
+            guidance_messages,
         )
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, messages.Body)

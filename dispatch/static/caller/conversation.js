@@ -1,6 +1,7 @@
 /** What caller and dispatcher wrote to each other, and the field in which the caller writes. */
 import { html, useEffect, useRef } from "/static/shared/view.js";
-import { t } from "/static/shared/i18n.js";
+import { language, t } from "/static/shared/i18n.js";
+import { watchField } from "/static/shared/t140.js";
 
 /** @typedef {import("./writing.js").Writing} Writing */
 
@@ -29,26 +30,28 @@ export function Conversation({ writing }) {
 function Field({ writing }) {
   const box = useRef(/** @type {HTMLTextAreaElement | null} */ (null));
   const { isCut } = writing;
-  /** A character that an input method still builds is not written yet. @param {InputEvent} event */
-  const onInput = (event) => {
-    const { value } = /** @type {HTMLTextAreaElement} */ (event.target);
-    if (!event.isComposing) take(value);
-  };
-  const take = (/** @type {string} */ value) => {
-    const lines = value.split("\n");
-    for (const line of lines.slice(0, -1)) {
-      writing.type(line);
-      writing.end();
-    }
-    writing.type(lines.at(-1) ?? "");
-  };
+  useEffect(() => {
+    const field = /** @type {HTMLTextAreaElement} */ (box.current);
+    const take = (/** @type {string} */ value) => {
+      const lines = value.split("\n");
+      for (const line of lines.slice(0, -1)) {
+        writing.type(line);
+        writing.end();
+      }
+      if (lines.length > 1) field.value = lines.at(-1) ?? "";
+      writing.type(lines.at(-1) ?? "");
+    };
+    // Pinyin is no text before a choice is made; a keyboard that composes every word of English writes.
+    return watchField(field, take, { isHeld: () => language.value === "zh-CN", stalledMs: 3000 });
+  }, []);
   const end = () => {
     writing.end();
-    box.current?.focus();
+    const field = /** @type {HTMLTextAreaElement} */ (box.current);
+    field.value = "";
+    field.focus();
   };
   return html`<div class="field">
-    <textarea ref=${box} name="text" rows="2" maxlength="2000" placeholder=${t("talk.hint")} aria-label=${t("talk.hint")} value=${writing.field.value}
-      onInput=${onInput} onCompositionEnd=${(/** @type {CompositionEvent} */ event) => take(/** @type {HTMLTextAreaElement} */ (event.target).value)}></textarea>
+    <textarea ref=${box} name="text" rows="2" maxlength="2000" placeholder=${t("talk.hint")} aria-label=${t("talk.hint")}></textarea>
     <button class="main" onClick=${end} disabled=${!writing.field.value.trim()}>${t("talk.send")}</button></div>
     <p class="small ${isCut ? "wrong" : "muted"}" role="status">${t(isCut ? "talk.cut" : writing.isTaken.value ? "talk.live" : "talk.sending")}</p>`;
 }

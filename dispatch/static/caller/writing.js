@@ -83,7 +83,7 @@ export class Writing {
     const kept = this.field.value;
     this.type(text);
     this.end();
-    if (kept) this.type(kept);
+    this.type(kept);
   }
 
   /** @param {string[]} needs */
