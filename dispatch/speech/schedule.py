@@ -3,9 +3,9 @@
 Pure: takes ``now``, names jobs, is told what came of them. Four kinds of work, in this order:
 
 1. *final*: an utterance that has ended and whose end nobody has read.
-2. *settle*: an utterance that pauses. If the pause turns out to be its end, this was the final
+2. *first*: the first draft of an utterance; it takes half as long as the others.
+3. *settle*: an utterance that pauses. If the pause turns out to be its end, this was the final
    text, and it is there as soon as the end is known.
-3. *first*: the first draft of an utterance.
 4. *draft*: a better draft, of the voice whose last one is the oldest.
 
 Nothing queues up but finals: a draft is chosen when there is time for one, from all sound that is
@@ -197,13 +197,14 @@ class Schedule:
         ended = [task for task in waiting if task.ended is not None]
         yield "final", min(ended, key=lambda task: task.ended or 0.0, default=None)
         going = [task for task in waiting if task.ended is None]
-        pausing = [t for t in going if t.paused and t.covered_end < t.stretch.voiced_end]
-        yield "settle", min(pausing, key=lambda task: task.stretch.voiced_end, default=None)
-        first = [t for t in going if t.tried_end == 0 and _voiced(t) >= samples(FIRST_AFTER_S)]
+        unseen = [t for t in going if t.shown is None and not t.paused]
+        first = [t for t in unseen if _unread(t) >= samples(FIRST_AFTER_S)]
         yield "first", min(first, key=lambda task: task.began, default=None)
+        pausing = [t for t in going if t.paused and t.covered_end < t.stretch.voiced_end]
+        yield "settle", min(pausing, key=_seen_and_since, default=None)
         speaking = sum(task.ended is None for task in self._tasks.values())
         every = samples(DRAFT_EVERY_S * max(1.0, speaking / AT_EASE))
-        more = [t for t in going if t.tried_end and t.stretch.voiced_end - t.tried_end >= every]
+        more = [t for t in going if t.tried_end and _unread(t) >= every]
         yield "draft", min(more, key=lambda task: task.tried_at, default=None)
 
     def _covers(self, task: _Task, reading: Reading) -> bool:
@@ -214,8 +215,14 @@ class Schedule:
         return _told(task, reading, final=True)
 
 
-def _voiced(task: _Task) -> int:
-    return task.stretch.voiced_end - task.stretch.first_voiced
+def _seen_and_since(task: _Task) -> tuple[bool, int]:
+    """Return what orders pauses: those of which nothing was shown, then the oldest."""
+    return task.shown is not None, task.stretch.voiced_end
+
+
+def _unread(task: _Task) -> int:
+    """Return the samples of speech that nobody tried to read."""
+    return task.stretch.voiced_end - max(task.tried_end, task.stretch.first_voiced)
 
 
 def _begin(task: _Task, kind: Kind, now: float) -> Job:

@@ -244,9 +244,11 @@ async def test_engine_stands_back_behind_all_other_processes(speaks: Synthesis) 
     niceness = SpeechSettings().niceness
     assert speaks.pid is not None
     assert os.getpriority(os.PRIO_PROCESS, speaks.pid) >= niceness
-    autogroup = Path(f"/proc/{speaks.pid}/autogroup")
-    if autogroup.exists():
-        assert autogroup.read_text().split()[-1] == str(niceness)
+    try:
+        autogroup = Path(f"/proc/{speaks.pid}/autogroup").read_text()  # noqa: ASYNC240 - tiny
+    except OSError:  # a system without such groups
+        return
+    assert autogroup.split()[-1] == str(niceness)
 
 
 def test_each_voice_of_espeak_pronounces_its_own_language() -> None:

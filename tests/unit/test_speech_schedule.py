@@ -50,11 +50,16 @@ def test_pause_is_read_before_drafts_and_is_the_final_text_when_the_end_comes() 
     schedule = Schedule()
     ending = stretch(1.0, silence_s=0.2)
     schedule.began(1, ending, 0.0)
-    schedule.began(2, stretch(3.0), 0.0)
+    other = stretch(3.0)
+    schedule.began(2, other, 0.0)
+    schedule.done(job := taken(schedule.next(0.5)), reading(job))
+    schedule.done(job := taken(schedule.next(0.6)), reading(job))
+    grow(other, 2.0)
     schedule.went_on(1, 1, paused=True)
     job = taken(schedule.next(1.2))
     assert (job.voice, job.kind, job.end) == (1, "settle", samples(1.2))
-    assert schedule.done(job, reading(job)) == Told(1, 1, False, reading(job), 0, samples(1.0))
+    better = reading(job, "better words")
+    assert schedule.done(job, better) == Told(1, 1, False, better, 0, samples(1.0))
     told = schedule.ended(1, 1, 1.6)
     assert told is not None
     assert told.final
@@ -146,6 +151,16 @@ def test_later_draft_that_reaches_the_end_is_the_final_text() -> None:
     told = schedule.ended(1, 1, 2.6)
     assert told is not None
     assert (told.final, told.reading.text) == (True, "more words")
+
+
+def test_first_draft_without_a_text_is_tried_again_soon() -> None:
+    schedule = Schedule()
+    one = stretch(1.0)
+    schedule.began(1, one, 0.0)
+    schedule.done(job := taken(schedule.next(1.0)), reading(job, ""))
+    assert schedule.next(1.1) is None
+    grow(one, FIRST_AFTER_S)
+    assert taken(schedule.next(1.5)).kind == "first"
 
 
 def test_many_who_speak_at_once_get_fewer_drafts_each() -> None:
