@@ -78,6 +78,8 @@ async def test_caller_page_shows_the_dispatcher_where_the_phone_is_as_it_moves(
             await phone.get_by_role("button", name="中文").click()
             await expect(phone.locator("h1")).to_have_text("急救中心")
             await screenshot(phone, "caller-zh-360", whole=True)
+            for action in ("answer_call", "end_call"):
+                await town.act(action, case=case)
             await town.act("close_case", case=case, outcome="cancelled")
             await phone.context.set_geolocation(place)  # type: ignore[arg-type]
             await expect(phone.locator(".told")).to_contain_text("事件已结束")

@@ -97,7 +97,7 @@ async def test_call_that_another_seat_took_is_told_and_given_on(
         await expect(one.locator(".call-state")).to_contain_text("talks: ben")
         await one.evaluate("document.activeElement.blur()")
         raced = await town.act("answer_call", case=case, status=409)
-        assert raced["conflict"] == {"kind": "taken", "seat": "ben"}
+        assert (raced["conflict"]["kind"], raced["conflict"]["seat"]) == ("taken", "ben")
 
 
 async def test_calls_of_one_event_are_proposed_linked_and_parted(

@@ -96,8 +96,10 @@ async def test_seats_that_race_for_a_call_hear_who_has_it(town: Town) -> None:
             assert sorted(answer["ok"] for answer in answers) == [False, True]
             winner = "desk-1" if answers[0]["ok"] else "desk-2"
             lost = next(answer for answer in answers if not answer["ok"])
-            assert lost["conflict"] == {"kind": "taken", "seat": winner}
-            shown = (await town.get(f"/api/cases/{case}"))["call"]
+            found = await town.get(f"/api/cases/{case}")
+            told = {"kind": "taken", "seat": winner, "alias": found["alias"]}
+            assert lost["conflict"] == told
+            shown = found["call"]
             assert (shown["phase"], shown["seat"]) == ("talking", winner)
 
 

@@ -87,7 +87,8 @@ def test_call_that_two_seats_answer_has_one_and_the_other_is_told_who(town: Exch
     town.act("seat-1", AnswerCall(case=case))
     with pytest.raises(ConflictError, match="seat-1 has the call") as told:
         town.act("seat-2", AnswerCall(case=case))
-    assert told.value.conflict == {"kind": "taken", "seat": "seat-1"}
+    alias = town.case(case).alias
+    assert told.value.conflict == {"kind": "taken", "seat": "seat-1", "alias": alias}
     assert town.phase(case) == ("talking", "seat-1")
 
 
