@@ -16,7 +16,7 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from dispatch import case_pages
+from dispatch import case_pages, guide_pages
 from dispatch.actions import ActionDesk
 from dispatch.advice import Advice
 from dispatch.call_desk import CallDesk
@@ -411,7 +411,13 @@ class Console:
 
     def _detail(self, case: Case) -> str:
         body = case_pages.detail(case, self._reached) | self._advice.incident_detail(case)
+        body |= self._guide(case)
         return _encode({"type": "detail", "now_ms": self._now_ms(), "case": case.id, **body})
+
+    def _guide(self, case: Case) -> dict[str, Any]:
+        fleet, now_ns = self._record.fleet, self._clock.wall_ns()
+        near = guide_pages.aeds(case, fleet.aeds, fleet.district.local(now_ns))
+        return guide_pages.guide(case, fleet.protocols) | near
 
     def _suggestions(self, case: Case) -> str:
         return _encode({"type": "suggestions", "case": case.id, **self._advice.of(case)})

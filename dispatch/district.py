@@ -38,9 +38,13 @@ class DistrictRules:
         """Whether a place is within the border; without one every place is."""
         return not self.border or District("", (self.border,)).holds(*place)
 
+    def local(self, now_ns: int) -> datetime:
+        """Return the time of day in the district."""
+        return datetime.fromtimestamp(now_ns // 1_000_000_000, self.zone)
+
     def is_on_shift(self, shifts: Sequence[str], now_ns: int) -> bool:
         """Whether one of the shifts is going on; without any a unit always serves."""
-        local = datetime.fromtimestamp(now_ns // 1_000_000_000, self.zone)
+        local = self.local(now_ns)
         now_min = local.hour * 60 + local.minute
         return not shifts or any(_lasts(shift, now_min) for shift in shifts)
 

@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-from dispatch import incident_pages, partner_pages
+from dispatch import guide_pages, incident_pages, partner_pages
 from dispatch.actions import tell_errors
 from dispatch.address_search import PlaceApi
 from dispatch.advice import Advice
@@ -130,6 +130,7 @@ class Hub:
         partners = Partners(settings.partners, hub=settings.name, region=settings.region)
         self.record.fleet.partners = partners
         self.record.fleet.protocols = settings.guidance.library()
+        self.record.fleet.aeds = settings.guidance.aed_list()
         self._partners = PartnerSender(self.record, partners, clock)
         self._answers = PartnerDesk(self.record, partners, parts.verify, clock)
         self.forwarder = Forwarder(
@@ -395,4 +396,5 @@ class Hub:
             "roads": roads,
             "partners": partners,
             "triage": incident_pages.tables(),
+            "protocols": guide_pages.known(self.record.fleet.protocols),
         }

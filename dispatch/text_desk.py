@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import structlog
 
+from dispatch import guide_pages
 from dispatch.case_record import CaseRecord
 from dispatch.cases import Case
 from dispatch.errors import ConflictError
@@ -29,6 +30,7 @@ from streams.chain import Stored
 from streams.clock import Clock
 from streams.codec import any_body
 from streams.errors import StorageError
+from streams.guidance_messages import GuidanceStep
 from streams.health import REFUSED
 from streams.identity import new_id
 from streams.messages import Identifier
@@ -217,6 +219,10 @@ class TextDesk:
             if talk.draft is not None and talk.draft["turn"] == body.turn:
                 talk.draft = None
             self._tell(talk, {"type": "turn", "turn": self._turn(case, body)})
+        elif kind == "guidance_step":
+            step = any_body(fact.envelope)
+            assert isinstance(step, GuidanceStep)
+            self._tell(talk, {"type": "step", "step": guide_pages.told(step)})
         elif kind == "case_closed":
             self._tell(talk, {"type": "closed"})
 
@@ -296,7 +302,9 @@ class TextDesk:
         turns = [self._turn(case.id, one) for one in case.talk.turns.values() if one.text]
         needs = list(case.talk.profile.needs) if case.talk.profile else []
         told = {"type": "welcome", "taken": writing.taken, "open": case.is_open, "turns": turns}
-        return {**told, "needs": needs, "draft": talk.draft}
+        run = case.guide.current
+        step = guide_pages.told(run.now) if run is not None and run.now is not None else None
+        return {**told, "needs": needs, "draft": talk.draft, "step": step}
 
     def _turn(self, case: str, body: TextTurn) -> dict[str, Any]:
         known = self._record.book.get(case)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from dispatch.aed import AedList
 from dispatch.arrival import Place
 from dispatch.capabilities import Ability, Capability
 from dispatch.capacity import Capacity, newest
@@ -174,6 +175,7 @@ class Fleet:
         self.capacities: dict[str, Capacity] = {}
         self.partners = Partners()
         self.protocols = Library({}, {}, frozenset(), {})
+        self.aeds: AedList | None = None
 
     def unit(self, name: str) -> Unit:
         """Return a unit.

@@ -16,6 +16,7 @@ from onboard.disk_watch import MIB
 from onboard.run import possible
 from onboard.situation import STAGES, Case, Entry
 from streams.bay_messages import BayHandover
+from streams.guidance_messages import GuidanceMark, GuidanceStep
 from streams.identity import alias
 from streams.messages import (
     Acknowledged,
@@ -52,6 +53,8 @@ _SHOWN: dict[type[Any], str] = {
     PartnerAnswered: "partner_answered",
     TextTurn: "text_turn",
     CallerProfile: "caller_profile",
+    GuidanceStep: "guidance_step",
+    GuidanceMark: "guidance_mark",
 }
 """Facts that stand on the crew's timeline."""
 

@@ -1,7 +1,8 @@
 """The process of the recogniser: sound in, texts out. Started by ``recognition``.
 
-One thread takes sound and finds where people speak; one reads what they said. The model frees the
-interpreter while it computes, so sound never waits for it.
+One thread takes sound and finds where people speak; one per core reads what they said, each with
+one core: two readings side by side are faster than one on both, above all where something else has
+one of them. The model frees the interpreter while it computes, so sound never waits for it.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Worker:
         self._beam = beam
         self._output = output
         self._news = threading.Condition()
-        self._reading_since: float | None = None
+        self._reading_since: dict[Job, float] = {}
 
     def take(self, request: wire.Request) -> None:
         """Do what the service asks."""
@@ -63,7 +64,7 @@ class Worker:
                     self._listening.close(voice)
                 case wire.Ping(number):
                     told = self._listening.schedule.too_late(now)
-                    busy_s = now - self._reading_since if self._reading_since else 0.0
+                    busy_s = now - min(self._reading_since.values(), default=now)
                     late_s = self._listening.schedule.late_s(now)
                     self._output.send(wire.Pong(number, late_s, busy_s))
                 case wire.Say():
@@ -78,7 +79,7 @@ class Worker:
                 while (job := self._listening.schedule.next(time.monotonic())) is None:
                     self._news.wait()
                 sound, language = self._listening.sound_of(job)
-                self._reading_since = time.monotonic()
+                self._reading_since[job] = time.monotonic()
             beam = self._beam if job.thorough else 1
             found = self._whisper.read(
                 sound, language, beam=beam, again=job.thorough,
@@ -92,7 +93,7 @@ class Worker:
 
     def _finish(self, job: Job, reading: Reading) -> None:
         with self._news:
-            self._reading_since = None
+            del self._reading_since[job]
             told = self._listening.done(job, reading)
             self._tell([told] if told else [])
 
@@ -119,9 +120,9 @@ def load(settings: SpeechSettings, cache: Path, output: EngineOutput) -> Worker:
             "not_installed", f"install the extra `speech`: {', '.join(missing)} is missing"
         )
     folder, name = find_whisper(settings.model, cache)
-    threads = settings.threads or os.cpu_count() or 1
+    readers = settings.threads or os.cpu_count() or 1
     try:
-        whisper = Whisper(folder, threads=threads, window_s=settings.window_s)
+        whisper = Whisper(folder, threads=1, readers=readers, window_s=settings.window_s)
     except (RuntimeError, ValueError) as error:
         raise ModelError("damaged_model", f"{folder} is no model: {error}") from error
     listening = Listening(load_silero())
@@ -151,9 +152,9 @@ def main(arguments: list[str]) -> int:
     except ModelError as error:
         output.send(wire.Cannot(error.why, str(error)))
         return 0
-    reader = threading.Thread(target=worker.read_for_ever, name="reader", daemon=True)
     threading.excepthook = _end_process
-    reader.start()
+    for number in range(settings.threads or os.cpu_count() or 1):
+        threading.Thread(target=worker.read_for_ever, name=f"reader {number}", daemon=True).start()
     while (request := wire.read_request(requests)) is not None:
         worker.take(request)
     return 0

@@ -1,4 +1,4 @@
-"""Which stretch of which voice is read next, where there is time for one at a time.
+"""Which stretch of which voice is read next, where there is time for few at a time.
 
 Pure: takes ``now``, names jobs, is told what came of them. Four kinds of work, in this order:
 

@@ -19,7 +19,7 @@ class SpeechSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             installed; empty: a voice from an installed package, else espeak-ng.
         natural: Whether a natural voice is used where there is one. It needs about a third of the
             time that it speaks, on one core; espeak-ng needs next to none.
-        threads: Threads of the recogniser; 0: one per core.
+        threads: Readings that may go on at once, each on one core; 0: one per core.
         beam: Texts that are followed at once for a final; drafts follow one.
         window_s: The least stretch that the model is shown, s. Whisper was made for 30; shorter
             ones cost less, and below 8 its texts repeat themselves.

@@ -60,13 +60,20 @@ class Whisper:
     """The model, loaded; one stretch at a time."""
 
     def __init__(
-        self, folder: Path, *, threads: int, window_s: float = 10.0, compute: str = "int8"
+        self,
+        folder: Path,
+        *,
+        threads: int,
+        readers: int = 1,
+        window_s: float = 10.0,
+        compute: str = "int8",
     ) -> None:
         """Load it; takes about 2 s.
 
         Args:
             folder: ``model.bin``, ``config.json``, ``tokenizer.json`` and a vocabulary.
             threads: How many cores one reading uses.
+            readers: How many readings may go on at once, from threads of the caller's.
             window_s: The least that the model is shown, s.
             compute: CTranslate2's type of computing.
 
@@ -78,7 +85,7 @@ class Whisper:
 
         self._model: Any = WhisperModel(
             str(folder), device="cpu", compute_type=compute, cpu_threads=threads,
-            local_files_only=True,
+            num_workers=readers, local_files_only=True,
         )  # fmt: skip
         self._simplify = Simplifier()
         self._window_s = window_s

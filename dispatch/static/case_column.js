@@ -11,6 +11,7 @@ import { CabinVideo } from "./cabin_video.js";
 import { CallBar } from "./call_bar.js";
 import { EditCase, formOf } from "./case_form.js";
 import { Clamped } from "./clamp.js";
+import { GuideCard } from "./guide.js";
 import { IncidentCard } from "./incident.js";
 import { Located } from "./located.js";
 import { Partners } from "./partners.js";
@@ -40,6 +41,7 @@ export function CaseColumn({ state }) {
     <${Problem} state=${state} />
     <${QuestionBox} state=${state} />
     <${IncidentCard} one=${one} state=${state} />
+    <${GuideCard} one=${one} state=${state} />
     <${TalkCard} one=${one} state=${state} />
     <${Located} one=${one} state=${state} />
     <${SameEvent} one=${one} state=${state} />

@@ -49,6 +49,7 @@ function handle(state, key) {
     case "f": return openPartner(state);
     case "v": return press("[data-key=video]");
     case "m": return focus("input[data-key=incident]") || press("button[data-key=incident]");
+    case "z": return focus(".guide-keys") || press("[data-key=guide]");
     case "i": return focus("[data-key=talk]");
     case "g": return askNext(state);
     case "?": return showKeys();

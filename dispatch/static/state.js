@@ -83,6 +83,7 @@ import { startAgain } from "./triage.js";
  * @property {Record<string, import("./partner_form.js").Partnership>} partners @property {string} call_back
  * @property {{source: string, field: string, text: string}[]} unread
  * @property {import("./talk.js").Conversation} talk
+ * @property {import("./guide.js").Run[]} [guide] @property {import("./guide.js").NearAed[]} [aeds]
  */
 /** @typedef {{address: string, complaint: string, severity: string, age: string, sex: string,
  *   caller: string, position: Place | null, drill?: boolean}} Form */
@@ -111,7 +112,8 @@ export class ConsoleState {
   /** Why a caller is no more called back, as it is written, by case. */
   giveUp = signal(/** @type {Record<string, string>} */ ({}));
   about = signal({ region: "", seat: "", tiles: { url: "", attribution: "" }, roads: "", known: false,
-    partners: /** @type {import("./partner_form.js").Partner[]} */ ([]), triage: /** @type {import("./triage.js").Tables} */ ({}) });
+    partners: /** @type {import("./partner_form.js").Partner[]} */ ([]), triage: /** @type {import("./triage.js").Tables} */ ({}),
+    protocols: /** @type {import("./guide.js").Protocol[]} */ ([]) });
   selected = signal(/** @type {string | null} */ (null));
   detail = signal(/** @type {Detail | null} */ (null));
   suggestions = signal(/** @type {{case: string, units: Suggestion[], hospitals: Suggestion[],
@@ -244,8 +246,8 @@ export class ConsoleState {
 
   /** @param {any} message */
   #snapshot(message) {
-    const { region, seat, tiles, roads, partners, triage } = message;
-    this.about.value = { region, seat, tiles, roads, known: true, partners, triage };
+    const { region, seat, tiles, roads, partners, triage, protocols } = message;
+    this.about.value = { region, seat, tiles, roads, known: true, partners, triage, protocols };
     this.cases.value = new Map(message.cases.map((/** @type {Case} */ one) => [one.id, one]));
     this.districts.take(message);
     this.units.value = new Map(message.units.map((/** @type {Unit} */ one) => [one.name, one]));

@@ -1,5 +1,5 @@
 /** The console's words: sex and age, reasons, how an arrival was estimated, the lines of the timeline. */
-import { hasText, t } from "/static/shared/i18n.js";
+import { hasText, language, t } from "/static/shared/i18n.js";
 import { distance, word } from "/static/shared/words.js";
 import { reasonWords } from "./partner_form.js";
 import { linkWords, withDeviceTime } from "/static/shared/link_words.js";
@@ -50,6 +50,8 @@ export function entryWords({ kind, data, source }, label) {
     case "call_step": return callWords(data) + because;
     case "caller_message": return t(`entry.message_${data.state}`,
       { number: data.number, seat: data.seat, text: data.text || t("call.position_link") }) + because;
+    case "guidance_step": return t(`entry.guide_${data.act}`, { what: data.text?.[language.value === "zh-CN" ? "zh" : "en"] ?? "" }) + because;
+    case "guidance_mark": return t(data.withdrawn ? "entry.mark_withdrawn" : "entry.mark", { mark: word("mark", data.mark) }) + because;
     case "text_channel": return t(`entry.text_channel_${data.state}`);
     case "caller_profile": return data.needs.length
       ? t("entry.caller_profile", { needs: data.needs.map((/** @type {string} */ need) => word("need", need)).join(", ") }) : t("entry.caller_profile_none");

@@ -1,7 +1,7 @@
 /**
  * The timeline's lines in words of the page's language.
  */
-import { t } from "/static/shared/i18n.js";
+import { language, t } from "/static/shared/i18n.js";
 import { linkWords, withDeviceTime } from "/static/shared/link_words.js";
 import { qualityWords } from "/static/shared/quality_words.js";
 import { levelOf } from "/static/shared/severity.js";
@@ -18,6 +18,8 @@ const WORDS = {
       said.sex && t(`sex.${said.sex}`), said.caller].filter((part) => part !== undefined).join(" · "),
   }),
   case_note: (said) => said.text,
+  guidance_step: (said) => (said.text ? t("line.guide", { text: said.text[language.value === "zh-CN" ? "zh" : "en"] }) : t("line.guide_over")),
+  guidance_mark: (said) => t(said.withdrawn ? "line.mark_withdrawn" : "line.mark", { mark: t(`mark.${said.mark}`) }),
   caller_profile: (said) => (said.needs.length
     ? t("needs.use_text", { needs: said.needs.map((/** @type {string} */ one) => word("need", one)).join(", ") }) : t("line.no_needs")),
   case_closed: (said) => [word("outcome", said.outcome), said.text].filter(Boolean).join(": "),

@@ -20,6 +20,8 @@ export class Writing {
   turns = signal(/** @type {Turn[]} */ ([]));
   /** What the dispatcher types or says and has not ended. */
   draft = signal(/** @type {{turn: string, text: string} | null} */ (null));
+  /** What the caller is to do or to answer now. */
+  step = signal(/** @type {{run: string, step: string, kind: string, text: {en: string, zh: string}, pictogram: string, metronome_per_min: number} | null} */ (null));
   /** What stands in the field. */
   field = signal("");
   needs = signal(/** @type {string[]} */ ([]));
@@ -136,6 +138,7 @@ export class Writing {
       case "welcome":
         this.turns.value = message.turns;
         this.draft.value = message.draft;
+        this.step.value = message.step;
         this.needs.value = message.needs;
         this.isOpen.value = message.open;
         this.#taken(message.taken);
@@ -147,6 +150,9 @@ export class Writing {
         this.draft.value = message.text ? message : null;
         return undefined;
       case "turn": return this.#turn(message.turn);
+      case "step":
+        this.step.value = message.step.step ? message.step : null;
+        return undefined;
       case "closed":
         this.isOpen.value = false;
         return undefined;
