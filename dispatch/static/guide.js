@@ -2,7 +2,7 @@
  * The life-support guide: what to ask and what to have done, step by step, from the protocols of the hub.
  * The caller sees each step at once, with its picture. Keys count while the card has the focus (key Z).
  */
-import { html, signal, useEffect, useRef } from "/static/shared/view.js";
+import { html, signal, useLayoutEffect, useRef } from "/static/shared/view.js";
 import { countdown, now, timeOfDay } from "/static/shared/clock.js";
 import { language, t } from "/static/shared/i18n.js";
 import { distance, word } from "/static/shared/words.js";
@@ -46,7 +46,7 @@ export function GuideCard({ one, state }) {
 /** @param {{one: Case, state: ConsoleState, run: Run}} props */
 function Step({ one, state, run }) {
   const keys = useRef(/** @type {HTMLElement | null} */ (null));
-  useEffect(() => keys.current?.focus({ preventScroll: true }), []);
+  useLayoutEffect(() => keys.current?.focus({ preventScroll: true }), []);
   const protocol = state.about.value.protocols.find((each) => each.id === run.protocol);
   const at = { case: one.id, run: run.run, protocol: run.protocol, step: run.step };
   const busy = [...state.sent.value.values()].some((each) => each.run === run.run);
@@ -95,7 +95,7 @@ function Step({ one, state, run }) {
 function Leaving({ state, act, keys }) {
   const way = /** @type {NonNullable<typeof leaving.value>} */ (leaving.value);
   const box = useRef(/** @type {HTMLInputElement | null} */ (null));
-  useEffect(() => box.current?.focus(), [way.how]);
+  useLayoutEffect(() => box.current?.focus(), [way.how]); // at once: the next key is its first letter
   const ready = way.reason.trim() !== "" && (way.how !== "override_guide" || way.to !== "");
   const go = () => ready && act(way.how, { reason: way.reason.trim(), ...(way.how === "override_guide" && { to_protocol: way.to }) });
   const onKeyDown = (/** @type {KeyboardEvent} */ event) => {

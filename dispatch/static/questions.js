@@ -2,7 +2,7 @@
  * What leaves the building is asked once, with the consequence in words: send a unit, choose or change
  * the hospital, end a case. In the case's column, not over it: nothing is hidden while it is asked.
  */
-import { html, useEffect, useRef } from "/static/shared/view.js";
+import { html, useLayoutEffect, useRef } from "/static/shared/view.js";
 import { hasText, t } from "/static/shared/i18n.js";
 import { word } from "/static/shared/words.js";
 import { Clamped } from "./clamp.js";
@@ -20,7 +20,7 @@ export function QuestionBox({ state }) {
   const question = state.question.value;
   const one = state.case.value;
   const box = useRef(/** @type {HTMLElement | null} */ (null));
-  useEffect(() => {
+  useLayoutEffect(() => {
     box.current?.scrollIntoView({ block: "nearest" });
     // Enter is the question's answer: no button elsewhere may take it. What is written in stays so.
     if (question && document.activeElement instanceof HTMLButtonElement && !box.current?.contains(document.activeElement)) box.current?.focus();

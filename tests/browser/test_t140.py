@@ -281,7 +281,8 @@ async def test_pinyin_that_is_being_composed_is_never_sent(
     await field.press("Backspace")
     assert await field.input_value() == "救"
     assert await shown(page, until) == "救"
-    assert set("".join(await page.evaluate("pieces"))) == set("救命!\b")
+    # "!" too, unless it was erased before it was due
+    assert set("救命\b") <= set("".join(await page.evaluate("pieces"))) <= set("救命!\b")
 
 
 async def test_composition_given_up_sends_nothing(

@@ -320,7 +320,8 @@ async def test_page_gets_snapshot_changes_and_only_the_ecg_it_looks_at(town: Tow
             await town.vitals(case, 99)
             change = await _until_message(page, lambda m: m["type"] == "case" and m["curves"])
             assert change["curves"]["1"]["heart_rate_per_min"][0][1] == 99
-            assert change["facts"][0][0] == "vitals"
+            # the start of the ECG may have come to the gateway in the same breath
+            assert "vitals" in [fact[0] for fact in change["facts"]]
         async with here.client.ws_connect("/ws") as page:
             await page.send_json({"type": "look", "cases": [case]})
             past = await _until_frame(page)
