@@ -43,6 +43,8 @@ PAUSE_NS = 2_000_000_000
 LOOK_S = 0.5
 LOST_NS = 5_000_000_000
 """A page that stays away so long is said to be lost."""
+DRAFTS = 16
+"""What seats have begun to say to one caller; beyond, the oldest is shown no more."""
 SESSIONS = 8
 """Pages of one caller that may be open at once; a link is not a public place."""
 MS_NS = 1_000_000
@@ -58,13 +60,13 @@ class _Talk:
         writings: By session.
         pages: Open pages, each with its session.
         gone_ns: Sessions without a page, with the monotonic time since when.
-        draft: What a seat types or says and has not ended.
+        drafts: What seats type or say and have not ended, by turn, the oldest first.
     """
 
     writings: dict[str, CallerWriting] = field(default_factory=dict)
     pages: dict[PageSocket, str] = field(default_factory=dict)
     gone_ns: dict[str, int] = field(default_factory=dict)
-    draft: dict[str, Any] | None = None
+    drafts: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 class Hello(msgspec.Struct, frozen=True, kw_only=True):
@@ -196,16 +198,37 @@ class TextDesk:
 
         await self._record.add(unless_known)
 
-    def draft(self, case: str, seat: str, turn: str, text: str) -> None:
-        """Show the caller what a seat types or says and has not ended; empty takes it back."""
+    def draft(
+        self, case: str, seat: str, turn: str, text: str, *, at_ms: int | None = None
+    ) -> None:
+        """Show the caller what a seat types or says and has not ended; empty takes it back.
+
+        Args:
+            case: Whose caller.
+            seat: Who.
+            turn: The turn that it will be.
+            text: All of it by now, as the caller may see it.
+            at_ms: When it was begun, by the hub's clock; now where it begins now.
+        """
         talk, known = self._talks.get(case), self._record.book.get(case)
         said = known.talk.turns.get(turn) if known else None
         if talk is None or (said is not None and said.text == text.strip()):
             return  # a draft that was overtaken by its turn
-        talk.draft = {"turn": turn, "text": text, "seat": seat} if text else None
-        self._tell(talk, {"type": "writing", "turn": turn, "text": text})
+        before = talk.drafts.pop(turn, None)
+        begun_ms = before["begun_ms"] if before else at_ms or self._now_ms()
+        if text:
+            while len(talk.drafts) >= DRAFTS:
+                del talk.drafts[next(iter(talk.drafts))]
+            talk.drafts[turn] = {"turn": turn, "text": text, "seat": seat, "begun_ms": begun_ms}
+        self._tell(talk, {"type": "writing", "turn": turn, "text": text, "begun_ms": begun_ms})
         shown = {"case": case, "turn": turn, "who": "dispatcher", "seat": seat, "text": text}
         self.show(case, {"type": "writing", "at_ms": self._now_ms(), **shown})
+
+    def tell(self, case: str, message: dict[str, Any]) -> None:
+        """Tell all open pages of a caller something; a page that is away is not told."""
+        talk = self._talks.get(case)
+        if talk is not None:
+            self._tell(talk, message)
 
     def take(self, fact: Stored) -> None:
         """Tell callers what was said to them, and that a case is over."""
@@ -216,8 +239,7 @@ class TextDesk:
         if kind == "text_turn":
             body = any_body(fact.envelope)
             assert isinstance(body, TextTurn)
-            if talk.draft is not None and talk.draft["turn"] == body.turn:
-                talk.draft = None
+            talk.drafts.pop(body.turn, None)
             self._tell(talk, {"type": "turn", "turn": self._turn(case, body)})
         elif kind == "guidance_step":
             step = any_body(fact.envelope)
@@ -237,8 +259,8 @@ class TextDesk:
             for line in writing.lines
             if not line.is_stored and line.text
         ]
-        if talk.draft is not None:
-            said = {"case": case, "who": "dispatcher", "at_ms": self._now_ms(), **talk.draft}
+        for draft in talk.drafts.values():
+            said = {"case": case, "who": "dispatcher", "at_ms": self._now_ms(), **draft}
             found.append({"type": "writing", **said})
         return found
 
@@ -304,7 +326,7 @@ class TextDesk:
         told = {"type": "welcome", "taken": writing.taken, "open": case.is_open, "turns": turns}
         run = case.guide.current
         step = guide_pages.told(run.now) if run is not None and run.now is not None else None
-        return {**told, "needs": needs, "draft": talk.draft, "step": step}
+        return {**told, "needs": needs, "drafts": list(talk.drafts.values()), "step": step}
 
     def _turn(self, case: str, body: TextTurn) -> dict[str, Any]:
         known = self._record.book.get(case)

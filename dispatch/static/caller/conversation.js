@@ -11,17 +11,17 @@ const NEEDS = ["deaf", "cannot_speak"];
 export function Conversation({ writing }) {
   const lines = useRef(/** @type {HTMLDivElement | null} */ (null));
   const turns = writing.turns.value;
-  const draft = writing.draft.value;
-  useEffect(() => lines.current?.scrollTo({ top: lines.current.scrollHeight }), [turns, draft]);
+  const drafts = writing.drafts.value;
+  useEffect(() => lines.current?.scrollTo({ top: lines.current.scrollHeight }), [turns, drafts]);
   return html`<section class="conversation" aria-labelledby="talk-title"><h2 id="talk-title">${t("talk.title")}</h2>
     <div class="lines" ref=${lines} role="log" aria-live="polite" aria-labelledby="talk-title" tabindex="0"><ol>
-      ${turns.length === 0 && !draft && html`<li class="muted">${t("talk.none")}</li>`}
+      ${turns.length === 0 && drafts.length === 0 && html`<li class="muted">${t("talk.none")}</li>`}
       ${turns.map((turn) => html`<li key=${turn.turn} class=${turn.who}><span class="small">${t(`talk.${turn.who}`)}</span>
         <span class="said">${turn.text}</span>${turn.corrected && html`<strong class="small">${t("talk.corrected")}</strong>`}</li>`)}
       ${writing.mine.value.map((text, index) => html`<li key=${`mine-${index}`} class="caller waiting"><span class="small">${t("talk.caller")} · ${t("talk.sending")}</span>
         <span class="said">${text}</span></li>`)}
-      ${draft && html`<li key=${draft.turn} class="dispatcher draft" aria-hidden="true"><span class="small">${t("talk.dispatcher")} · ${t("talk.writes")}</span>
-        <span class="said">${draft.text}</span></li>`}
+      ${drafts.map((draft) => html`<li key=${draft.turn} class="dispatcher draft" aria-hidden="true"><span class="small">${t("talk.dispatcher")} · ${t("talk.writes")}</span>
+        <span class="said">${draft.text}</span></li>`)}
     </ol></div>
     <${Field} writing=${writing} /></section>`;
 }

@@ -18,8 +18,8 @@ const PER_S = 300;
 
 export class Writing {
   turns = signal(/** @type {Turn[]} */ ([]));
-  /** What the dispatcher types or says and has not ended. */
-  draft = signal(/** @type {{turn: string, text: string} | null} */ (null));
+  /** What the dispatcher types or says and has not ended, the oldest first. */
+  drafts = signal(/** @type {{turn: string, text: string, begun_ms: number}[]} */ ([]));
   /** What the caller is to do or to answer now. */
   step = signal(/** @type {{run: string, step: string, kind: string, text: {en: string, zh: string}, pictogram: string, metronome_per_min: number} | null} */ (null));
   /** What stands in the field. */
@@ -137,7 +137,7 @@ export class Writing {
     switch (message.type) {
       case "welcome":
         this.turns.value = message.turns;
-        this.draft.value = message.draft;
+        this.drafts.value = message.drafts;
         this.step.value = message.step;
         this.needs.value = message.needs;
         this.isOpen.value = message.open;
@@ -147,8 +147,7 @@ export class Writing {
         return this.#flush();
       case "taken": return this.#taken(message.count);
       case "writing":
-        this.draft.value = message.text ? message : null;
-        return undefined;
+        return this.#draft(message);
       case "turn": return this.#turn(message.turn);
       case "step":
         this.step.value = message.step.step ? message.step : null;
@@ -160,9 +159,15 @@ export class Writing {
     }
   }
 
+  /** @param {{turn: string, text: string, begun_ms: number}} draft */
+  #draft(draft) {
+    const others = this.drafts.value.filter((one) => one.turn !== draft.turn);
+    this.drafts.value = draft.text ? [...others, draft].sort((a, b) => a.begun_ms - b.begun_ms) : others;
+  }
+
   /** @param {Turn} turn */
   #turn(turn) {
-    if (this.draft.value?.turn === turn.turn) this.draft.value = null;
+    this.drafts.value = this.drafts.value.filter((one) => one.turn !== turn.turn);
     const others = this.turns.value.filter((one) => one.turn !== turn.turn);
     const at = others.findIndex((one) => one.begun_ms > turn.begun_ms);
     this.turns.value = at < 0 ? [...others, turn] : [...others.slice(0, at), turn, ...others.slice(at)];
