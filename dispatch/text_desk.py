@@ -69,6 +69,25 @@ class _Talk:
     drafts: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence of a caller, whole enough to be spoken.
+
+    Attributes:
+        text: The sentence.
+        turn: The turn in which it ends.
+        at_ns: When it was complete, by the hub's clock.
+        corrects: Whether it says anew what was said before.
+        is_damaged: Whether text of it was lost on its way.
+    """
+
+    text: str
+    turn: str
+    at_ns: int
+    corrects: bool = False
+    is_damaged: bool = False
+
+
 class Hello(msgspec.Struct, frozen=True, kw_only=True):
     """What a caller's page says first.
 
@@ -89,8 +108,10 @@ class TextDesk:
 
         Attributes:
             show: Told of a case what pages that watch it are to show at once.
+            say: Told of a case each sentence of its caller once it is complete.
         """
         self.show: Callable[[str, dict[str, Any]], None] = lambda _case, _message: None
+        self.say: Callable[[str, Sentence], None] = lambda _case, _sentence: None
         self._record = record
         self._clock = clock
         self._talks: dict[str, _Talk] = {}
@@ -159,6 +180,7 @@ class TextDesk:
             self.show(case, written(case, writing, line))
             if line.finished:
                 self._wake.set()
+        self._say(case, writing)
         page.send_state(_encode({"type": "taken", "count": writing.taken}))
 
     async def note_needs(self, case: str, needs: tuple[Need, ...], language: str) -> None:
@@ -196,7 +218,8 @@ class TextDesk:
                 return []
             return self._if_new(case, "text_turn", body)
 
-        await self._record.add(unless_known)
+        if await self._record.add(unless_known):
+            self.say(case, Sentence(body.text, body.turn, now_ns))
 
     def draft(
         self, case: str, seat: str, turn: str, text: str, *, at_ms: int | None = None
@@ -273,12 +296,23 @@ class TextDesk:
             self._wake.clear()
             try:
                 for case, talk in list(self._talks.items()):
+                    for writing in talk.writings.values():
+                        self._say(case, writing)  # a pause ends a sentence as well
                     await self._store(case, talk)
                     self._forget(case, talk)
             except StorageError as error:
                 REFUSED.labels("text", error.reason).inc()
                 log.warning("writing not stored yet", error=str(error))
                 await asyncio.sleep(LOOK_S)
+
+    def _say(self, case: str, writing: CallerWriting) -> None:
+        now_ns = self._clock.wall_ns()
+        for one in writing.sentences(now_ns):
+            turn = next((line.turn for line in reversed(writing.lines) if line.text), "")
+            said = Sentence(
+                one.text, turn, now_ns, corrects=one.corrects, is_damaged=one.is_damaged
+            )
+            self.say(case, said)
 
     async def _store(self, case: str, talk: _Talk) -> None:
         """Store the lines of a case that ended or pause, and pages that went away."""

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from streams.errors import ForerunError
 from streams.t140 import LINE_SEPARATOR, T140Display
 from streams.text_messages import TextTurn, Way
+from streams.utterances import Utterance, Utterances
 
 LONGEST_LINE = 2000
 """Characters of one turn; a person who writes on without a line's end gets one."""
+SECOND_NS = 1_000_000_000
 MOST_TAKEN = 200_000
 """Characters of one session: ten hours of quick typing. More is no person."""
 
@@ -77,6 +79,8 @@ class CallerWriting:
         self._new_turn = new_turn
         self._first = 0
         self._display = T140Display()
+        self._sentences = Utterances()
+        self._complete: list[Utterance] = []
 
     @classmethod
     def again(
@@ -94,6 +98,7 @@ class CallerWriting:
                 Line(one.turn, one.text, one.begun_ns, one.ended_ns, one.finished,
                      (one.text, one.finished))
             )  # fmt: skip
+        made._sentences.finish(made._display)  # was said before
         return made
 
     def take(self, start: int, text: str, now_ns: int) -> list[Line]:
@@ -113,13 +118,19 @@ class CallerWriting:
         if self.taken + len(new) > MOST_TAKEN:
             raise TextGapError(f"more than {MOST_TAKEN} characters are no person's")
         self.taken += len(new)
-        self._display.take(new)
-        self._break_long_line()
+        self._enter(new, now_ns)
+        if len(self._display.lines[-1]) > LONGEST_LINE:
+            self._enter(LINE_SEPARATOR, now_ns)
         return self._compare(now_ns)
 
-    def _break_long_line(self) -> None:
-        if len(self._display.lines[-1]) > LONGEST_LINE:
-            self._display.take(LINE_SEPARATOR)
+    def sentences(self, now_ns: int) -> list[Utterance]:
+        """Return the sentences that are complete by now and were not returned before."""
+        complete, self._complete = self._complete, []
+        return complete + self._sentences.wait(self._display, now_ns / SECOND_NS)
+
+    def _enter(self, text: str, now_ns: int) -> None:
+        taken = self._display.take(text)
+        self._complete += self._sentences.take(self._display, taken, now_ns / SECOND_NS)
 
     def _compare(self, now_ns: int) -> list[Line]:
         """Bring the lines to what the display shows; return those that are another now."""
