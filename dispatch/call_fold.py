@@ -13,6 +13,7 @@ from dispatch.location.best import best_position
 from dispatch.location.plausibility import Fix
 from dispatch.partner_book import fold_partner
 from streams.call_messages import CallerPosition, CallStep, CaseLinked, LocationRefused
+from streams.caller_video_messages import CallerVideo
 from streams.chain import Stored
 from streams.guidance_messages import GuidanceMark, GuidanceStep
 from streams.partner_messages import PartnerAnswered, PartnerTold
@@ -27,6 +28,7 @@ FUSED = 500
 Around: TypeAlias = (
     CallStep | CallerPosition | LocationRefused | CaseLinked | PartnerTold | PartnerAnswered
     | TextTurn | TextChannel | CallerProfile | GuidanceStep | GuidanceMark
+    | CallerVideo
 )  # fmt: skip
 
 
@@ -56,6 +58,8 @@ def fold_around(case: Case, fact: Stored, body: Around) -> None:
             case.talk.take(body)
         case GuidanceStep() | GuidanceMark():
             case.guide.take(body)
+        case CallerVideo():
+            case.video.take(body, fact.corrected_ns)
         case CallStep():
             case.call = case.call or Call()
             case.call.take(body, fact.corrected_ns)

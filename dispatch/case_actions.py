@@ -21,6 +21,7 @@ from dispatch.call_actions import (
     decide_call,
     decide_link,
 )
+from dispatch.caller_video_actions import VideoAction, decide_video
 from dispatch.cases import Case, CaseBook
 from dispatch.errors import ConflictError, DispatchError, UnknownError
 from dispatch.guidance.requests import GuideAction
@@ -167,7 +168,7 @@ class CloseCase(_Action, frozen=True, kw_only=True, tag="close_case"):
 
 CaseAction = OpenCase | AmendCase | AssignUnit | ReleaseUnit | ChooseHospital | AddNote | CloseCase
 OfCall = CallAction | PartnerAction | TextAction
-OfEvent = LinkAction | IncidentAction | GuideAction
+OfEvent = LinkAction | IncidentAction | GuideAction | VideoAction
 OneCase = CaseAction | OfCall | OfEvent
 Action = OneCase | NotifyCallers | SetSurge
 
@@ -266,6 +267,8 @@ def _of_event(
     """Return the facts of an action on what happens there: links, an incident, the guide."""
     if isinstance(action, IncidentAction):
         return decide_incident(action, case, book, fleet, now_ns=now_ns, new_case=new, seat=seat)
+    if isinstance(action, VideoAction):
+        return (decide_video(action, case, seat),)
     if isinstance(action, GuideAction):
         return _guide(action, case, fleet, now_ns, new_run=new, seat=seat)
     return decide_link(action, case, book)

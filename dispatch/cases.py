@@ -25,6 +25,8 @@ from dispatch.timeline import Entry, entry_of
 from dispatch.vital_signs import VitalSigns, measure, offset_ns
 from streams.bay_messages import BayHandover
 from streams.call_messages import CallerPosition, CallStep, CaseLinked, LocationRefused
+from streams.caller_video import VideoState
+from streams.caller_video_messages import CallerVideo
 from streams.chain import Stored
 from streams.codec import any_body
 from streams.guidance_messages import GuidanceMark, GuidanceStep
@@ -108,6 +110,7 @@ class Case:
         partners: What police, fire and others were told, and what they answered.
         guide: Where the life-support guide is.
         talk: What was written between caller and dispatcher.
+        video: Where the video with the caller is.
         stages: When the unit reached each stage, corrections applied, by the hub's clock; a unit
             that takes over begins anew.
         vitals: Per patient (None is *unassigned*) and sign; a second patient is a second row.
@@ -141,6 +144,7 @@ class Case:
     partners: Partnerships = field(default_factory=dict)
     talk: Conversation = field(default_factory=Conversation)
     guide: Guide = field(default_factory=Guide)
+    video: VideoState = field(default_factory=VideoState)
     age_years: int | None = None
     age_is_estimate: bool = False
     sex: Sex = "unknown"
@@ -308,7 +312,7 @@ class CaseBook:
             case (
                 CallStep() | CallerPosition() | LocationRefused() | CaseLinked()
                 | PartnerTold() | PartnerAnswered() | TextTurn() | TextChannel() | CallerProfile()
-                | GuidanceStep() | GuidanceMark()
+                | GuidanceStep() | GuidanceMark() | CallerVideo()
             ):  # fmt: skip
                 fold_around(case, fact, body)
             case IncidentDeclared() | PatientTagged() | PatientMoved() | IncidentClosed():

@@ -23,6 +23,7 @@ from dispatch.call_actions import (
     SendLink,
     UnlinkCase,
 )
+from dispatch.caller_video_actions import VideoAction, is_same_video
 from dispatch.case_actions import (
     MS_NS,
     Action,
@@ -62,6 +63,7 @@ _MADE: dict[type[Any], str] = {
     **dict.fromkeys(get_args(CallAction), "call_step"),
     **INCIDENT_FACTS,
     **GUIDANCE_FACTS,
+    **dict.fromkeys(get_args(VideoAction), "caller_video"),
     SendLink: "caller_message",
     SayText: "text_turn",
     NoteProfile: "caller_profile",
@@ -106,8 +108,8 @@ def is_repeat(action: Action, made: Envelope, body: Body, seat: str = "") -> boo
             return False
     if isinstance(body, CallStep | CaseLinked | Surge):
         return _is_same_step(action, body, seat)
-    if isinstance(action, GuideAction | IncidentAction):
-        return _is_same_event(action, body)
+    if isinstance(action, GuideAction | IncidentAction | VideoAction):
+        return _is_same_event(action, body, seat)
     if isinstance(body, PartnerTold) and isinstance(action, CancelPartner) != (
         body.change == "cancel"
     ):
@@ -119,7 +121,11 @@ def is_repeat(action: Action, made: Envelope, body: Body, seat: str = "") -> boo
     return all(_plain(asked[name]) == _plain(stands[name]) for name in common)
 
 
-def _is_same_event(action: GuideAction | IncidentAction, body: Body) -> bool:
+def _is_same_event(
+    action: GuideAction | IncidentAction | VideoAction, body: Body, seat: str
+) -> bool:
+    if isinstance(action, VideoAction):
+        return is_same_video(action, body, seat)
     if isinstance(action, GuideAction):
         return is_same_guide(action, body)
     return is_same(action, body, read(getattr(action, "code", "")))

@@ -108,9 +108,11 @@ class TextDesk:
 
         Attributes:
             show: Told of a case what pages that watch it are to show at once.
+            more: Asked what else a page is told when it comes.
             say: Told of a case each sentence of its caller once it is complete.
         """
         self.show: Callable[[str, dict[str, Any]], None] = lambda _case, _message: None
+        self.more: Callable[[Case], dict[str, Any]] = lambda _case: {}
         self.say: Callable[[str, Sentence], None] = lambda _case, _sentence: None
         self._record = record
         self._clock = clock
@@ -360,7 +362,8 @@ class TextDesk:
         told = {"type": "welcome", "taken": writing.taken, "open": case.is_open, "turns": turns}
         run = case.guide.current
         step = guide_pages.told(run.now) if run is not None and run.now is not None else None
-        return {**told, "needs": needs, "drafts": list(talk.drafts.values()), "step": step}
+        told |= {"needs": needs, "drafts": list(talk.drafts.values()), "step": step}
+        return told | self.more(case)
 
     def _turn(self, case: str, body: TextTurn) -> dict[str, Any]:
         known = self._record.book.get(case)

@@ -14,6 +14,7 @@ from typing import Literal
 from streams import (
     bay_messages,
     call_messages,
+    caller_video_messages,
     district_messages,
     guidance_messages,
     hospital_messages,
@@ -156,6 +157,7 @@ _ROWS = (
          case_only=True),
     _row("text_channel", text_messages.TextChannel, "hub", "facts", case_only=True),
     _row("caller_profile", text_messages.CallerProfile, "hub", "urgent", case_only=True),
+    _row("caller_video", caller_video_messages.CallerVideo, "hub", "urgent", case_only=True),
     _row("surge", call_messages.Surge, "hub", "facts"),
     _row("caller_position", call_messages.CallerPosition, "hub", "facts"),
     _row("location_refused", call_messages.LocationRefused, "hub", "facts"),

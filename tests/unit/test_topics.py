@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from streams import (
     bay_messages,
     call_messages,
+    caller_video_messages,
     district_messages,
     guidance_messages,
     hospital_messages,
@@ -40,6 +41,7 @@ def test_table_has_every_body_that_travels_once() -> None:
             link_messages,
             bay_messages,
             call_messages,
+            caller_video_messages,
             partner_messages,
             video_messages,
             district_messages,

@@ -22,6 +22,8 @@ export class Writing {
   drafts = signal(/** @type {{turn: string, text: string, begun_ms: number}[]} */ ([]));
   /** What the caller is to do or to answer now. */
   step = signal(/** @type {{run: string, step: string, kind: string, text: {en: string, zh: string}, pictogram: string, metronome_per_min: number} | null} */ (null));
+  /** Where the video is, and what the dispatcher shows; null before the hub said so. */
+  video = signal(/** @type {import("./video_offer.js").VideoState | null} */ (null));
   /** What stands in the field. */
   field = signal("");
   needs = signal(/** @type {string[]} */ ([]));
@@ -141,6 +143,7 @@ export class Writing {
         this.step.value = message.step;
         this.needs.value = message.needs;
         this.isOpen.value = message.open;
+        this.video.value = message.video;
         this.#taken(message.taken);
         this.#sent = 0;
         this.#isWelcome = true;
@@ -149,6 +152,9 @@ export class Writing {
       case "writing":
         return this.#draft(message);
       case "turn": return this.#turn(message.turn);
+      case "video":
+        this.video.value = message.video;
+        return undefined;
       case "step":
         this.step.value = message.step.step ? message.step : null;
         return undefined;
