@@ -20,6 +20,8 @@ from dispatch.hub import Hub, Parts
 from dispatch.hub_clock import hub_clock
 from dispatch.relay_stats import RelayCollector
 from dispatch.settings import Settings
+from dispatch.speech.recognition import Recognition
+from dispatch.speech.synthesis import Synthesis
 from streams.authority import client_context, server_context
 from streams.clock import Clock, SystemClock
 from streams.credentials import read_own_credential
@@ -55,7 +57,12 @@ async def serving(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         await stack.enter_async_context(transport)
         search = await stack.enter_async_context(opened_search(settings.places, settings.hospitals))
         verify = admission(settings)
-        hub = Hub(Parts(settings, journal, outbox, transport, clock, verify, search))
+        hears = await stack.enter_async_context(Recognition(settings.speech, state / "speech"))
+        speaks = await stack.enter_async_context(Synthesis(settings.speech))
+        parts = Parts(
+            settings, journal, outbox, transport, clock, verify, search, hears=hears, speaks=speaks
+        )
+        hub = Hub(parts)
         await stack.enter_async_context(hub.relay)
         await hub.restore()
         collector = RelayCollector(hub.relay.snapshot)

@@ -18,6 +18,7 @@ MS_NS = 1_000_000
 MESSAGE_LINES = ("sms", "app")
 """Lines on which a caller without a page gets whole messages."""
 
+Moment = Annotated[int, msgspec.Meta(ge=0, le=9_000_000_000_000)]
 Said = Annotated[str, msgspec.Meta(min_length=1, max_length=2000, pattern=r"\S")]
 
 
@@ -36,6 +37,7 @@ class SayText(_TextAction, frozen=True, kw_only=True, tag="say_text"):
         text: The whole of it, as it is to stand there.
         way: How it came about.
         begun_ms: When its first key or sound was, by the hub's clock; now when absent.
+        ended_ms: When its last sound was, of ``speech``; now when absent.
         heard: What the recognition heard, before the seat corrected it.
         confidence: How sure the recognition was.
     """
@@ -44,7 +46,8 @@ class SayText(_TextAction, frozen=True, kw_only=True, tag="say_text"):
     text: Said
     way: Literal["page", "speech", "canned", "guide"] = "page"
     language: ShortText = ""
-    begun_ms: Annotated[int, msgspec.Meta(ge=0, le=9_000_000_000_000)] | None = None
+    begun_ms: Moment | None = None
+    ended_ms: Moment | None = None
     heard: Text | None = None
     confidence: Share | None = None
 
@@ -85,16 +88,24 @@ def decide_text(action: TextAction, case: Case, now_ns: Time, seat: str) -> tupl
     text = action.text.strip()
     if before_turn is not None and before_turn.finished and before_turn.text == text:
         raise ConflictError("it says so already", kind="same", case=case.id)
-    begun_ns = now_ns if action.begun_ms is None else min(action.begun_ms * MS_NS, now_ns)
-    if before_turn is not None:
+    begun_ns, ended_ns = _moment(action.begun_ms, now_ns), _moment(action.ended_ms, now_ns)
+    heard, confidence = action.heard, action.confidence
+    if before_turn is not None:  # corrected once it was said: what was heard stays known
         begun_ns = before_turn.begun_ns
+        heard, confidence = heard or before_turn.heard, confidence or before_turn.confidence
+    spoken = action.way == "speech" and before_turn is None
     turn = TextTurn(
         turn=action.turn, who="dispatcher", way=action.way, text=text,
-        begun_ns=begun_ns, ended_ns=now_ns, language=action.language, seat=seat,
-        heard=action.heard, confidence=action.confidence,
+        begun_ns=begun_ns, ended_ns=max(begun_ns, ended_ns), language=action.language, seat=seat,
+        heard=heard, confidence=confidence,
+        latency_ms=(now_ns - ended_ns) // MS_NS if spoken else None,
     )  # fmt: skip
     drafts = [] if case.talk.sessions else [_as_message(case, text, seat)]
     return (*drafts, draft_for(case, "text_turn", turn))
+
+
+def _moment(told_ms: int | None, now_ns: Time) -> Time:
+    return now_ns if told_ms is None else min(told_ms * MS_NS, now_ns)
 
 
 def _as_message(case: Case, text: str, seat: str) -> Draft:

@@ -13,7 +13,7 @@ from streams.lateness import came_late_ns
 from streams.messages import Body, CaseNote, DeviceEvent, EcgStarted, Milestone, Origin
 from streams.source_clocks import Order, order_of
 
-SILENT = frozenset({"ecg_record", "track", "vitals", "caller_position", "text_turn"})
+SILENT = frozenset({"ecg_record", "track", "vitals", "caller_position", "text_turn", "text_spoken"})
 """Kinds that come by the hundred and have their own place on a page."""
 
 

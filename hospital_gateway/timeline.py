@@ -24,7 +24,7 @@ _OTHER_VIEWS = frozenset(
     {"vitals", "ecg_record", "track", "case_fact"}
     # dispatch's own matters
     | {"partner_told", "partner_answered"}
-    | {"text_turn", "text_channel"}
+    | {"text_turn", "text_channel", "text_spoken"}
     | {"call_step", "caller_position", "location_refused", "caller_message", "case_linked"}
     | {"case_shared", "case_unshared", "unit_asked", "unit_unasked", "unit_answered", "unit_lent"}
 )

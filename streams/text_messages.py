@@ -75,6 +75,26 @@ class TextChannel(Body, frozen=True, kw_only=True):
     language: ShortText = ""
 
 
+class TextSpoken(Body, frozen=True, kw_only=True):
+    """A sentence that a caller wrote was spoken to a seat.
+
+    Attributes:
+        turn: The turn in which it ends.
+        text: The sentence.
+        seat: Who heard it.
+        written_ns: When it was complete, by the hub's clock.
+        begun_ns: When its sound began at the seat.
+        corrects: Whether it said anew what was said before and then changed.
+    """
+
+    turn: Identifier
+    text: Text
+    seat: ShortText
+    written_ns: Time
+    begun_ns: Time
+    corrects: bool = False
+
+
 class CallerProfile(Body, frozen=True, kw_only=True):
     """How one has to talk with the caller, as the caller says or a seat noted.
 

@@ -242,6 +242,8 @@ async def serve_page(
     left: Callable[[PageSocket], None],
     said: Said,
     now_ns: Callable[[], int] = time.time_ns,
+    *,
+    heard: Callable[[PageSocket, bytes], None] | None = None,
 ) -> web.WebSocketResponse:
     """Serve one page's WebSocket until it closes.
 
@@ -253,6 +255,7 @@ async def serve_page(
             as ``{"type": "error", "error": …}``. It is not cut off when the page's link breaks:
             a page that said "send" and lost its link did say it.
         now_ns: The hub's clock, where this machine's own is not it: the pages show this time.
+        heard: Called for each binary message, such as sound; without it they are left out.
     """
     origin = request.headers.get("Origin")
     if origin is not None and origin.partition("://")[2] != request.host:
@@ -270,6 +273,8 @@ async def serve_page(
             async for message in socket:
                 if message.type is web.WSMsgType.TEXT:
                     await _hear(page, message.data, said)
+                elif message.type is web.WSMsgType.BINARY and heard is not None:
+                    heard(page, message.data)
             for task in tasks:
                 task.cancel()
     except* ConnectionError as errors:
