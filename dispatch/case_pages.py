@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from dispatch import call_pages, partner_pages, text_pages
+from dispatch import call_pages, caller_video_pages, partner_pages, text_pages
 from dispatch.capacity import Capacity
 from dispatch.cases import Case, CaseBook
 from dispatch.hospital_choice import bound_for
@@ -82,6 +82,7 @@ def detail(case: Case, reached: Reached) -> dict[str, Any]:
         **call_pages.located(case),
         **partner_pages.told(case),
         **text_pages.talk(case),
+        **caller_video_pages.for_console(case),
         "media": case.media,
         "media_origins": case.media_origins,
         "entries": entries(case.entries, case, reached),

@@ -26,6 +26,8 @@ from dispatch.caller_api import OPEN as CALLER_PATHS
 from dispatch.caller_api import CallerApi
 from dispatch.caller_link import LinkSeal
 from dispatch.caller_place import Places
+from dispatch.caller_video import CallerVideoDesk
+from dispatch.caller_video_api import CallerVideoApi
 from dispatch.case_record import CaseRecord
 from dispatch.console import Console
 from dispatch.district_desk import DistrictDesk
@@ -100,6 +102,7 @@ class Hub:
         echo: Answers the vehicles' probes of their path.
         calls: Takes calls and where their callers are.
         texts: Takes what callers write, and tells them what seats say.
+        videos: Takes what callers say of their video.
         forwarder: What is on its way to units and hospitals.
         port: Where the pages are served; 0 before.
         link: The side of the broker; ``link.ready`` is set once facts can come.
@@ -141,7 +144,18 @@ class Hub:
             clock=clock,
             changed=self._case_changed,
         )
-        self.rights = MediaRights(self.record.book, self.relay, parts.verify, parts.journal, clock)
+        self._seal = LinkSeal.of(Path(settings.state))
+        self.rights = MediaRights(
+            self.record.book,
+            self.relay,
+            verify=parts.verify,
+            seal=self._seal,
+            journal=parts.journal,
+            clock=clock,
+        )
+        self.videos = CallerVideoDesk(self.record, self.relay, clock)
+        self.videos.end_lost = self.rights.end_lost
+        self.rights.viewed = self.videos.note_watched
         self.ingest = Ingest(
             self.record,
             parts.journal,
@@ -188,7 +202,6 @@ class Hub:
             operator=settings.calls.held,
             servers=settings.calls.location_servers,
         )
-        self._seal = LinkSeal.of(Path(settings.state))
         self._messages = MessageSender(
             self.record,
             self._seal,
@@ -198,6 +211,8 @@ class Hub:
             base=lambda: settings.sms.base or self.url,
         )
         self.texts = TextDesk(self.record, clock)
+        self.texts.more = self.videos.shown
+        self.videos.tell = self.texts.tell
         self._places = Places(clock, settings.districts())
         self._advice = Advice(self.record, self._travel, clock)
         self._advice.neighbours = self.districts.neighbours.all
@@ -274,6 +289,7 @@ class Hub:
         self.record.follow(self._messages.take)
         self.texts.restore()
         self.record.follow(self.texts.take)
+        self.record.follow(self.videos.take)
         log.info("journal read", facts_read=count, open=len(self.record.book.open()))
 
     async def work(self) -> None:
@@ -292,6 +308,7 @@ class Hub:
             group.create_task(self._partners.run(), name="hub.partners")
             group.create_task(self._messages.run(), name="hub.messages")
             group.create_task(self.texts.run(), name="hub.texts")
+            group.create_task(self.videos.run(), name="hub.videos")
 
     def application(self) -> web.Application:
         """Return the web application: console, API, WHIP and WHEP, health."""
@@ -322,6 +339,7 @@ class Hub:
         callers = CallerApi(self.record, self.calls, self._seal, parts.clock)
         callers.add_routes(app)
         TextApi(self.texts, self.calls, calls, callers).add_routes(app)
+        CallerVideoApi(self.videos, callers, parts.journal, parts.clock).add_routes(app)
         self._answers.add_routes(app)
         roads = self._travel.roads
         RoadApi(roads.graph if roads is not None else None, callers).add_routes(app)
@@ -374,7 +392,7 @@ class Hub:
 
     def _check_views(self, fact: Stored) -> None:
         if fact.envelope.kind in DECIDING:
-            self.rights.end_lost_views()
+            self.rights.end_lost()
 
     def _live_media(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}

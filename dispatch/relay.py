@@ -191,6 +191,13 @@ class Relay:
         log.info("session ended", resource=session.resource, reason=session.ended)
         self._tasks.create_task(close_peer(session.peer), name=f"relay.close[{session.resource}]")
 
+    def end_all(self, resource: str, role: Role, reason: str) -> int:
+        """End all sessions of a resource that publish it, or all that view it; return how many."""
+        found = [s for s in self._sessions.values() if (s.resource, s.role) == (resource, role)]
+        for session in found:
+            self.end(session, reason)
+        return len(found)
+
     def send(self, resource: str, label: str, data: bytes) -> bool:
         """Send a message down a data channel of the resource's source.
 

@@ -10,9 +10,15 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from streams.caller_video_messages import CallerVideo, VideoStep
+from streams.identity import is_id
 
 Phase = Literal["off", "asked", "on", "refused", "withdrawn", "stopped"]
 """``on``: the caller consents now. ``stopped``: a seat ended it; the caller begins no new one."""
+
+CAMERA, VOICE = "camera", "seat"
+"""What the caller's page publishes, and what a seat says to it."""
+
+_CALLER = "caller-"
 
 _WITHIN: tuple[VideoStep, ...] = ("looked", "blurred", "voice_on", "voice_off", "watched")
 
@@ -34,6 +40,18 @@ NEXT: dict[tuple[Phase, VideoStep], Phase] = {
     **{("on", step): "on" for step in _WITHIN},
 }
 """(where it is, what happens) -> where it is then; a pair that is missing is not to be made."""
+
+
+def resource_of(case: str, stream: str) -> str:
+    """Return the media relay's resource of a case's caller, such as ``caller-01J…/camera``."""
+    return f"{_CALLER}{case}/{stream}"
+
+
+def case_of_resource(resource: str) -> str | None:
+    """Return the case of a caller's resource; None for those of vehicles."""
+    owner = resource.partition("/")[0]
+    case = owner.removeprefix(_CALLER)
+    return case if owner != case and is_id(case) else None
 
 
 @dataclass(slots=True)
