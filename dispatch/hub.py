@@ -55,6 +55,7 @@ from dispatch.relay import Relay
 from dispatch.road_api import RoadApi
 from dispatch.settings import Settings
 from dispatch.text_api import TextApi
+from dispatch.text_channel_rtc import TextChannelApi, TextChannels
 from dispatch.text_desk import TextDesk
 from dispatch.trouble import TroubleWatch
 from dispatch.units import Fleet
@@ -102,6 +103,7 @@ class Hub:
         echo: Answers the vehicles' probes of their path.
         calls: Takes calls and where their callers are.
         texts: Takes what callers write, and tells them what seats say.
+        text_channels: The data channels on which callers write.
         videos: Takes what callers say of their video.
         forwarder: What is on its way to units and hospitals.
         port: Where the pages are served; 0 before.
@@ -211,6 +213,7 @@ class Hub:
             base=lambda: settings.sms.base or self.url,
         )
         self.texts = TextDesk(self.record, clock)
+        self.text_channels = TextChannels(self.texts, settings.text_channels())
         self.texts.more = self.videos.shown
         self.videos.tell = self.texts.tell
         self._places = Places(clock, settings.districts())
@@ -308,6 +311,7 @@ class Hub:
             group.create_task(self._partners.run(), name="hub.partners")
             group.create_task(self._messages.run(), name="hub.messages")
             group.create_task(self.texts.run(), name="hub.texts")
+            group.create_task(self.text_channels.run(), name="hub.text_channels")
             group.create_task(self.videos.run(), name="hub.videos")
 
     def application(self) -> web.Application:
@@ -339,6 +343,7 @@ class Hub:
         callers = CallerApi(self.record, self.calls, self._seal, parts.clock)
         callers.add_routes(app)
         TextApi(self.texts, self.calls, calls, callers).add_routes(app)
+        TextChannelApi(self.text_channels, callers).add_routes(app)
         CallerVideoApi(self.videos, callers, parts.journal, parts.clock).add_routes(app)
         self._answers.add_routes(app)
         roads = self._travel.roads

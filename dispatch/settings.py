@@ -17,6 +17,8 @@ from dispatch.neighbours import NeighbourSettings, check_neighbours
 from dispatch.partner_settings import PartnerSettings
 from dispatch.relay import RelaySettings
 from dispatch.road_files import RoadSettings
+from dispatch.text_channel_rtc import ChannelLimits
+from dispatch.text_settings import HelpSettings, TextSettings
 from dispatch.units import HospitalSettings, UnitSettings
 from streams import page_server
 from streams.errors import ConfigError
@@ -116,6 +118,8 @@ class Settings(_Table, frozen=True, kw_only=True):
     media: Media = Media()
     calls: Calls = Calls()
     sms: Sms = Sms()
+    text: TextSettings = TextSettings()
+    help: HelpSettings = HelpSettings()
     places: PlaceSettings = PlaceSettings()
     travel: TravelSettings = TravelSettings()
     roads: RoadSettings = RoadSettings()
@@ -169,11 +173,21 @@ class Settings(_Table, frozen=True, kw_only=True):
         others = [District(n.label or n.region, (n.border,)) for n in self.neighbours if n.border]
         return (ours, *others) if ours.rings else ()
 
+    def peer(self) -> PeerSettings:
+        """Return where WebRTC peers of the hub listen, and whom they ask."""
+        servers = tuple(IceServer(s.url, s.username, s.credential) for s in self.media.ice_servers)
+        return PeerSettings(addresses=self.media.addresses, ice_servers=servers)
+
+    def text_channels(self) -> ChannelLimits:
+        """Return what the door for data channels allows."""
+        return ChannelLimits(
+            peer=self.peer(), most=self.text.channels, most_of_caller=self.text.channels_per_caller
+        )
+
     def relay(self) -> RelaySettings:
         """Return the media relay's settings."""
-        servers = tuple(IceServer(s.url, s.username, s.credential) for s in self.media.ice_servers)
         return RelaySettings(
-            peer=PeerSettings(addresses=self.media.addresses, ice_servers=servers),
+            peer=self.peer(),
             max_sources=self.media.max_sources,
             max_viewers=self.media.max_viewers,
             max_bitrate_bps=self.media.max_bitrate_bps,

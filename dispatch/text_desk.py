@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
 import structlog
@@ -35,8 +35,7 @@ from streams.health import REFUSED
 from streams.identity import new_id
 from streams.messages import Identifier
 from streams.outbox import Draft
-from streams.text_messages import CallerProfile, Need, TextChannel, TextTurn
-from streams.web import PageSocket
+from streams.text_messages import CallerProfile, Need, TextChannel, TextTurn, Way
 
 PAUSE_NS = 2_000_000_000
 """A line that is not ended is stored after such a pause."""
@@ -52,19 +51,26 @@ MS_NS = 1_000_000
 log = structlog.get_logger(__name__)
 
 
+class Reader(Protocol):
+    """What a caller reads on and writes with: a page's socket, a data channel, a text telephone."""
+
+    def send_state(self, text: str) -> None:
+        """Take a message, as JSON; it must not wait."""
+
+
 @dataclass(slots=True)
 class _Talk:
     """What of a case's writing is not stored.
 
     Attributes:
         writings: By session.
-        pages: Open pages, each with its session.
+        pages: Open pages and other readers, each with its session, which may have two.
         gone_ns: Sessions without a page, with the monotonic time since when.
         drafts: What seats type or say and have not ended, by turn, the oldest first.
     """
 
     writings: dict[str, CallerWriting] = field(default_factory=dict)
-    pages: dict[PageSocket, str] = field(default_factory=dict)
+    pages: dict[Reader, str] = field(default_factory=dict)
     gone_ns: dict[str, int] = field(default_factory=dict)
     drafts: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -119,27 +125,41 @@ class TextDesk:
         self._talks: dict[str, _Talk] = {}
         self._wake = asyncio.Event()
 
-    async def join(self, case: Case, page: PageSocket, hello: Hello) -> None:
+    async def join(
+        self,
+        case: Case,
+        page: Reader,
+        hello: Hello,
+        *,
+        way: Literal["page", "t140", "rtp"] = "page",
+    ) -> None:
         """Let a caller's page in, tell it all that was said, and note that it can read.
+
+        Args:
+            case: The caller's.
+            page: What is told from now on.
+            hello: Who it is.
+            way: By which way its text comes, unless the session was there before.
 
         Raises:
             ConflictError: Too many pages of this caller are open.
             StorageError: The journal refuses; the page asks again.
         """
         talk = self._talks.setdefault(case.id, _Talk())
-        if hello.session not in talk.pages.values() and len(talk.pages) >= SESSIONS:
+        others = set(talk.pages.values()) - {hello.session}
+        if len(others) >= SESSIONS:
             raise ConflictError("too many pages are open with this link", kind="pages")
         writing = talk.writings.get(hello.session)
         if writing is None:
             turns = case.talk.turns.values()
-            writing = CallerWriting.again(hello.session, "page", new_id, turns)
+            writing = CallerWriting.again(hello.session, way, new_id, turns)
             talk.writings[hello.session] = writing
         talk.pages[page] = hello.session
         talk.gone_ns.pop(hello.session, None)
         page.send_state(_encode(self._welcome(case, talk, writing)))
         await self._note_state(case.id, hello, "opened")
 
-    def left(self, case: str, page: PageSocket) -> None:
+    def left(self, case: str, page: Reader) -> None:
         """Note that a page is gone; ``run`` says so in the journal once it stays away."""
         talk = self._talks.get(case)
         session = talk.pages.pop(page, None) if talk else None
@@ -155,7 +175,7 @@ class TextDesk:
                 gone_ns = dict.fromkeys(names, self._clock.monotonic_ns())
                 self._talks[case.id] = _Talk(gone_ns=gone_ns)
 
-    async def goodbye(self, case: str, page: PageSocket) -> None:
+    async def goodbye(self, case: str, page: Reader) -> None:
         """Note that the caller left the page on purpose.
 
         Raises:
@@ -166,8 +186,14 @@ class TextDesk:
         if session is not None:
             await self._note_state(case, Hello(session=session), "closed")
 
-    def write(self, case: str, page: PageSocket, start: int, text: str) -> None:
+    def write(self, case: str, page: Reader, start: int | None, text: str) -> None:
         """Take characters that a caller typed.
+
+        Args:
+            case: The caller's.
+            page: Where.
+            start: How many came before them; None: these are the next, as nobody counts there.
+            text: T.140.
 
         Raises:
             TextGapError: Some before them are missing.
@@ -178,12 +204,16 @@ class TextDesk:
         if talk is None or session is None:
             raise ConflictError("say hello first", kind="no_session")
         writing = talk.writings[session]
+        start = writing.taken if start is None else start
         for line in writing.take(start, text, self._clock.wall_ns()):
             self.show(case, written(case, writing, line))
             if line.finished:
                 self._wake.set()
         self._say(case, writing)
-        page.send_state(_encode({"type": "taken", "count": writing.taken}))
+        taken = _encode({"type": "taken", "count": writing.taken})
+        for one, name in talk.pages.items():
+            if name == session:  # a page that writes by its data channel, too
+                one.send_state(taken)
 
     async def note_needs(self, case: str, needs: tuple[Need, ...], language: str) -> None:
         """Note what the caller says of himself.
@@ -341,8 +371,19 @@ class TextDesk:
     async def _note_state(
         self, case: str, hello: Hello, state: Literal["opened", "lost", "closed"]
     ) -> None:
-        body = TextChannel(session=hello.session, state=state, way="page", language=hello.language)
+        body = TextChannel(
+            session=hello.session, state=state, way=self._way(case, hello.session),
+            language=hello.language,
+        )  # fmt: skip
         await self._record.add(partial(self._if_new, case, "text_channel", body))
+
+    def _way(self, case: str, session: str) -> Way:
+        """Return by which way a session's text comes."""
+        talk, known = self._talks.get(case), self._record.book.get(case)
+        if talk is not None and session in talk.writings:
+            return talk.writings[session].way
+        before = known.talk.sessions.get(session) if known is not None else None
+        return before.way if before is not None else "page"
 
     def _of_lines(self, case: str, bodies: list[TextTurn]) -> list[Draft]:
         return [draft for body in bodies for draft in self._if_new(case, "text_turn", body)]

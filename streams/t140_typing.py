@@ -150,6 +150,11 @@ class T140Typing:
         self._same = None
 
     @property
+    def waiting_lines(self) -> int:
+        """Finished lines of which the other side does not see all."""
+        return len(self._finished)
+
+    @property
     def is_idle(self) -> bool:
         """Whether the other side sees all there is."""
         return not self._finished and self.sent == self._field
