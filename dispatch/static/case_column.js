@@ -9,6 +9,7 @@ import { band } from "/static/shared/value_tile.js";
 import { distance, word } from "/static/shared/words.js";
 import { CabinVideo } from "./cabin_video.js";
 import { CallBar } from "./call_bar.js";
+import { CallerVideoCard } from "./caller_video.js";
 import { EditCase, formOf } from "./case_form.js";
 import { Clamped } from "./clamp.js";
 import { GuideCard } from "./guide.js";
@@ -43,6 +44,7 @@ export function CaseColumn({ state }) {
     <${IncidentCard} one=${one} state=${state} />
     <${GuideCard} one=${one} state=${state} />
     <${TalkCard} one=${one} state=${state} />
+    <${CallerVideoCard} one=${one} state=${state} />
     <${Located} one=${one} state=${state} />
     <${SameEvent} one=${one} state=${state} />
     <div class="parties">

@@ -47,7 +47,7 @@ function handle(state, key) {
     case "e": return press("[data-key=edit]");
     case "t": return focus("[data-key=note]");
     case "f": return openPartner(state);
-    case "v": return press("[data-key=video]");
+    case "v": return press(key === "V" ? "[data-key=caller-video]:not(:disabled)" : "[data-key=video]");
     case "m": return focus("input[data-key=incident]") || press("button[data-key=incident]");
     case "z": return focus(".guide-keys") || press("[data-key=guide]");
     case "i": return focus("[data-key=talk]");

@@ -82,7 +82,7 @@ import { startAgain } from "./triage.js";
  * @property {import("./incident.js").WholeIncident | null} incident
  * @property {Record<string, import("./partner_form.js").Partnership>} partners @property {string} call_back
  * @property {{source: string, field: string, text: string}[]} unread
- * @property {import("./talk.js").Conversation} talk
+ * @property {import("./talk.js").Conversation} talk @property {import("./caller_video.js").CallerVideo} caller_video
  * @property {import("./guide.js").Run[]} [guide] @property {import("./guide.js").NearAed[]} [aeds]
  */
 /** @typedef {{address: string, complaint: string, severity: string, age: string, sex: string,

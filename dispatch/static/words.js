@@ -1,4 +1,5 @@
 /** The console's words: sex and age, reasons, how an arrival was estimated, the lines of the timeline. */
+import { callerVideoWords } from "/static/shared/caller_video_words.js";
 import { hasText, language, t } from "/static/shared/i18n.js";
 import { distance, word } from "/static/shared/words.js";
 import { reasonWords } from "./partner_form.js";
@@ -52,6 +53,7 @@ export function entryWords({ kind, data, source }, label) {
       { number: data.number, seat: data.seat, text: data.text || t("call.position_link") }) + because;
     case "guidance_step": return t(`entry.guide_${data.act}`, { what: data.text?.[language.value === "zh-CN" ? "zh" : "en"] ?? "" }) + because;
     case "guidance_mark": return t(data.withdrawn ? "entry.mark_withdrawn" : "entry.mark", { mark: word("mark", data.mark) }) + because;
+    case "caller_video": return callerVideoWords(data, label);
     case "text_channel": return t(`entry.text_channel_${data.state}`);
     case "caller_profile": return data.needs.length
       ? t("entry.caller_profile", { needs: data.needs.map((/** @type {string} */ need) => word("need", need)).join(", ") }) : t("entry.caller_profile_none");

@@ -10,6 +10,7 @@
  *
  * "Live" means that frames were decoded in the last two seconds, whatever the connection says.
  */
+import { gathered } from "./gathered.js";
 
 /**
  * @typedef {"connecting" | "waiting" | "live" | "stalled" | "refused" | "unreachable" | "closed"} Phase
@@ -44,6 +45,8 @@
  * @typedef {object} ViewOptions
  * @property {(state: ViewState) => void} [onchange] Called at each change of phase.
  * @property {RTCIceServer[]} [iceServers] None by default.
+ * @property {("video" | "audio")[]} [kinds] What to ask for; both by default. Of sound alone only sound:
+ *   an element that waits for a picture plays nothing.
  * @property {boolean} [muted] Start muted (default), since browsers refuse to play sound unasked.
  */
 
@@ -51,7 +54,6 @@ const LIVE_WITHIN_MS = 2000;
 const WATCH_EVERY_MS = 250;
 const DISCONNECTED_FOR_MS = 2000;
 const CONNECT_WITHIN_MS = 8000;
-const GATHER_WITHIN_MS = 500;
 const FIRST_PAUSE_MS = 300;
 const LONGEST_PAUSE_MS = 5000;
 const REFUSED_PAUSE_MS = 10000;
@@ -191,8 +193,7 @@ export class WhepView {
       if (this.video.srcObject !== stream) this.video.srcObject = stream;
       this.video.play().catch(() => {}); // the page's visitor can start it
     });
-    peer.addTransceiver("video", { direction: "recvonly" });
-    peer.addTransceiver("audio", { direction: "recvonly" });
+    for (const kind of this.options.kinds ?? ["video", "audio"]) peer.addTransceiver(kind, { direction: "recvonly" });
     await peer.setLocalDescription();
     await gathered(peer);
     const response = await fetch(this.url, {
@@ -328,27 +329,6 @@ export class WhepView {
  */
 export function subscribe(url, token, video, options = {}) {
   return new WhepView(url, token, video, options);
-}
-
-/**
- * Wait until the own candidates are known: without servers that is a matter of milliseconds.
- * @param {RTCPeerConnection} peer
- * @returns {Promise<void>}
- */
-function gathered(peer) {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      peer.removeEventListener("icegatheringstatechange", look);
-      resolve();
-    };
-    const look = () => {
-      if (peer.iceGatheringState === "complete") done();
-    };
-    const timer = setTimeout(done, GATHER_WITHIN_MS);
-    peer.addEventListener("icegatheringstatechange", look);
-    look();
-  });
 }
 
 /**

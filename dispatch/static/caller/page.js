@@ -5,6 +5,7 @@ import { Conversation, Needs } from "./conversation.js";
 import { Questions } from "./questions.js";
 import { StepCard } from "./step.js";
 import { Sharing } from "./sharing.js";
+import { VideoOffer, VideoSlot } from "./video_offer.js";
 import { Writing } from "./writing.js";
 
 await loadMessages("/static/page/caller/messages/");
@@ -19,8 +20,8 @@ function Page() {
   return html`<div class="top"><h1>${t("here.title")}</h1><${Languages} />
       <button class="leave" onClick=${leave}>✕ ${t("here.leave")}</button></div>
     ${over ? html`<p class="told wrong" role="alert"><strong>${t(`here.${over}`)}</strong></p>`
-      : html`<${StepCard} writing=${writing} />${!writing.step.value && html`<${Questions} writing=${writing} />`}<${Share} state=${state} />
-        <${Conversation} writing=${writing} /><${Needs} writing=${writing} /><${Told} state=${state} /><${WhereMap} />`}`;
+      : html`<${StepCard} writing=${writing} /><${VideoSlot} writing=${writing} />${!writing.step.value && html`<${Questions} writing=${writing} />`}<${Share} state=${state} />
+        <${Conversation} writing=${writing} /><${Needs} writing=${writing} /><${VideoOffer} writing=${writing} /><${Told} state=${state} /><${WhereMap} />`}`;
 }
 
 /** Leaves at once and without a way back: somebody may look over the caller's shoulder. */
