@@ -93,6 +93,11 @@ class TextChannels:
         self._opening: Counter[str] = Counter()
         self._tasks: asyncio.TaskGroup | None = None
 
+    @property
+    def sessions(self) -> list[TextChannelSession]:
+        """The peers that are there now, open or on their way."""
+        return list(self._sessions.values())
+
     async def run(self) -> None:
         """Serve until cancelled."""
         async with asyncio.TaskGroup() as tasks:

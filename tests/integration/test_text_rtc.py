@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,11 +12,14 @@ import pytest
 from dispatch.text_settings import TextSettings
 from streams.identity import new_id
 from streams.t140 import LINE_SEPARATOR, MISSING
+from streams.webrtc import close_peer
 from tests.call_sources import Outside
 from tests.conftest import WaitFor
 from tests.hub_town import BOUND_S, Town, a_town
+from tests.lossy_udp import LossyPath, candidate_port, lossy_path, through
 from tests.text_callers import a_console
 from tests.text_channel_client import a_client, a_text_phone, hang_up, offer
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -168,3 +173,32 @@ async def test_flood_ends_the_channel_and_is_counted(town: Town, wait_for: WaitF
             for _ in range(12):
                 phone.type("x" * 1000)
             await wait_for(lambda: hub.text_channels.ended["flood"] == 1, "the flood", BOUND_S)
+
+
+async def test_foreign_text_is_whole_on_a_path_that_loses_and_reorders(town: Town) -> None:
+    said = "there is smoke 有烟 in the house"
+    async with town.open_hub(), contextlib.AsyncExitStack() as stack:
+        case = await Outside(town).ring()
+        phone, paths = a_client(), list[LossyPath]()
+        stack.push_async_callback(close_peer, phone.peer)
+
+        async def detour(sdp: str) -> str:
+            found = lossy_path(candidate_port(sdp), loss=0.2, jitter_s=0.03)
+            path = await stack.enter_async_context(found)
+            paths.append(path)
+            return through(sdp, path)
+
+        await offer(town, case, phone, detour=detour)
+        await until(lambda: phone.channel.readyState == "open", "the channel is open", 60)
+        async with a_console(town, case) as console:
+            for character in said:
+                phone.type(character)
+                await asyncio.sleep(0.02)
+            phone.type(LINE_SEPARATOR)
+            async with asyncio.timeout(60):
+                while not (await console.until("writing"))["finished"]:
+                    pass
+            assert console.heard[-1]["text"] == said
+            await town.act("say_text", case=case, turn=new_id(), text="Leave it. 出去。")
+            await until(lambda: phone.display.text == "Leave it. 出去。\n", "the answer", 60)
+        assert paths[0].lost > 5

@@ -1,6 +1,7 @@
 /**
  * Writing with the dispatcher: every character goes as it is typed, none twice and none never. What
- * the hub has not taken stays here, and goes again when the link is back.
+ * the hub has not taken stays here, and goes again when the link is back. The characters go by a
+ * WebRTC data channel where one stands, else by the page's WebSocket, which carries all the rest.
  */
 import { signal } from "/static/shared/view.js";
 import { newId } from "/static/shared/new_id.js";
@@ -13,6 +14,11 @@ import { T140Typing } from "/static/shared/t140.js";
 const PIECE = 1000;
 /** Least time between two transmissions, ms: of 300 that T.140 allows, the network may have the rest. */
 const EVERY_MS = 50;
+/** The data channel is tried so long after the page is there: first things first. */
+const CHANNEL_AFTER_MS = 2000;
+/** What the hub has not taken after so long goes by the WebSocket as well. */
+const SILENT_MS = 1500;
+const LOOK_MS = 250;
 /** A second's characters: what is pasted should not take a minute, as it may with a text telephone. */
 const PER_S = 300;
 
@@ -40,6 +46,11 @@ export class Writing {
   #sent = 0;
   #timer = 0;
   #isWelcome = false;
+  /** @type {import("./text_channel.js").TextChannel | null} */ #channel = null;
+  #channelTimer = 0;
+  #watch = 0;
+  /** Since when the hub owes an answer; 0: it does not. */
+  #owedSince = 0;
   /** Lines of this session that were ended here and did not come back yet. */
   mine = signal(/** @type {string[]} */ ([]));
 
@@ -59,6 +70,41 @@ export class Writing {
       },
     });
     this.isStarted.value = true;
+    this.#watch = setInterval(() => this.#look(), LOOK_MS);
+  }
+
+  /** Whether the characters go over the data channel now. */
+  get hasChannel() {
+    return this.#channel?.isOpen === true;
+  }
+
+  #openChannel() {
+    if (this.#channel || this.#channelTimer || !this.isOpen.value) return;
+    this.#channelTimer = setTimeout(() => {
+      const events = {
+        onOpen: () => this.#again(),
+        onLost: () => this.#again(),
+        onTaken: (/** @type {number} */ count) => this.#taken(count),
+      };
+      import("./text_channel.js").then(({ TextChannel }) => {
+        this.#channel = new TextChannel(this.path, this.#session, events);
+      }).catch(() => { this.#channelTimer = 0; }); // no connection: once more when there is one
+    }, CHANNEL_AFTER_MS);
+  }
+
+  /** Another way, or the same one anew: what is not known to be taken goes again. */
+  #again() {
+    this.#sent = 0;
+    this.#owedSince = 0;
+    this.#flush();
+  }
+
+  /** A channel that brings no answer is given up, long before the browser does. */
+  #look() {
+    if (this.#owedSince && performance.now() - this.#owedSince > SILENT_MS) {
+      if (this.hasChannel) this.#channel?.drop();
+      else this.#owedSince = 0;
+    }
   }
 
   /** Whether there is no connection, and there was one or should be by now. */
@@ -98,6 +144,9 @@ export class Writing {
 
   /** Says that the caller leaves; nothing is shown any more. */
   leave() {
+    clearTimeout(this.#channelTimer);
+    clearInterval(this.#watch);
+    this.#channel?.end();
     this.socket?.send({ type: "bye" });
     this.socket?.close();
   }
@@ -117,12 +166,18 @@ export class Writing {
   }
 
   #flush() {
-    if (!this.#isWelcome) return;
     while (this.#sent < this.#waiting.length) {
       const piece = this.#waiting.slice(this.#sent, this.#sent + PIECE);
-      if (!this.socket?.send({ type: "text", start: this.#from + this.#sent, text: piece.join("") })) return;
+      if (!this.#send(this.#from + this.#sent, piece)) return;
       this.#sent += piece.length;
+      this.#owedSince ||= performance.now();
     }
+  }
+
+  /** @param {number} start @param {string[]} piece @returns {boolean} whether it is on its way */
+  #send(start, piece) {
+    if (this.#channel?.isOpen) return this.#channel.send(start, piece);
+    return this.#isWelcome && this.socket?.send({ type: "text", start, text: piece.join("") }) === true;
   }
 
   /** @param {number} count characters that the hub has */
@@ -131,23 +186,25 @@ export class Writing {
     this.#waiting.splice(0, gone);
     this.#from += gone;
     this.#sent = Math.max(0, this.#sent - gone);
+    if (gone) this.#owedSince = this.#sent ? performance.now() : 0;
     this.isTaken.value = this.#waiting.length === 0 && this.#typing.isIdle;
+    this.#flush(); // what a full channel did not take
   }
 
   /** @param {any} message */
   #take(message) {
     switch (message.type) {
       case "welcome":
-        this.turns.value = message.turns;
+        this.#welcomeTurns(message.turns);
         this.drafts.value = message.drafts;
         this.step.value = message.step;
         this.needs.value = message.needs;
         this.isOpen.value = message.open;
         this.video.value = message.video;
         this.#taken(message.taken);
-        this.#sent = 0;
         this.#isWelcome = true;
-        return this.#flush();
+        this.#openChannel();
+        return this.#again();
       case "taken": return this.#taken(message.count);
       case "writing":
         return this.#draft(message);
@@ -160,6 +217,7 @@ export class Writing {
         return undefined;
       case "closed":
         this.isOpen.value = false;
+        this.#channel?.end();
         return undefined;
       default: return undefined;
     }
@@ -177,9 +235,20 @@ export class Writing {
     const others = this.turns.value.filter((one) => one.turn !== turn.turn);
     const at = others.findIndex((one) => one.begun_ms > turn.begun_ms);
     this.turns.value = at < 0 ? [...others, turn] : [...others.slice(0, at), turn, ...others.slice(at)];
-    if (turn.who === "caller" && turn.finished) {
-      const index = this.mine.value.indexOf(turn.text);
-      if (index >= 0) this.mine.value = this.mine.value.filter((_, other) => other !== index);
-    }
+    this.#cameBack(turn);
+  }
+
+  /** Takes all turns anew; some may have come back while the link was away. @param {Turn[]} turns */
+  #welcomeTurns(turns) {
+    const known = new Set(this.turns.value.filter((one) => one.finished).map((one) => one.turn));
+    this.turns.value = turns;
+    for (const turn of turns) if (!known.has(turn.turn)) this.#cameBack(turn);
+  }
+
+  /** A line of ours that is stored does not wait any more. @param {Turn} turn */
+  #cameBack(turn) {
+    if (turn.who !== "caller" || !turn.finished) return;
+    const index = this.mine.value.indexOf(turn.text);
+    if (index >= 0) this.mine.value = this.mine.value.filter((_, other) => other !== index);
   }
 }
