@@ -21,6 +21,8 @@ from hospital_gateway.patients import Alert, Latest, Patient, Recording, Stamped
 from hospital_gateway.timeline import Entry, Timeline, entry_of
 from hospital_gateway.vital_trends import Point, Trend, points_of
 from streams.bay_messages import BayHandover
+from streams.caller_video import VideoState
+from streams.caller_video_messages import CallerVideo
 from streams.chain import Stored
 from streams.codec import any_body
 from streams.lateness import came_late_ns
@@ -143,6 +145,7 @@ class Arrival:
     _amended: dict[str, Latest[object]] = field(default_factory=dict)
     _assigned: Latest[str] = field(default_factory=Latest)
     _released: dict[str, int] = field(default_factory=dict)
+    _video_steps: dict[int, tuple[CallerVideo, int]] = field(default_factory=dict)
     _unit_names: dict[str, Latest[str]] = field(default_factory=dict)
     _milestones: dict[str, tuple[Stamped, Milestone]] = field(default_factory=dict)
     _seen: dict[str, Seen] = field(default_factory=dict)
@@ -170,6 +173,14 @@ class Arrival:
         """Whether the patient is here and the hub has not decided that, knowing of it."""
         knew = 0 < self.bay_sequence < self.confirmed.sequence
         return self.bay is not None and not knew and self.confirmed.value is not True
+
+    @property
+    def caller_video(self) -> str:
+        """Where the video with the caller is."""
+        video = VideoState()
+        for _, (body, at_ns) in sorted(self._video_steps.items(), key=lambda one: one[0]):
+            video.take(body, at_ns)
+        return video.phase
 
     @property
     def is_current(self) -> bool:
@@ -447,6 +458,8 @@ def _fold_case(arrival: Arrival, stamped: Stamped, body: Body) -> None:
             for name in CaseOpened.__struct_fields__:
                 if (value := getattr(body, name, None)) is not None:
                     arrival._amended.setdefault(name, Latest()).offer(sequence, value)
+        case CallerVideo():
+            arrival._video_steps[sequence] = (body, stamped.at_ns)
         case CallerProfile():
             arrival.profile.offer(sequence, body)
         case CaseClosed():

@@ -132,6 +132,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
         media: ``on`` or ``off`` by camera stream.
         media_origins: live, replay or synthetic by camera stream.
         needs: How one has to talk with who called, as ``CallerProfile`` has it.
+        caller_video: Where the video with the caller is, as ``streams.caller_video`` has it.
     """
 
     case: str
@@ -160,6 +161,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     chain: Chain
     bay: BayMark | None = None
     needs: list[str] = []
+    caller_video: str = "off"
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -230,6 +232,7 @@ def card_of(arrival: Arrival, chain: Chain, pending: Iterable[Mark] = ()) -> Car
         chain=chain,
         bay=_bay(arrival),
         needs=list(arrival.profile.value.needs) if arrival.profile.value else [],
+        caller_video=arrival.caller_video,
     )
 
 

@@ -18,6 +18,7 @@ import structlog
 from aiohttp import hdrs, web
 
 from hospital_gateway.board import Board
+from streams.caller_video import CAMERA, resource_of
 from streams.credentials import Credential
 from streams.errors import ForerunError
 from streams.health import REFUSED
@@ -30,6 +31,9 @@ MAX_SDP_BYTES = 64 * 1024
 
 MOST_SESSIONS = 200
 """Sessions remembered; beyond, the oldest is ended at the hub."""
+
+CALLER = "caller"
+"""The stream that is no vehicle's: what the case's caller shows. The hub says from when on."""
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 _CASE = r"[0-9A-Z]{26}"
@@ -111,11 +115,12 @@ class MediaProxy:
         except ForerunError as error:
             REFUSED.labels("media", error.reason).inc()
             return web.Response(status=403, text=f"{error}\n")
-        if not units:
+        if stream != CALLER and not units:
             return web.Response(status=404, text="no vehicle is assigned to this case\n")
         offer = await _read(request.content)
         await self._note(request[HOLDER].name, f"video {stream}", case)
-        url = f"{self._hub}/whep/{units[0]}/{stream}"
+        resource = resource_of(case, CAMERA) if stream == CALLER else f"{units[0]}/{stream}"
+        url = f"{self._hub}/whep/{resource}"
         headers: dict[str, str] = {hdrs.CONTENT_TYPE: request.headers.get(hdrs.CONTENT_TYPE, "")}
         answer, location = await self._ask("POST", url, offer, headers)
         if answer.status == 201 and location:

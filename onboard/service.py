@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
@@ -15,6 +16,7 @@ from onboard.settings import CameraTable, Settings
 from onboard.tablet import Tablet
 from onboard.uplinks import Member, Uplinks
 from streams.authority import client_context, server_context
+from streams.caller_video import CAMERA, resource_of
 from streams.clock import Clock, SteadyClock, SystemClock
 from streams.credentials import Credential, Verified, read_own_credential
 from streams.errors import CredentialError
@@ -44,9 +46,12 @@ async def serve(settings: Settings) -> None:
     uplinks = _uplinks(settings, credential, trust)
     peer = PeerSettings(addresses=settings.media.addresses, choose=uplinks.media_addresses)
 
-    def endpoint(hub: str, stream: str) -> Signalling:
-        url = f"{hub.rstrip('/')}/whip/{settings.name}/{stream}"
+    def at_hub(hub: str, path: str) -> Signalling:
+        url = f"{hub.rstrip('/')}/{path}"
         return Signalling(url, credential.token, trust, source=uplinks.source)
+
+    def endpoint(hub: str, stream: str) -> Signalling:
+        return at_hub(hub, f"whip/{settings.name}/{stream}")
 
     live, camera = LiveEcg(None, peer), None
     if settings.hub is not None:
@@ -61,7 +66,9 @@ async def serve(settings: Settings) -> None:
             )
             try:
                 agent.recover()
-                await _run(agent, settings, tls)
+                hub = settings.hub
+                video = None if hub is None else partial(_caller_video, partial(at_hub, hub))
+                await _run(agent, settings, tls, video)
             finally:
                 agent.close()
 
@@ -87,9 +94,18 @@ def _uplinks(settings: Settings, credential: Credential, trust: ssl.SSLContext) 
     )
 
 
-async def _run(agent: Agent, settings: Settings, tls: ssl.SSLContext) -> None:
+def _caller_video(at_hub: Callable[[str], Signalling], case: str) -> Signalling:
+    return at_hub(f"whep/{resource_of(case, CAMERA)}")
+
+
+async def _run(
+    agent: Agent,
+    settings: Settings,
+    tls: ssl.SSLContext,
+    video: Callable[[str], Signalling] | None,
+) -> None:
     """Run agent and tablet, and say in ``ready.json`` that they serve."""
-    tablet = Tablet(agent, lambda: client_context(Path(settings.authority)))
+    tablet = Tablet(agent, lambda: client_context(Path(settings.authority)), video)
     name = f"onboard[{settings.name}]"
     async with asyncio.TaskGroup() as group:
         group.create_task(agent.run(), name=f"{name}.agent")

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, replace
 import msgspec
 
 from onboard.run import Effect, Event, State, step
+from streams.caller_video import VideoState
+from streams.caller_video_messages import CallerVideo
 from streams.codec import any_body
 from streams.messages import (
     Acknowledged,
@@ -92,6 +94,7 @@ class Case:
         opened: The case as it was opened, with what was amended since.
         hospital: The receiving hospital, once chosen.
         profile: How one has to talk with who called.
+        video: Where the video with the caller is.
         entries: Its facts in the order in which they came here.
         ours: Whether this unit is assigned and not released.
         closed: How the case ended, once it did.
@@ -105,6 +108,7 @@ class Case:
     opened: CaseOpened | None = None
     hospital: HospitalChosen | None = None
     profile: CallerProfile | None = None
+    video: VideoState = field(default_factory=VideoState)
     entries: list[Entry] = field(default_factory=list)
     ours: bool = False
     closed: CaseClosed | None = None
@@ -205,7 +209,7 @@ class Situation:
         if sequence < case.heard:
             self._learn_again(case)
         elif not fact.own:
-            self._learn(case, body)
+            self._learn(case, body, fact.at_hub_ns)
         case.heard = max(case.heard, sequence)
         return self._follow(case, body, sequence, own=fact.own)
 
@@ -244,12 +248,12 @@ class Situation:
     def _learn_again(self, case: Case) -> None:
         """Fold what the hub said of a case once more: a fact came after later ones."""
         case.opened = case.hospital = case.closed = case.profile = None
-        case.ours = False
+        case.ours, case.video = False, VideoState()
         told = [entry for entry in case.entries if not entry.own]
         for entry in sorted(told, key=lambda entry: entry.case_sequence):
-            self._learn(case, entry.body)
+            self._learn(case, entry.body, entry.at_hub_ns)
 
-    def _learn(self, case: Case, body: Body) -> None:
+    def _learn(self, case: Case, body: Body, at_hub_ns: int) -> None:
         match body:
             case CaseOpened():
                 case.opened = body
@@ -257,6 +261,8 @@ class Situation:
                 _amend(case, body)
             case CallerProfile():
                 case.profile = body
+            case CallerVideo():
+                case.video.take(body, at_hub_ns)
             case HospitalChosen():
                 case.hospital = body
             case HospitalStoodDown() if case.hospital and case.hospital.hospital == body.hospital:

@@ -8,6 +8,7 @@
                       "camera", …}: see ``actions.py``; the page sends the same with
                       {"type": "action", "request": …} around it
     /api/bay          the hand-over at the bay: see ``bay_page.py``
+    /whep/{case}/caller    what the caller shows: see ``caller_video.py``
     GET  /healthz, /metrics
 
 A frame of the ECG has the layout of the arrival board's: u8 version, u8 flags, 26 bytes case
@@ -32,6 +33,7 @@ from onboard.actions import Action
 from onboard.agent import Agent
 from onboard.bay_handover import BayHandoverDesk
 from onboard.bay_page import BayPage
+from onboard.caller_video import CallerVideoProxy
 from onboard.ecg_path import OpenRecording
 from onboard.tablet_view import MS, TabletView
 from streams.errors import ForerunError, StorageError
@@ -48,6 +50,7 @@ from streams.web import (
     secure_headers,
     serve_page,
 )
+from streams.webrtc import Signalling
 
 PAUSE_S = 0.1
 """Least time between two patches."""
@@ -81,13 +84,17 @@ class Tablet:
     """The open pages of one vehicle, and the handlers."""
 
     def __init__(
-        self, agent: Agent, trust: Callable[[], ssl.SSLContext] = ssl.create_default_context
+        self,
+        agent: Agent,
+        trust: Callable[[], ssl.SSLContext] = ssl.create_default_context,
+        hub_video: Callable[[str], Signalling] | None = None,
     ) -> None:
         """Serve this agent; it tells this server from now on what changes.
 
         Args:
             agent: The vehicle's.
             trust: Gives the check of a hospital's certificate, for the hand-over at its bay.
+            hub_video: Gives the hub's endpoint of a caller's video; None where there is no hub.
         """
         self._agent = agent
         self.bay = BayHandoverDesk(
@@ -95,6 +102,9 @@ class Tablet:
             situation=agent.situation, clock=agent.clock, trust=trust,
         )  # fmt: skip
         self._view = TabletView(agent, self.bay)
+        self._video = hub_video and CallerVideoProxy(
+            hub_video, is_ours=self._is_ours, note=self._note_watching
+        )
         self._pages: dict[PageSocket, Viewer] = {}
         self._retry_ns = 0
         self._noted: set[tuple[str, str]] = set()
@@ -116,7 +126,16 @@ class Tablet:
         app.router.add_get("/api/state", self._get_state)
         app.router.add_post("/api/action", self._post_action)
         BayPage(self._agent, self.bay).add_routes(app)
+        if self._video is not None:
+            self._video.add_routes(app)
         return app
+
+    def _is_ours(self, case: str) -> bool:
+        now = self._agent.situation.case
+        return now is not None and now.id == case and now.ours
+
+    def _note_watching(self, who: str, case: str) -> None:
+        self._agent.logbook.note_read(who, case, self._agent.link.hub_ns(), "caller's video")
 
     async def run(self) -> None:
         """Tell the pages what changes, until cancelled."""

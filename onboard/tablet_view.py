@@ -16,6 +16,7 @@ from onboard.disk_watch import MIB
 from onboard.run import possible
 from onboard.situation import STAGES, Case, Entry
 from streams.bay_messages import BayHandover
+from streams.caller_video_messages import CallerVideo
 from streams.guidance_messages import GuidanceMark, GuidanceStep
 from streams.identity import alias
 from streams.messages import (
@@ -55,6 +56,7 @@ _SHOWN: dict[type[Any], str] = {
     CallerProfile: "caller_profile",
     GuidanceStep: "guidance_step",
     GuidanceMark: "guidance_mark",
+    CallerVideo: "caller_video",
 }
 """Facts that stand on the crew's timeline."""
 
@@ -128,6 +130,7 @@ class TabletView:
         view: dict[str, Any] = {
             "id": case.id,
             "needs": list(case.profile.needs) if case.profile else [],
+            "caller_video": case.video.phase,
             "alias": alias(case.id),
             "ours": case.ours,
             "closed": case.closed.outcome if case.closed else None,

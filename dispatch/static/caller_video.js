@@ -65,6 +65,7 @@ function Picture({ one, state, video }) {
   }, [one.id]);
   const isSilent = !isClear || !sound;
   useEffect(() => { if (box.current) box.current.muted = isSilent; }, [isSilent]);
+  useEffect(() => { if (isClear) box.current?.scrollIntoView({ block: "nearest" }); }, [isClear]);
   const toggle = () => state.act({ action: isClear ? "blur_video" : "look_video", case: one.id });
   const busy = state.isSending("look_video", one.id) || state.isSending("blur_video", one.id);
   const others = video.looking.filter((name) => name !== seat);
@@ -119,7 +120,7 @@ function Voice({ one, state, video }) {
   }, [isOn, one.id]);
   const taken = video.voice && video.voice !== seat;
   return html`<button aria-pressed=${isOn} disabled=${state.isSending("speak_video", one.id)} data-voice=${isOn ? phase : "off"}
-      onClick=${() => say(!isOn)}>🎙 ${t(isOn ? "caller_video.speak_end" : "caller_video.speak")}</button>
+      onClick=${() => say(!isOn)}>${t(isOn ? "caller_video.speak_end" : "caller_video.speak")}</button>
     ${isOn && phase !== "live" && html`<span class="small muted" role="status">${t(phase === "connecting" ? "video.connecting" : "video.unreachable")}</span>`}
     ${!isOn && phase === "no_microphone" && html`<span class="small warn" role="alert">${t("caller_video.no_microphone")}</span>`}
     ${taken && html`<span class="small muted">${t("caller_video.speaks", { seat: video.voice })}</span>`}`;

@@ -14,6 +14,7 @@ import { word } from "/static/shared/words.js";
 import { AcknowledgeButton, ChainWarning, EtaBlock, SeenBy } from "./arrival_card.js";
 import { BayNote, isPastDispatch } from "./bay_page.js";
 import { CabinVideo } from "./cabin_video.js";
+import { CallerVideo } from "./caller_video.js";
 import {
   headline, nameOf, needWord, originBand, severityWord, sexAndAge, unitName,
 } from "./card_words.js";
@@ -77,6 +78,7 @@ export function PatientPage({ state, caseId, label }) {
     </section>
     <section class="patient-right ${live}" tabindex="0" aria-label=${t("patient.right")}>
       <${CabinVideo} caseId=${caseId} unit=${card.units[0]} name=${unitName(card)} on=${current && card.media.cabin !== "off" && card.bay?.confirmed !== false} origin=${card.media_origins.cabin} quality=${current ? card.quality : null} state=${state} />
+      <${CallerVideo} card=${card} key=${caseId} />
       <${VitalTiles} one=${one} patient=${patient} staleS=${state.staleS.value.vitals} size="console"
         banded=${band.origins} />
       <${RecordState} card=${card} />

@@ -46,7 +46,7 @@ import { Reports } from "./reports.js";
  * @property {Record<string, number>} milestones
  * @property {Patient[]} patients @property {Mark[]} seen
  * @property {import("/static/shared/quality_words.js").Quality | null} [quality]
- * @property {string[]} needs
+ * @property {string[]} needs @property {string} caller_video
  * @property {Record<string, string>} media @property {Record<string, string>} media_origins @property {Record<string, string>} failed_sensors
  * @property {string | null} outcome @property {number | null} closed_ms
  * @property {string | null} stood_down_reason @property {string | null} diverted_to

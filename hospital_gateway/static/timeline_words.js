@@ -1,6 +1,7 @@
 /**
  * The timeline's lines in words of the page's language.
  */
+import { callerVideoWords } from "/static/shared/caller_video_words.js";
 import { language, t } from "/static/shared/i18n.js";
 import { linkWords, withDeviceTime } from "/static/shared/link_words.js";
 import { qualityWords } from "/static/shared/quality_words.js";
@@ -20,6 +21,7 @@ const WORDS = {
   case_note: (said) => said.text,
   guidance_step: (said) => (said.text ? t("line.guide", { text: said.text[language.value === "zh-CN" ? "zh" : "en"] }) : t("line.guide_over")),
   guidance_mark: (said) => t(said.withdrawn ? "line.mark_withdrawn" : "line.mark", { mark: t(`mark.${said.mark}`) }),
+  caller_video: (said, names) => callerVideoWords(/** @type {any} */ (said), (name) => names[name] ?? name),
   caller_profile: (said) => (said.needs.length
     ? t("needs.use_text", { needs: said.needs.map((/** @type {string} */ one) => word("need", one)).join(", ") }) : t("line.no_needs")),
   case_closed: (said) => [word("outcome", said.outcome), said.text].filter(Boolean).join(": "),

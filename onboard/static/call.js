@@ -6,6 +6,7 @@ import { NeedsMark } from "/static/shared/needs.js";
 import { Severity, levelOf } from "/static/shared/severity.js";
 import { band } from "/static/shared/value_tile.js";
 import { BayLink } from "./bay.js";
+import { CallerVideo } from "./caller_video.js";
 import { TimeToGo } from "./navigate.js";
 import { Stamps } from "./stamps.js";
 import { silentSince } from "./strip.js";
@@ -23,7 +24,7 @@ export function CallView({ state }) {
   const open = state.case.value;
   if (!open) return html`<${NoCase} state=${state} />`;
   return html`<div class="columns">
-    <div class="column wide"><${CaseCard} open=${open} state=${state} />
+    <div class="column wide"><${CaseCard} open=${open} state=${state} /><${CallerVideo} open=${open} key=${open.id} />
       <section class="card fill"><h2>${t("call.timeline")}</h2><${CaseTimeline} open=${open} /></section></div>
     <div class="column"><${RunCard} state=${state} /><${BayLink} state=${state} /><${Stamps} state=${state} open=${open} /></div>
   </div>`;

@@ -24,7 +24,7 @@ import { LiveEcg } from "./live_ecg.js";
  */
 /**
  * @typedef {object} Case
- * @property {string[]} needs @property {string} id @property {boolean} ours @property {string | null} closed
+ * @property {string[]} needs @property {string} caller_video @property {string} id @property {boolean} ours @property {string | null} closed
  * @property {boolean} synthetic @property {boolean} drill
  * @property {{hospital: string, name: string, reason?: string, previous?: string} | null} hospital
  * @property {Record<string, Stamp>} stamps @property {Alert[]} alerts @property {Line[]} timeline

@@ -222,10 +222,10 @@ export function VideoCard({ writing }) {
   const step = own.step.value;
   if (!video) return null;
   const isAsked = video.phase === "asked" && step === "idle" && !own.problem.value;
-  return html`<${Shown} writing=${writing} video=${video} />
-    ${step === "question" || isAsked ? html`<${Question} isAsked=${video.phase === "asked"} />`
+  return html`${step === "question" || isAsked ? html`<${Question} isAsked=${video.phase === "asked"} />`
       : step === "starting" ? html`<section class="video told" role="status"><strong>${t("video.starting")}</strong></section>`
-        : step === "on" ? html`<${Showing} video=${video} />` : html`<${Idle} video=${video} />`}`;
+        : step === "on" ? html`<${Showing} video=${video} />` : html`<${Idle} video=${video} />`}
+    <${Shown} writing=${writing} video=${video} />`;
 }
 
 /** @param {{isAsked: boolean}} props */
@@ -268,7 +268,7 @@ function Voice({ url }) {
       view?.close();
     };
   }, [url]);
-  return html`<p role="status">🔊 ${t("video.speaking")}<audio class="ear" ref=${ear}></audio></p>`;
+  return html`<p role="status">${t("video.speaking")}<audio class="ear" ref=${ear}></audio></p>`;
 }
 
 /** No video now: why, and the way to one. @param {{video: import("./video_offer.js").VideoState}} props */
