@@ -188,6 +188,10 @@ def _conclude(report: dict[str, Any], path: Path | None, console: Console) -> in
 def _print_pages(city: RunningCity, console: Console) -> None:
     console.print("\nOpen these (they trust the authority in broker/authority/ca.pem):")
     console.print(f"  Console      {city.page(HUB)}", soft_wrap=True, highlight=False)
+    help_page = (
+        f"  Help         {city.urls[HUB]}/help opens a call for who cannot speak; /help/code"
+    )
+    console.print(help_page, soft_wrap=True, highlight=False)
     for hospital in city.stage.city.hospitals:
         line = f"  Board        {hospital.title}: {city.page(hospital.name)}"
         console.print(line, soft_wrap=True, highlight=False)

@@ -89,6 +89,7 @@ class Stage:
                 "listen": {"port": 0},
                 "media": {"addresses": self._media()},
                 "calls": {"usual_per_hour": self.usual_per_hour},
+                "help": {"on": True, "number": "120"},
                 "roads": {"file": str(write_streets(self.folder / "settings" / NAME))},
                 "units": [_serving(number, unit) for number, unit in enumerate(self.city.units)],
                 "hospitals": [_place(hospital) for hospital in self.city.hospitals],

@@ -38,6 +38,8 @@ from dispatch.districts import Districts
 from dispatch.foreign_cases import Asked
 from dispatch.forwarder import Forwarder
 from dispatch.gap_asking import GapAsking
+from dispatch.help_door import OPEN as HELP_PATHS
+from dispatch.help_door import HelpDoor
 from dispatch.hub_clock import check_clock
 from dispatch.ingest import Ingest
 from dispatch.live_streams import LiveStreams
@@ -71,7 +73,7 @@ from streams.outbox import Outbox
 from streams.page_server import page_url
 from streams.transport.nats import NatsTransport
 
-OPEN_PATHS = ("/whip/", "/whep/", *CALL_PATHS, *CALLER_PATHS, *PARTNER_PATHS)
+OPEN_PATHS = ("/whip/", "/whep/", *CALL_PATHS, *CALLER_PATHS, *HELP_PATHS, *PARTNER_PATHS)
 """Where a credential of another kind counts, or a link; the handlers check for themselves."""
 
 LIVE = "live"
@@ -212,6 +214,14 @@ class Hub:
             text=settings.sms.text,
             base=lambda: settings.sms.base or self.url,
         )
+        self._help = HelpDoor(
+            settings.help,
+            self.calls,
+            self.record.book,
+            seal=self._seal,
+            clock=clock,
+            base=lambda: settings.sms.base or self.url,
+        )
         self.texts = TextDesk(self.record, clock)
         self.text_channels = TextChannels(self.texts, settings.text_channels())
         self.texts.more = self.videos.shown
@@ -229,7 +239,7 @@ class Hub:
             reached=self.forwarder.reached,
             media=self._live_media,
             about=self._about(),
-            trouble=TroubleWatch(self.checks),
+            trouble=TroubleWatch(lambda: {**self.checks(), **self._help.checks()}),
             missing=self.gaps.for_page,
             calls=self.calls,
             places=self._places,
@@ -344,6 +354,7 @@ class Hub:
         callers.add_routes(app)
         TextApi(self.texts, self.calls, calls, callers).add_routes(app)
         TextChannelApi(self.text_channels, callers).add_routes(app)
+        self._help.add_routes(app)
         CallerVideoApi(self.videos, callers, parts.journal, parts.clock).add_routes(app)
         self._answers.add_routes(app)
         roads = self._travel.roads

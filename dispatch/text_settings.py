@@ -47,6 +47,6 @@ class HelpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """
 
     on: bool = False
-    per_address: Positive = 3
+    per_address: Positive = 10
     per_minute: Positive = 30
     number: Annotated[str, msgspec.Meta(pattern=r"^[0-9+ ]{0,20}$")] = ""
