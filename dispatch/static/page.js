@@ -21,7 +21,7 @@ import { TownMap } from "./town_map.js";
 import { TroubleBar } from "./trouble.js";
 import { Units } from "./units.js";
 
-await loadMessages("/static/page/messages/");
+await loadMessages("/static/page/messages/", "/static/shared/caller_video/messages/");
 const state = new ConsoleState();
 talk.load();
 listenToKeys(state);

@@ -69,7 +69,7 @@ function AnswerLine({ state }) {
     <button onClick=${() => { state.problem.value = ""; }}>${t("answer.close")}</button></div>`;
 }
 
-await loadMessages("/static/page/messages/");
+await loadMessages("/static/page/messages/", "/static/shared/caller_video/messages/");
 const state = new ArrivalState();
 render(html`<${Page} state=${state} />`, /** @type {HTMLElement} */ (document.getElementById("page")));
 // For tests and for a person with the developer tools: what the page knows, nothing more.

@@ -88,7 +88,7 @@ function badge(state, name) {
   return wanted ? html`<span class="badge" title=${t("tablet.look_here")}>!</span>` : null;
 }
 
-await loadMessages("/static/page/messages/");
+await loadMessages("/static/page/messages/", "/static/shared/caller_video/messages/");
 const state = new TabletState();
 effect(() => {
   const unit = state.unit.value?.label;

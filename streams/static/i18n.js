@@ -49,7 +49,24 @@ function kept() {
  * @returns {Promise<void>}
  */
 export async function loadMessages(...folders) {
-  const wanted = [SHARED, ...folders].flatMap((folder) =>
+  // A page that came in one piece (streams/page_bundle.py) has its texts with it.
+  const carried = /** @type {any} */ (globalThis).forerunMessages;
+  if (carried) {
+    for (const name of LANGUAGES) Object.assign(catalogues[name], carried[name]);
+    document.documentElement.lang = language.value;
+    return;
+  }
+  await addMessages(SHARED, ...folders);
+  document.documentElement.lang = language.value;
+}
+
+/**
+ * Loads more catalogues, of a part of a page that is loaded when it is wanted.
+ * @param {...string} folders addresses that end in "messages/"
+ * @returns {Promise<void>}
+ */
+export async function addMessages(...folders) {
+  const wanted = folders.flatMap((folder) =>
     LANGUAGES.map(async (name) => {
       const answer = await fetch(new URL(`${name}.json`, new URL(folder, location.href)));
       if (!answer.ok) throw new Error(`no message catalogue at ${answer.url}: ${answer.status}`);
@@ -57,7 +74,6 @@ export async function loadMessages(...folders) {
     }),
   );
   await Promise.all(wanted);
-  document.documentElement.lang = language.value;
 }
 
 /**

@@ -24,6 +24,8 @@ PLAYS = (
 AT = "document.querySelector('.caller-picture video').currentTime"
 IS_MUTED = "document.querySelector('.caller-picture video').muted"
 PLAYS_WITHIN_S = 20.0
+WAIT_MS = 20_000.0
+"""What a page is given while three of them code and decode video on this machine."""
 
 
 @pytest.fixture
@@ -56,7 +58,7 @@ async def both(
     )  # fmt: skip
     await console.locator(f"[data-case='{case}']").click()
     phone = await open_page(town.hub.link_for(case), language=language, may_log=ENDED, **PHONE)
-    await expect(console.locator("button[data-key=caller-video]")).to_be_visible()
+    await expect(console.locator("button[data-key=caller-video]")).to_be_visible(timeout=WAIT_MS)
     await console.evaluate("document.activeElement.blur()")
     return console, phone, case
 
@@ -73,7 +75,7 @@ async def test_caller_who_is_asked_is_seen_blurred_then_clearly_and_ends_it_by_o
     async with town.open_hub() as hub:
         console, phone, case = await both(town, open_page, language)
         await console.keyboard.press("Shift+V")
-        await expect(phone.locator("#video-question")).to_be_visible()
+        await expect(phone.locator("#video-question")).to_be_visible(timeout=WAIT_MS)
         await look(phone, f"caller-video-asked-{language}-360")
         assert hub.relay.snapshot().resources == {}, "nothing is sent before the yes"
         await phone.locator(".video .yes").click()
@@ -82,19 +84,21 @@ async def test_caller_who_is_asked_is_seen_blurred_then_clearly_and_ends_it_by_o
         blur = "getComputedStyle(document.querySelector('.caller-picture video')).filter"
         assert await console.evaluate(blur) == "blur(32px)"
         await look(console, f"caller-video-blurred-{language}-1920")
-        await expect(phone.locator(".video[data-link=live]")).to_be_visible()
+        await expect(phone.locator(".video[data-link=live]")).to_be_visible(timeout=WAIT_MS)
         await look(phone, f"caller-video-on-{language}-360")
         await console.keyboard.press("Shift+V")
         await until(console, f"{blur} === 'none'")
         await until(console, f"!{IS_MUTED}")
         await expect(phone.locator(".video [role=status]").first).to_contain_text(
-            "sees your picture" if language == "en" else "正在看您的画面"
+            "sees your picture" if language == "en" else "正在看您的画面", timeout=WAIT_MS
         )
         await look(console, f"caller-video-clear-{language}-1920")
         await console.keyboard.press("Shift+V")
         await until(console, f"{blur} === 'blur(32px)' && {IS_MUTED}")
         await phone.locator(".video .stop").click()
-        await expect(console.locator(".caller-video[data-phase=withdrawn]")).to_be_visible()
+        await expect(console.locator(".caller-video[data-phase=withdrawn]")).to_be_visible(
+            timeout=WAIT_MS
+        )
         await until(phone, "!document.querySelector('.video-own')")
         await look(phone, f"caller-video-ended-{language}-360", whole=True)
         assert await phone.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
@@ -107,18 +111,24 @@ async def test_seat_that_ends_the_video_ends_the_camera_and_the_caller_is_told(
     async with town.open_hub() as hub:
         console, phone, case = await both(town, open_page)
         await phone.get_by_role("button", name="Show what you see").click()
-        await expect(phone.locator("#video-question")).to_contain_text("Show what you see?")
+        await expect(phone.locator("#video-question")).to_contain_text(
+            "Show what you see?", timeout=WAIT_MS
+        )
         await phone.locator(".video .yes").click()
         await until(console, PLAYS, PLAYS_WITHIN_S)
         await console.locator(".caller-ways .stop").click()
-        await expect(phone.locator(".told")).to_contain_text("The dispatcher ended the video")
+        await expect(phone.locator(".told")).to_contain_text(
+            "The dispatcher ended the video", timeout=WAIT_MS
+        )
         await until(phone, "!document.querySelector('.video-own')")
         await look(phone, "caller-video-stopped-en-360")
         assert hub.relay.snapshot().resources == {}
-        await expect(phone.get_by_role("button", name="Show what you see")).to_have_count(0)
+        await expect(phone.get_by_role("button", name="Show what you see")).to_have_count(
+            0, timeout=WAIT_MS
+        )
         await console.keyboard.press("Shift+V")
         await phone.get_by_role("button", name="No", exact=True).click()
-        await expect(console.locator(".caller-video")).to_contain_text("no video")
+        await expect(console.locator(".caller-video")).to_contain_text("no video", timeout=WAIT_MS)
         assert await steps(town, case) == ["consented", "stopped", "asked", "refused"]
 
 
@@ -136,7 +146,7 @@ async def test_video_comes_back_by_itself_after_its_path_was_lost(
         shown_s = await console.evaluate(AT)
         await until(console, f"{AT} > {shown_s} + 3", PLAYS_WITHIN_S)
         assert hub.relay.snapshot().resources[camera].source == f"caller/{case}"
-        await expect(phone.locator(".video[data-link=live]")).to_be_visible()
+        await expect(phone.locator(".video[data-link=live]")).to_be_visible(timeout=WAIT_MS)
         assert await steps(town, case) == ["asked", "consented"], "one consent, one video"
 
 
@@ -151,13 +161,17 @@ async def test_camera_that_the_phone_refuses_is_said_plainly_and_text_goes_on(
         )
         await console.keyboard.press("Shift+V")
         await phone.locator(".video .yes").click()
-        await expect(phone.locator(".video.wrong")).to_contain_text("does not give its camera")
+        await expect(phone.locator(".video.wrong")).to_contain_text(
+            "does not give its camera", timeout=WAIT_MS
+        )
         await expect(console.locator(".caller-video")).to_contain_text(
-            "the phone does not give its camera"
+            "the phone does not give its camera", timeout=WAIT_MS
         )
         await look(phone, "caller-video-refused-en-360")
         await phone.locator("[name=text]").press_sequentially("I write then\n")
-        await expect(console.locator(".turn.caller").last).to_contain_text("I write then")
+        await expect(console.locator(".turn.caller").last).to_contain_text(
+            "I write then", timeout=WAIT_MS
+        )
         assert await steps(town, case) == ["asked", "consented", "refused"]
 
 
@@ -169,8 +183,12 @@ async def test_page_without_secure_context_or_webrtc_says_so_before_any_consent(
         await phone.evaluate("delete globalThis.RTCPeerConnection")
         await console.keyboard.press("Shift+V")
         await phone.locator(".video .yes").click()
-        await expect(phone.locator(".video.wrong")).to_contain_text("cannot send video")
-        await expect(console.locator(".caller-video")).to_contain_text("cannot send video")
+        await expect(phone.locator(".video.wrong")).to_contain_text(
+            "cannot send video", timeout=WAIT_MS
+        )
+        await expect(console.locator(".caller-video")).to_contain_text(
+            "cannot send video", timeout=WAIT_MS
+        )
         assert await steps(town, case) == ["asked", "refused"]
 
 
@@ -184,7 +202,7 @@ async def test_caller_who_leaves_the_page_ends_the_video(
         await until(console, PLAYS, PLAYS_WITHIN_S)
         await phone.locator(".leave").click()
         await expect(console.locator(".caller-video[data-phase=withdrawn]")).to_contain_text(
-            "ended by the caller"
+            "ended by the caller", timeout=WAIT_MS
         )
         assert f"caller-{case}/camera" not in hub.relay.snapshot().resources
 
@@ -199,7 +217,9 @@ async def test_seat_speaks_to_the_page_and_shows_pictures_there(
         await until(console, PLAYS, PLAYS_WITHIN_S)
         await console.get_by_role("button", name="Speak to the page").click()
         await until(console, "document.querySelector('[data-voice=live]')", PLAYS_WITHIN_S)
-        await expect(phone.locator(".video")).to_contain_text("The dispatcher speaks to you")
+        await expect(phone.locator(".video")).to_contain_text(
+            "The dispatcher speaks to you", timeout=WAIT_MS
+        )
         await until(phone, "document.querySelector('.ear').currentTime > 0.5", PLAYS_WITHIN_S)
         assert not await phone.evaluate("document.querySelector('.ear').muted")
         await console.get_by_role("button", name="Stop speaking").click()
@@ -209,9 +229,11 @@ async def test_seat_speaks_to_the_page_and_shows_pictures_there(
         await look(console, "caller-video-pictures-en-1920")
         await console.get_by_role("button", name="On the side").click()
         await expect(phone.locator(".shown use")).to_have_attribute(
-            "href", "/static/page/caller/pictograms.svg#recovery"
+            "href", "/static/page/caller/pictograms.svg#recovery", timeout=WAIT_MS
         )
-        await expect(console.locator(".caller-shown")).to_contain_text("On the side")
+        await expect(console.locator(".caller-shown")).to_contain_text(
+            "On the side", timeout=WAIT_MS
+        )
         image = await phone.screenshot(path=tmp_path / "image.png")
         assert image
         await console.get_by_role("button", name="Show a picture").click()
@@ -219,9 +241,25 @@ async def test_seat_speaks_to_the_page_and_shows_pictures_there(
         await until(phone, "document.querySelector('.shown img')?.naturalWidth === 360")
         await look(phone, "caller-video-image-en-360")
         await console.get_by_role("button", name="Take away").click()
-        await expect(phone.locator(".shown")).to_have_count(0)
+        await expect(phone.locator(".shown")).to_have_count(0, timeout=WAIT_MS)
         assert await steps(town, case) == [
             "asked", "consented", "voice_on", "voice_off", "picture_shown", "picture_shown",
             "picture_gone",
         ]  # fmt: skip
         assert hub.videos._pictures == {}
+
+
+async def test_page_that_could_not_load_its_video_tries_again_at_the_next_tap(
+    town: Town, open_page: OpenPage, until: Until
+) -> None:
+    async with town.open_hub():
+        console, phone, _ = await both(town, open_page)
+        await phone.context.set_offline(True)
+        await phone.get_by_role("button", name="Show what you see").click()
+        await expect(phone.locator("main")).to_contain_text(
+            "video could not be started", timeout=WAIT_MS
+        )
+        await phone.context.set_offline(False)
+        await phone.get_by_role("button", name="Show what you see").click()
+        await phone.locator(".video .yes").click()
+        await until(console, PLAYS, PLAYS_WITHIN_S)

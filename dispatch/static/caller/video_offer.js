@@ -14,11 +14,15 @@ import { t } from "/static/shared/i18n.js";
 const loaded = signal(/** @type {typeof import("./video.js") | null} */ (null));
 const isMissing = signal(false);
 
+let tries = 0;
+
 async function load() {
   try {
-    loaded.value ??= await import("./video.js");
+    // A module that did not load once is not asked for again under its name.
+    loaded.value ??= await (tries === 0 ? import("./video.js") : import(`./video.js?${tries}`));
     isMissing.value = false;
   } catch {
+    tries += 1;
     isMissing.value = true; // no connection: the next tap tries again
   }
   return loaded.value;
