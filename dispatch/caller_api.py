@@ -9,13 +9,12 @@ POST /here/{token}/position  a position of the browser, see ``dispatch.location.
 from __future__ import annotations
 
 from dataclasses import replace
-from importlib import resources
-from pathlib import Path
 
 import msgspec
 from aiohttp import web
 
 from dispatch.call_desk import CallDesk
+from dispatch.caller_bundle import CallerBundle
 from dispatch.caller_link import LinkSeal
 from dispatch.case_record import CaseRecord
 from dispatch.cases import Case
@@ -45,17 +44,14 @@ class CallerApi:
         self._seal = seal
         self._clock = clock
         self._last_ns: dict[str, int] = {}
-        self._page = Path(str(resources.files("dispatch"))) / "static" / "caller" / "index.html"
+        self._bundle = CallerBundle()
 
     def add_routes(self, app: web.Application) -> None:
         """Add page and doors to an application."""
-        app.router.add_get("/here/{token}", self.page)
+        app.router.add_get("/here/{token}", self._bundle.page)
+        self._bundle.add_routes(app)
         app.router.add_get("/here/{token}/state", self.state)
         app.router.add_post("/here/{token}/position", self.position)
-
-    async def page(self, _: web.Request) -> web.StreamResponse:
-        """Answer with the page; whether its link holds, it asks itself, and says so."""
-        return web.FileResponse(self._page)
 
     async def state(self, request: web.Request) -> web.Response:
         """Answer whether positions are still wanted."""

@@ -24,6 +24,7 @@ from dispatch.call_api import CallApi
 from dispatch.call_desk import CallDesk
 from dispatch.caller_api import OPEN as CALLER_PATHS
 from dispatch.caller_api import CallerApi
+from dispatch.caller_bundle import static_folders
 from dispatch.caller_link import LinkSeal
 from dispatch.caller_place import Places
 from dispatch.caller_video import CallerVideoDesk
@@ -70,6 +71,7 @@ from streams.district_messages import DistrictAnswer
 from streams.errors import TransportError
 from streams.journal import Journal
 from streams.outbox import Outbox
+from streams.packed_files import packed_files
 from streams.page_server import page_url
 from streams.transport.nats import NatsTransport
 
@@ -330,6 +332,7 @@ class Hub:
         app = web.Application(
             middlewares=[
                 pages.secure_headers,
+                packed_files(static_folders()),
                 pages.guard(parts.verify, ["seat"], OPEN_PATHS),
                 pages.answer_errors,
                 tell_errors,

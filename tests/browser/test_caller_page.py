@@ -147,7 +147,8 @@ async def test_caller_page_is_light_enough_for_a_slow_phone(town: Town, open_pag
         phone: Page = await open_page(town.hub.link_for(case), **PHONE)
         await phone.get_by_role("button", name="Show where I am").wait_for()
         sizes: list[int] = await phone.evaluate(
-            "performance.getEntriesByType('resource').map((one) => one.transferSize)"
+            "['navigation', 'resource'].flatMap((kind) => performance.getEntriesByType(kind))"
+            ".map((one) => one.transferSize)"
         )
         loaded = sum(sizes)
         assert 0 < loaded < FIRST_PAINT_BYTES, loaded

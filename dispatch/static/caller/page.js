@@ -11,7 +11,8 @@ import { Writing } from "./writing.js";
 await loadMessages("/static/page/caller/messages/");
 const sharing = new Sharing(location.pathname.replace(/\/$/, ""));
 const writing = new Writing(sharing.path, () => language.value);
-void sharing.look().then(() => { if (sharing.state.value !== "invalid") writing.start(); });
+writing.start(); // at once: whether the link holds is heard by then
+void sharing.look().then(() => { if (sharing.state.value === "invalid") writing.stop(); });
 
 function Page() {
   document.title = t("here.title");

@@ -144,10 +144,15 @@ export class Writing {
 
   /** Says that the caller leaves; nothing is shown any more. */
   leave() {
+    this.socket?.send({ type: "bye" });
+    this.stop();
+  }
+
+  /** Ends all ways to the hub. */
+  stop() {
     clearTimeout(this.#channelTimer);
     clearInterval(this.#watch);
     this.#channel?.end();
-    this.socket?.send({ type: "bye" });
     this.socket?.close();
   }
 
