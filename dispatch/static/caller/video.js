@@ -3,7 +3,7 @@
  * on "yes" is the consent; the phone is asked for its camera only when the hub has it in writing.
  */
 import { effect, html, signal, useEffect, useRef } from "/static/shared/view.js";
-import { addMessages, language, t } from "/static/shared/i18n.js";
+import { language, t } from "/static/shared/i18n.js";
 import { newId } from "/static/shared/new_id.js";
 import { publish } from "/static/shared/whip.js";
 
@@ -16,7 +16,6 @@ const SOUND = { echoCancellation: true, noiseSuppression: true, autoGainControl:
 /** What the browser says of a camera that it does not give, in our words. @type {Record<string, string>} */
 const REFUSALS = { NotAllowedError: "camera_refused", SecurityError: "camera_refused", NotFoundError: "no_camera", OverconstrainedError: "no_camera" };
 
-await addMessages("/static/page/caller/video/messages/");
 document.head.append(Object.assign(document.createElement("link"), { rel: "stylesheet", href: "/static/page/caller/video.css" }));
 
 /** What this page does with its own camera. */

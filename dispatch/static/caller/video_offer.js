@@ -1,6 +1,6 @@
 /** The way to the video: what it needs is loaded only when somebody wants it, for a phone on a thin link. */
 import { html, signal, useEffect } from "/static/shared/view.js";
-import { t } from "/static/shared/i18n.js";
+import { addMessages, t } from "/static/shared/i18n.js";
 
 /**
  * @typedef {object} VideoState as the hub tells it
@@ -14,15 +14,13 @@ import { t } from "/static/shared/i18n.js";
 const loaded = signal(/** @type {typeof import("./video.js") | null} */ (null));
 const isMissing = signal(false);
 
-let tries = 0;
-
 async function load() {
+  if (loaded.value) return loaded.value;
   try {
-    // A module that did not load once is not asked for again under its name.
-    loaded.value ??= await (tries === 0 ? import("./video.js") : import(`./video.js?${tries}`));
+    const [found] = await Promise.all([import("./video.js"), addMessages("/static/page/caller/video/messages/")]);
+    loaded.value = found;
     isMissing.value = false;
   } catch {
-    tries += 1;
     isMissing.value = true; // no connection: the next tap tries again
   }
   return loaded.value;
