@@ -90,6 +90,7 @@ class Stage:
                 "media": {"addresses": self._media()},
                 "calls": {"usual_per_hour": self.usual_per_hour},
                 "help": {"on": True, "number": "120"},
+                "speech": {"recognition": not self.headless, "synthesis": not self.headless},
                 "roads": {"file": str(write_streets(self.folder / "settings" / NAME))},
                 "units": [_serving(number, unit) for number, unit in enumerate(self.city.units)],
                 "hospitals": [_place(hospital) for hospital in self.city.hospitals],

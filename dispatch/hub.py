@@ -57,6 +57,8 @@ from dispatch.path_echo import PathEcho
 from dispatch.relay import Relay
 from dispatch.road_api import RoadApi
 from dispatch.settings import Settings
+from dispatch.speech.engine import Recogniser, Synthesiser
+from dispatch.speech_desk import SpeechDesk
 from dispatch.text_api import TextApi
 from dispatch.text_channel_rtc import TextChannelApi, TextChannels
 from dispatch.text_desk import TextDesk
@@ -96,6 +98,8 @@ class Parts:
     clock: Clock
     verify: pages.Verify
     search: AddressSearch
+    hears: Recogniser
+    speaks: Synthesiser
 
 
 class Hub:
@@ -107,6 +111,7 @@ class Hub:
         echo: Answers the vehicles' probes of their path.
         calls: Takes calls and where their callers are.
         texts: Takes what callers write, and tells them what seats say.
+        speech: Listens to seats and speaks to them.
         text_channels: The data channels on which callers write.
         videos: Takes what callers say of their video.
         forwarder: What is on its way to units and hospitals.
@@ -228,6 +233,9 @@ class Hub:
         self.text_channels = TextChannels(self.texts, settings.text_channels())
         self.texts.more = self.videos.shown
         self.videos.tell = self.texts.tell
+        self.speech = SpeechDesk(
+            self.record, self.texts, self.desk.act, clock, hears=parts.hears, speaks=parts.speaks
+        )
         self._places = Places(clock, settings.districts())
         self._advice = Advice(self.record, self._travel, clock)
         self._advice.neighbours = self.districts.neighbours.all
@@ -304,6 +312,7 @@ class Hub:
         self.record.follow(self._messages.take)
         self.texts.restore()
         self.record.follow(self.texts.take)
+        self.record.follow(self.speech.take)
         self.record.follow(self.videos.take)
         log.info("journal read", facts_read=count, open=len(self.record.book.open()))
 
@@ -323,6 +332,7 @@ class Hub:
             group.create_task(self._partners.run(), name="hub.partners")
             group.create_task(self._messages.run(), name="hub.messages")
             group.create_task(self.texts.run(), name="hub.texts")
+            group.create_task(self.speech.run(), name="hub.speech")
             group.create_task(self.text_channels.run(), name="hub.text_channels")
             group.create_task(self.videos.run(), name="hub.videos")
 
@@ -341,6 +351,7 @@ class Hub:
         )
         pages.add_pages(app, "dispatch", {"/": "index.html"})
         app.router.add_get("/ws", self.console.serve)
+        app.router.add_get("/speech", self.speech.serve)
         Api(
             self.record,
             parts.journal,

@@ -17,6 +17,7 @@ from dispatch.neighbours import NeighbourSettings, check_neighbours
 from dispatch.partner_settings import PartnerSettings
 from dispatch.relay import RelaySettings
 from dispatch.road_files import RoadSettings
+from dispatch.speech.settings import SpeechSettings
 from dispatch.text_channel_rtc import ChannelLimits
 from dispatch.text_settings import HelpSettings, TextSettings
 from dispatch.units import HospitalSettings, UnitSettings
@@ -126,6 +127,7 @@ class Settings(_Table, frozen=True, kw_only=True):
     district: DistrictSettings = DistrictSettings()
     incidents: IncidentSettings = IncidentSettings()
     guidance: GuidanceSettings = GuidanceSettings()
+    speech: SpeechSettings = SpeechSettings()
     map: MapSettings = MapSettings()
     units: Annotated[tuple[UnitSettings, ...], msgspec.Meta(min_length=1)]
     hospitals: Annotated[tuple[HospitalSettings, ...], msgspec.Meta(min_length=1)]

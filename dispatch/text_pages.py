@@ -25,6 +25,7 @@ def turn(body: TextTurn, *, corrected: bool) -> dict[str, Any]:
         "seat": body.seat,
         "heard": body.heard,
         "confidence": body.confidence,
+        "latency_ms": body.latency_ms,
     }
 
 

@@ -156,6 +156,8 @@ _ROWS = (
     _row("text_turn", text_messages.TextTurn, "hub", "urgent", limit_bytes=48 * KIB,
          case_only=True),
     _row("text_channel", text_messages.TextChannel, "hub", "facts", case_only=True),
+    _row("text_spoken", text_messages.TextSpoken, "hub", "facts", limit_bytes=48 * KIB,
+         case_only=True),
     _row("caller_profile", text_messages.CallerProfile, "hub", "urgent", case_only=True),
     _row("caller_video", caller_video_messages.CallerVideo, "hub", "urgent", case_only=True),
     _row("surge", call_messages.Surge, "hub", "facts"),

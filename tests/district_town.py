@@ -17,6 +17,7 @@ from dispatch.intake import Ring
 from dispatch.neighbours import Neighbour, NeighbourSettings
 from dispatch.server import serving
 from dispatch.settings import BrokerSettings, Calls, Listen, Media, Settings
+from dispatch.speech.settings import SpeechSettings
 from dispatch.units import HospitalSettings, UnitSettings, place
 from streams.chain import Stored
 from streams.clock import SystemClock
@@ -134,6 +135,7 @@ def settings(at: District, others: Sequence[str], state: Path, **changes: Any) -
         broker=BrokerSettings(url=where.nats_url),
         listen=Listen(port=0),
         media=Media(addresses=("127.0.0.1",)),
+        speech=SpeechSettings(recognition=False, synthesis=False),
         calls=Calls(overflow_s=OVERFLOW_S, seat_grace_s=600.0),
         units=units,
         hospitals=(hospital,),

@@ -20,6 +20,7 @@ from dispatch.hub import Hub
 from dispatch.server import serving
 from dispatch.settings import BrokerSettings as HubBroker
 from dispatch.settings import Listen, Media, Settings
+from dispatch.speech.settings import SpeechSettings
 from dispatch.units import HospitalSettings, UnitSettings
 from streams import topics
 from streams.authority import client_context
@@ -225,6 +226,7 @@ class Town:
             broker=HubBroker(url=where.nats_url),
             listen=Listen(port=0),
             media=Media(addresses=("127.0.0.1",)),
+            speech=SpeechSettings(recognition=False, synthesis=False),
             units=tuple(UnitSettings(name=name, label=f"Ambulance {name[-1]}") for name in UNITS),
             hospitals=tuple(
                 HospitalSettings(

@@ -9,7 +9,7 @@ const OFTEN = [["A", "answer"], ["C", "place"], ["N", "new"], ["↑↓", "move"]
 /** @type {[string, [string, string][]][]} all keys, by what they are for */
 const ALL = [
   ["calls", [["A", "answer"], ["⇧ A", "answer_shown"], ["O", "hold"], ["X", "end"], ["S", "silent"], ["B", "back_call"],
-    ["Y", "connected"], ["D", "decline"], ["W", "withdraw"], ["P", "send_link"], ["I", "talk"], ["Z", "guide"]]],
+    ["Y", "connected"], ["D", "decline"], ["W", "withdraw"], ["P", "send_link"], ["I", "talk"], ["F8", "mic"], ["F9", "voice"], ["Z", "guide"]]],
   ["case", [["N", "new"], ["↑↓ J K", "move"], ["C", "place"], ["E", "edit"], ["L", "link"], ["T", "note"], ["F", "partner"], ["V", "video"], ["⇧ V", "caller_video"]]],
   ["send", [["U", "unit"], ["H", "hospital"], ["1–3", "pick"], ["4", "elsewhere"], ["⏎", "confirm"], ["Q", "grant"], ["R", "refuse"]]],
   ["incident", [["M", "incident"], ["G", "transport"]]],

@@ -4,6 +4,7 @@ import { nextCall } from "./call_order.js";
 import { askNext } from "./incident.js";
 import { areKeysShown, showKeys } from "./key_sheet.js";
 import { openPartner, partnerKey } from "./partner_form.js";
+import { speech } from "./speech.js";
 
 /** @typedef {import("./state.js").ConsoleState} ConsoleState */
 
@@ -17,11 +18,23 @@ export function listenToKeys(state) {
   addEventListener("keydown", (event) => {
     if (areKeysShown()) return; // the sheet closes itself by Esc
     if (event.key === "Escape") return back(state);
+    if (switched(state, event)) return event.preventDefault(); // also while something is typed
     if (event.ctrlKey || event.metaKey || event.altKey || isTheirs(event.target, event.key)) return;
     if (event.repeat && event.key === "Enter") return; // held down, it would answer what it has just asked
     const done = handle(state, event.key);
     if (done) event.preventDefault();
   });
+}
+
+/** The bridge's two switches. @param {ConsoleState} state @param {KeyboardEvent} event @returns {boolean} */
+function switched(state, event) {
+  if (event.repeat || !["F8", "F9"].includes(event.key)) return false;
+  if (event.key === "F9") speech.toggleVoice();
+  else {
+    const one = state.case.value;
+    speech.toggleMic(one && !one.home && !one.closed_ms && one.call ? one.id : undefined);
+  }
+  return true;
 }
 
 /** @param {ConsoleState} state @param {string} key @returns {boolean} whether the key meant something */

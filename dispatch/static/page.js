@@ -1,5 +1,5 @@
 /** The dispatcher's console: queue, case, map and units; everything by keyboard. */
-import { html, render } from "/static/shared/view.js";
+import { effect, html, render } from "/static/shared/view.js";
 import { now, timeOfDay } from "/static/shared/clock.js";
 import { loadMessages, t } from "/static/shared/i18n.js";
 import { MissingLine } from "/static/shared/missing_line.js";
@@ -14,6 +14,8 @@ import { listenToKeys } from "./keys.js";
 import { lentOf } from "./foreign.js";
 import { Cards, Neighbours } from "./neighbours.js";
 import { Queue } from "./queue.js";
+import { speech } from "./speech.js";
+import { MicElsewhere } from "./speech_card.js";
 import { ConsoleState } from "./state.js";
 import { SurgeBar, SurgeSwitch } from "./surge.js";
 import { talk } from "./talk.js";
@@ -24,6 +26,8 @@ import { Units } from "./units.js";
 await loadMessages("/static/page/messages/", "/static/shared/caller_video/messages/");
 const state = new ConsoleState();
 talk.load();
+speech.start();
+effect(() => speech.follow(state));
 listenToKeys(state);
 
 function Page() {
@@ -41,6 +45,7 @@ function Page() {
       ${ringing > 0 && html`<strong class="ringing-count" role="status">☎ ${t("console.ringing", { count: ringing })}</strong>`}
       <span class="clip" role="status">${t("console.counts", { open: state.queue.value.length, waiting })}</span>
       <time class="number clock">${timeOfDay(now.value)}</time>
+      <${MicElsewhere} state=${state} />
       <${SurgeSwitch} state=${state} />
       <${LinkWord} socket=${state.socket} />
       <${Preferences} />

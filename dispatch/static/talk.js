@@ -7,6 +7,8 @@ import { ageInWords, now, serverNow, timeOfDay } from "/static/shared/clock.js";
 import { language, t } from "/static/shared/i18n.js";
 import { newId } from "/static/shared/new_id.js";
 import { word } from "/static/shared/words.js";
+import { speech } from "./speech.js";
+import { HeardLine, SpeechBar } from "./speech_card.js";
 
 /** @typedef {import("./state.js").ConsoleState} ConsoleState */
 /** @typedef {import("./state.js").Case} Case */
@@ -14,6 +16,7 @@ import { word } from "/static/shared/words.js";
  *   begun_ms: number, ended_ms: number, seat: string, heard: string | null, confidence: number | null}} Turn */
 /** @typedef {{turns: Turn[], reader: "opened" | "lost" | "closed" | null, way: string | null, needs: string[], language: string}} Conversation */
 /** @typedef {{case: string, turn: string, who: "caller" | "dispatcher", text: string, finished?: boolean, at_ms: number, seat?: string}} Writing */
+/** @typedef {{turn: string, text: string, way: string, begunMs: number, heard?: import("./speech.js").Heard}} Mine */
 /** @typedef {{key: string, en: string, "zh-CN": string}} Canned */
 
 const NEEDS = ["deaf", "cannot_speak", "hard_of_hearing", "foreign_language"];
@@ -25,7 +28,7 @@ class Talk {
   /** Lines in the making, by turn. */
   live = signal(/** @type {Map<string, Writing>} */ (new Map()));
   /** What this seat has begun to write, by case: the name of its turn, and its text. */
-  mine = signal(/** @type {Record<string, {turn: string, text: string, way: string, begunMs: number}>} */ ({}));
+  mine = signal(/** @type {Record<string, Mine>} */ ({}));
   canned = signal(/** @type {Canned[]} */ ([]));
   #timer = 0;
 
@@ -70,7 +73,9 @@ class Talk {
     if (!mine?.text.trim()) return;
     clearTimeout(this.#timer); // what is whole is no draft any more
     this.#timer = 0;
-    state.act({ action: "say_text", case: id, turn: mine.turn, text: mine.text, way: mine.way, begun_ms: mine.begunMs });
+    const { heard } = mine;
+    const spoken = heard ? { language: heard.language, ended_ms: heard.ended_ms, heard: heard.text, confidence: heard.confidence } : {};
+    state.act({ action: "say_text", case: id, turn: mine.turn, text: mine.text, way: mine.way, begun_ms: mine.begunMs, ...spoken });
   }
 
   /** A turn was taken by the hub: its field is free again. @param {any} action */
@@ -78,6 +83,11 @@ class Talk {
     if (this.mine.value[action.case]?.turn !== action.turn) return;
     const { [action.case]: _, ...others } = this.mine.value;
     this.mine.value = others;
+  }
+
+  /** Takes what was heard into the field, to be said as it was meant. @param {string} id @param {import("./speech.js").Heard} heard */
+  correctHeard(id, heard) {
+    this.mine.value = { ...this.mine.value, [id]: { turn: heard.turn, text: heard.text, way: "speech", begunMs: heard.begun_ms, heard } };
   }
 
   /** Takes a stored turn back into the field, to be said anew. @param {string} id @param {Turn} turn */
@@ -99,19 +109,25 @@ export function TalkCard({ one, state }) {
   const found = /** @type {Conversation | undefined} */ (state.detail.value?.talk);
   const box = useRef(/** @type {HTMLDivElement | null} */ (null));
   const live = [...talk.live.value.values()].filter((line) => line.case === one.id);
-  useEffect(() => box.current?.scrollTo({ top: box.current.scrollHeight }), [found?.turns.length, live.length]);
+  useEffect(() => box.current?.scrollTo({ top: box.current.scrollHeight }), [found?.turns.length, live.length, speech.heard.value]);
   const isText = one.call && ["text", "sms", "app"].includes(one.call.line);
   if (!found || (!found.reader && !found.turns.length && !isText)) return null;
   const known = new Set(found.turns.map((turn) => turn.turn));
   const fresh = new Map(live.map((line) => [line.turn, line]));
+  const heard = [...speech.heard.value.values()].filter((line) => line.case === one.id);
+  const own = new Set(heard.map((line) => line.turn));
+  const mine = talk.mine.value[one.id];
+  const correct = (/** @type {import("./speech.js").Heard} */ line) => { talk.correctHeard(one.id, line); focusField(); };
   return html`<section class="talk card" aria-label=${t("talk.label")}>
     <header class="talk-head"><h3 class="muted">${t("talk.label")}</h3>
       <span class=${found.reader === "lost" ? "warn" : "muted"} role="status">${t(`talk.reader_${found.reader ?? "none"}`)}</span>
       <${Needs} one=${one} state=${state} found=${found} /></header>
     <div class="turns" ref=${box} role="log" aria-live="polite" tabindex="0" aria-label=${t("talk.label")}><ol>
       ${found.turns.map((turn) => html`<${TurnLine} key=${turn.turn} one=${one} turn=${turn} live=${fresh.get(turn.turn)} state=${state} />`)}
-      ${live.filter((line) => !known.has(line.turn)).map((line) => html`<${LiveLine} key=${line.turn} line=${line} />`)}
+      ${live.filter((line) => !known.has(line.turn) && !own.has(line.turn)).map((line) => html`<${LiveLine} key=${line.turn} line=${line} />`)}
+      ${heard.filter((line) => !known.has(line.turn) && line.turn !== mine?.turn).map((line) => html`<${HeardLine} key=${line.turn} one=${line} state=${state} correct=${correct} mayCorrect=${!mine?.text} />`)}
     </ol></div>
+    ${!one.closed_ms && html`<${SpeechBar} one=${one} />`}
     ${!one.closed_ms && html`<${Field} one=${one} state=${state} found=${found} />`}
   </section>`;
 }
@@ -122,8 +138,19 @@ function TurnLine({ one, turn, live, state }) {
   const mayCorrect = turn.who === "dispatcher" && turn.seat === state.about.value.seat && !one.closed_ms;
   return html`<li class="turn ${turn.who}"><span class="muted small number">${timeOfDay(turn.begun_ms)} ${t(`talk.${turn.who}`)}</span>
     <span class="said">${marked(text)}${(live || !turn.finished) && turn.who === "caller" && html`<span class="cursor" aria-hidden="true">▏</span>`}</span>
+    ${turn.way === "speech" && turn.confidence !== null && html`<span class="small muted number" title=${turn.heard ?? ""}>${t("speech.sure", { percent: Math.round(100 * turn.confidence) })}${turn.heard !== null && turn.heard !== text ? ` · ${t("speech.heard_as", { text: turn.heard })}` : ""}</span>`}
     ${turn.corrected && html`<span class="small muted">${t("talk.corrected")}</span>`}
+    ${turn.who === "caller" && html`<${Spoken} turn=${turn} text=${text} />`}
     ${mayCorrect && html`<button class="small" onClick=${() => { talk.correct(one.id, turn); focusField(); }}>${t("talk.correct")}</button>`}</li>`;
+}
+
+/** Whether a caller's words sound now, and once more. @param {{turn: Turn, text: string}} props */
+function Spoken({ turn, text }) {
+  const isSounding = speech.sounding.value?.turn === turn.turn;
+  const isMissing = speech.unspoken.value.has(turn.turn);
+  if (speech.speaks.value?.condition === "off" || !speech.isVoiceOn.value) return null;
+  return html`<button class="small again" aria-label=${t("speech.again")} title=${t(isMissing ? "speech.unspoken" : "speech.again")} data-sounding=${isSounding}
+    onClick=${() => speech.again(text, speech.spoken.value)}>${isSounding ? "🔊" : isMissing ? "🔇" : "▷"}</button>`;
 }
 
 /** @param {{line: Writing}} props */
