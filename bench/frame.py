@@ -38,6 +38,7 @@ REGISTRY: dict[str, str] = {
     "dispatch": "bench.dispatch:run",
     "surge": "bench.surge:run",
     "speech": "bench.speech:run",
+    "caller": "bench.caller_page:run",
 }
 """Name of each benchmark and the function that runs it; only what runs is imported."""
 

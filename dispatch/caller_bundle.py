@@ -11,9 +11,16 @@ from aiohttp import web
 from streams.errors import ConfigError
 from streams.packed_files import answer_with
 from streams.page_bundle import PageBundle, bundle
+from streams.web import POLICY
 
 AT = "/static/bundle/"
 MESSAGES = ("/static/shared/messages/", "/static/page/caller/messages/")
+
+EARLY = (
+    'globalThis.forerunSocket=new WebSocket(location.origin.replace("http","ws")'
+    '+location.pathname.replace(/\\/$/,"")+"/text")'
+)
+"""Opens the page's socket while its script is under way: three round trips less to wait for."""
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +42,7 @@ class CallerBundle:
         self._document = folders["/static/page/"] / "caller" / "index.html"
         self._bundle: PageBundle | None = None
         try:
-            self._bundle = bundle(self._document, folders, AT, MESSAGES)
+            self._bundle = bundle(self._document, folders, AT, MESSAGES, EARLY)
         except ConfigError as error:
             log.exception("the caller's page goes out in many pieces", error=str(error))
 
@@ -47,7 +54,10 @@ class CallerBundle:
         """Answer with the page."""
         if self._bundle is None:
             return web.FileResponse(self._document)
-        return answer_with(request, self._bundle.page)
+        answer = answer_with(request, self._bundle.page)
+        allowed = f"{POLICY}; script-src {self._bundle.script_source}"
+        answer.headers["Content-Security-Policy"] = allowed
+        return answer
 
     async def script(self, request: web.Request) -> web.StreamResponse:
         """Answer with one of its scripts."""

@@ -9,6 +9,7 @@ enough for a few expressions, and what does not fit is refused with its name.
 
 from __future__ import annotations
 
+import base64
 import gzip
 import hashlib
 import html
@@ -92,14 +93,20 @@ class PageBundle:
     Attributes:
         page: The document.
         scripts: Its scripts by address; the name changes with what is in them.
+        script_source: What the content policy has to allow as its source of scripts.
     """
 
     page: Piece
     scripts: dict[str, Piece] = field(default_factory=dict)
+    script_source: str = "'self'"
 
 
 def bundle(
-    document: Path, folders: Mapping[str, Path], at: str, messages: tuple[str, ...] = ()
+    document: Path,
+    folders: Mapping[str, Path],
+    at: str,
+    messages: tuple[str, ...] = (),
+    early: str = "",
 ) -> PageBundle:
     """Join a page.
 
@@ -108,6 +115,7 @@ def bundle(
         folders: What is served under which address, such as ``/static/shared/``.
         at: Under which address the scripts are served, with a slash at its end.
         messages: Addresses of the folders of its texts, the more general first.
+        early: A line that the document itself runs before any script is there.
 
     Raises:
         ConfigError: A file is missing, or written in a way that cannot be joined; names it.
@@ -116,7 +124,7 @@ def bundle(
     entry = _SCRIPT.search(text)
     if entry is None:
         raise ConfigError(f"{document} has no module script")
-    return _Joining(folders, at).join(text, entry, messages)
+    return _Joining(folders, at).join(text, entry, messages, early)
 
 
 class _Joining:
@@ -126,7 +134,9 @@ class _Joining:
         self._modules: dict[str, _Module] = {}
         self._scripts: dict[str, Piece] = {}
 
-    def join(self, text: str, entry: re.Match[str], messages: tuple[str, ...]) -> PageBundle:
+    def join(
+        self, text: str, entry: re.Match[str], messages: tuple[str, ...], early: str
+    ) -> PageBundle:
         main = self._ordered(entry[1])
         pieces = dict.fromkeys(self._loaded_later(main), "")
         for url in pieces:
@@ -143,11 +153,14 @@ class _Joining:
         self._scripts[name] = Piece.of(code, "text/javascript")
         styles = "".join(self._style(found[1]) for found in _STYLE.finditer(text))
         page = _SCRIPT.sub("", _STYLE.sub("", text))
-        head = (
-            f'  <script type="module" src="{html.escape(name)}"></script>\n'
-            f"  <style>{styles}</style>\n</head>"
-        )
-        return PageBundle(Piece.of(page.replace("</head>", head, 1), "text/html"), self._scripts)
+        head = f"  <script>{early}</script>\n" if early else ""
+        head += f'  <script type="module" src="{html.escape(name)}"></script>\n'
+        head += f"  <style>{styles}</style>\n</head>"
+        made = PageBundle(Piece.of(page.replace("</head>", head, 1), "text/html"), self._scripts)
+        if early:
+            digest = base64.b64encode(hashlib.sha256(early.encode()).digest()).decode()
+            made.script_source = f"'self' 'sha256-{digest}'"
+        return made
 
     def _read(self, url: str) -> str:
         for begin, folder in self._folders.items():

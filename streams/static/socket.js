@@ -39,6 +39,19 @@ const LAST_RETRY_MS = 5000;
  * @property {number} [silenceMs] give the connection up after this long without a message
  */
 
+/**
+ * The connection that the document itself began to open (streams/page_bundle.py), so that it stands
+ * when the scripts are there; once, and only where it may still be of use.
+ * @param {string} href
+ * @returns {WebSocket | undefined}
+ */
+function takeEarly(href) {
+  const at = /** @type {{forerunSocket?: WebSocket}} */ (globalThis);
+  const socket = at.forerunSocket;
+  delete at.forerunSocket;
+  return socket && socket.url === href && socket.readyState <= WebSocket.OPEN ? socket : undefined;
+}
+
 export class PageSocket {
   /** @type {WebSocket | null} */ #socket = null;
   #attempt = 0;
@@ -98,13 +111,14 @@ export class PageSocket {
   };
 
   #connect() {
-    const socket = new WebSocket(this.url);
+    const socket = takeEarly(this.url.href) ?? new WebSocket(this.url);
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
     this.#lastHeardMs = Date.now();
     socket.onopen = () => socket === this.#socket && this.#opened();
     socket.onmessage = (event) => socket === this.#socket && this.#heard(event.data);
     socket.onclose = (event) => socket === this.#socket && this.#drop(event.reason);
+    if (socket.readyState === WebSocket.OPEN) queueMicrotask(() => socket === this.#socket && this.#opened());
   }
 
   #opened() {

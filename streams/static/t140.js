@@ -453,6 +453,7 @@ export function watchField(field, tell, { isHeld = () => true, stalledMs = Infin
     now();
   }, { signal: stop.signal });
   field.addEventListener("input", changed, { signal: stop.signal });
+  if (field.value) now(); // typed before we listened
   return () => {
     clearTimeout(timer);
     stop.abort();

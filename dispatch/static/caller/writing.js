@@ -14,6 +14,8 @@ import { T140Typing } from "/static/shared/t140.js";
 const PIECE = 1000;
 /** Least time between two transmissions, ms: of 300 that T.140 allows, the network may have the rest. */
 const EVERY_MS = 50;
+/** Pause before the page says again who it is. */
+const HELLO_AGAIN_MS = 1000;
 /** The data channel is tried so long after the page is there: first things first. */
 const CHANNEL_AFTER_MS = 2000;
 /** What the hub has not taken after so long goes by the WebSocket as well. */
@@ -46,6 +48,7 @@ export class Writing {
   #sent = 0;
   #timer = 0;
   #isWelcome = false;
+  #wasWelcome = false;
   /** @type {import("./text_channel.js").TextChannel | null} */ #channel = null;
   #channelTimer = 0;
   #watch = 0;
@@ -65,12 +68,18 @@ export class Writing {
     this.socket = new PageSocket(`${this.path}/text`, {
       onState: (message) => this.#take(message),
       onLive: () => {
-        this.#isWelcome = false;
-        this.socket?.send({ type: "hello", session: this.#session, language: this.language() });
+        // A session that never spoke begins at 0: its characters may follow at once.
+        this.#isWelcome = !this.#wasWelcome;
+        this.#hello();
+        if (this.#isWelcome) this.#again();
       },
     });
     this.isStarted.value = true;
     this.#watch = setInterval(() => this.#look(), LOOK_MS);
+  }
+
+  #hello() {
+    this.socket?.send({ type: "hello", session: this.#session, language: this.language() });
   }
 
   /** Whether the characters go over the data channel now. */
@@ -207,7 +216,7 @@ export class Writing {
         this.isOpen.value = message.open;
         this.video.value = message.video;
         this.#taken(message.taken);
-        this.#isWelcome = true;
+        this.#isWelcome = this.#wasWelcome = true;
         this.#openChannel();
         return this.#again();
       case "taken": return this.#taken(message.count);
@@ -219,6 +228,9 @@ export class Writing {
         return undefined;
       case "step":
         this.step.value = message.step.step ? message.step : null;
+        return undefined;
+      case "error": // the hub could not store that we are here, or had not yet: once more
+        if (!this.#wasWelcome) setTimeout(() => this.#hello(), HELLO_AGAIN_MS);
         return undefined;
       case "closed":
         this.isOpen.value = false;
