@@ -55,7 +55,7 @@ export function HeardLine({ one, state, correct, mayCorrect }) {
     <span class="said" lang=${one.language === "zh" ? "zh-CN" : "en"}>${marked(one)}${!waits && html`<span class="cursor" aria-hidden="true">▏</span>`}</span>
     ${waits && html`<span class="checks" role="status"><strong class="warn">${t(`speech.wait_${one.wait}`)}</strong>
       ${one.doubts.map((doubt) => html`<span class="check"><span class="muted">${t(`speech.kind_${doubt.kind}`)}</span> <strong>${doubt.read_back}</strong></span>`)}</span>
-    <span class="row"><button ref=${send} class="main" data-key="say-heard" disabled=${isSending} onClick=${() => say(state, one)}>${t("talk.say")} <kbd>⏎</kbd></button>
+    <span class="acts"><button ref=${send} class="main" data-key="say-heard" disabled=${isSending} onClick=${() => say(state, one)}>${t("talk.say")} <kbd>⏎</kbd></button>
       <button data-key="correct-heard" disabled=${!mayCorrect} onClick=${() => correct(one)}>${t("talk.correct")}</button>
       <button data-key="discard-heard" onClick=${() => speech.discard(one)}>${t("speech.discard")}</button></span>`}
   </li>`;
