@@ -62,6 +62,7 @@ from dispatch.speech_desk import SpeechDesk
 from dispatch.text_api import TextApi
 from dispatch.text_channel_rtc import TextChannelApi, TextChannels
 from dispatch.text_desk import TextDesk
+from dispatch.text_rtp import RtpApi, RtpDoor
 from dispatch.trouble import TroubleWatch
 from dispatch.units import Fleet
 from dispatch.whip_whep import add_relay_routes
@@ -113,6 +114,7 @@ class Hub:
         texts: Takes what callers write, and tells them what seats say.
         speech: Listens to seats and speaks to them.
         text_channels: The data channels on which callers write.
+        text_rtp: The text of calls that an exchange hands over as RTP.
         videos: Takes what callers say of their video.
         forwarder: What is on its way to units and hospitals.
         port: Where the pages are served; 0 before.
@@ -231,6 +233,7 @@ class Hub:
         )
         self.texts = TextDesk(self.record, clock)
         self.text_channels = TextChannels(self.texts, settings.text_channels())
+        self.text_rtp = RtpDoor(settings.text, self.record, self.texts)
         self.texts.more = self.videos.shown
         self.videos.tell = self.texts.tell
         self.speech = SpeechDesk(
@@ -312,6 +315,7 @@ class Hub:
         self.record.follow(self._messages.take)
         self.texts.restore()
         self.record.follow(self.texts.take)
+        self.record.follow(self.text_rtp.take)
         self.record.follow(self.speech.take)
         self.record.follow(self.videos.take)
         log.info("journal read", facts_read=count, open=len(self.record.book.open()))
@@ -334,6 +338,7 @@ class Hub:
             group.create_task(self.texts.run(), name="hub.texts")
             group.create_task(self.speech.run(), name="hub.speech")
             group.create_task(self.text_channels.run(), name="hub.text_channels")
+            group.create_task(self.text_rtp.run(), name="hub.text_rtp")
             group.create_task(self.videos.run(), name="hub.videos")
 
     def application(self) -> web.Application:
@@ -368,6 +373,7 @@ class Hub:
         callers.add_routes(app)
         TextApi(self.texts, self.calls, calls, callers).add_routes(app)
         TextChannelApi(self.text_channels, callers).add_routes(app)
+        RtpApi(self.text_rtp, calls).add_routes(app)
         self._help.add_routes(app)
         CallerVideoApi(self.videos, callers, parts.journal, parts.clock).add_routes(app)
         self._answers.add_routes(app)

@@ -14,7 +14,7 @@ from typing import Any
 
 from streams.health import DROPPED
 from streams.t140 import LINE_SEPARATOR
-from streams.t140_typing import CHARACTERS_PER_S, FieldTooLongError, T140Typing
+from streams.t140_typing import CHARACTERS_PER_S, INTERVAL_S, FieldTooLongError, T140Typing
 
 CORRECTED = {"en": "Correction: ", "zh": "更正：", "": "更正 · Correction: "}
 CLOSED = {
@@ -27,16 +27,23 @@ CLOSED = {
 class SeatText:
     """Types to one reader what seats say; times are seconds of any steady clock."""
 
-    def __init__(self, *, language: str = "", characters_per_s: float = CHARACTERS_PER_S) -> None:
+    def __init__(
+        self,
+        *,
+        language: str = "",
+        characters_per_s: float = CHARACTERS_PER_S,
+        interval_s: float = INTERVAL_S,
+    ) -> None:
         """Begin with nothing said.
 
         Args:
             language: That the reader reads, as BCP 47 says it; both where nobody knows.
             characters_per_s: What the reader's side takes (``cps``).
+            interval_s: The least time between two transmissions.
         """
+        self._interval_s = interval_s
         self._language = {"en": "en", "zh": "zh"}.get(language[:2].lower(), "")
-        self._characters_per_s = characters_per_s
-        self._typing = T140Typing(characters_per_s=characters_per_s)
+        self._typing = T140Typing(interval_s=interval_s, characters_per_s=characters_per_s)
         self._first = ""
         self._has_spoken = False
         self._turns: dict[str, str] = {}
@@ -87,7 +94,7 @@ class SeatText:
 
     def again(self, characters_per_s: float) -> None:
         """Begin a new channel after one that broke: say again what may not have arrived."""
-        self._typing = T140Typing(characters_per_s=characters_per_s)
+        self._typing = T140Typing(interval_s=self._interval_s, characters_per_s=characters_per_s)
         self._first = LINE_SEPARATOR if self._has_spoken else ""
         lines, self._unconfirmed = self._unconfirmed, deque()
         for line in lines:

@@ -244,7 +244,9 @@ class _Joining:
 
 def _parse(url: str, source: str) -> _Module:
     """Take a module apart."""
-    code = _BLANK.sub("", _COMMENTS.sub("", source))
+    code = _COMMENTS.sub("", source)
+    waits = bool(_AWAIT.search(code))  # not indented: by the module itself
+    code = _BLANK.sub("", code)
     imports: list[str] = []
     exports: dict[str, str] = {}
     before: list[str] = []
@@ -286,7 +288,7 @@ def _parse(url: str, source: str) -> _Module:
     if left_over is not None:
         raise ConfigError(f"{url}: {code[left_over.start() :][:60]!r} cannot be joined")
     whole = "\n".join([*before, code])
-    return _Module(url, imports, whole, exports, later, waits=bool(_AWAIT.search(code)))
+    return _Module(url, imports, whole, exports, later, waits=waits)
 
 
 def _resolve(url: str, said: str) -> str:
