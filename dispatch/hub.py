@@ -59,6 +59,7 @@ from dispatch.road_api import RoadApi
 from dispatch.settings import Settings
 from dispatch.speech.engine import Recogniser, Synthesiser
 from dispatch.speech_desk import SpeechDesk
+from dispatch.step_sound import StepSound
 from dispatch.text_api import TextApi
 from dispatch.text_channel_rtc import TextChannelApi, TextChannels
 from dispatch.text_desk import TextDesk
@@ -376,6 +377,7 @@ class Hub:
         RtpApi(self.text_rtp, calls).add_routes(app)
         self._help.add_routes(app)
         CallerVideoApi(self.videos, callers, parts.journal, parts.clock).add_routes(app)
+        StepSound(callers, parts.speaks).add_routes(app)
         self._answers.add_routes(app)
         roads = self._travel.roads
         RoadApi(roads.graph if roads is not None else None, callers).add_routes(app)

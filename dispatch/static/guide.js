@@ -55,6 +55,10 @@ function Step({ one, state, run }) {
     leaving.value = null;
     state.act({ action, ...(action === "stop_guide" ? { case: one.id, run: run.run } : at), ...fields });
   };
+  const note = (/** @type {string} */ mark) => {
+    const isNoted = [...state.sent.value.values()].some((each) => each.run === run.run && each.mark === mark);
+    if (!isNoted) state.act({ action: "note_moment", case: one.id, run: run.run, mark });
+  };
   const ask = (/** @type {"skip_guide" | "override_guide" | "stop_guide"} */ how) => { leaving.value = { how, to: "", reason: "" }; };
   const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
     if (event.target !== keys.current || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -66,6 +70,8 @@ function Step({ one, state, run }) {
     else if (key === "s" && run.may_skip) ask("skip_guide");
     else if (key === "g") ask("override_guide");
     else if (key === "x") ask("stop_guide");
+    else if (key === "f" && mayShock(run)) note("first_shock");
+    else if (key === "r" && isPushing(run)) note("rescuer_change");
     else if (key.length > 1) return;
     event.preventDefault();
     event.stopPropagation(); // they mean something else beside this card
@@ -80,6 +86,8 @@ function Step({ one, state, run }) {
           <kbd>${index + 1}</kbd> ${said(answer.text)}</button>`)}
         ${run.may_go_on && html`<button class="main" disabled=${busy} onClick=${() => act("go_on_guide")}>${t(run.kind === "hand_over" ? "guide.look_again" : "guide.done")} <kbd>⏎</kbd></button>`}</div>
       <div class="guide-ways small">
+        ${mayShock(run) && html`<button class="small" data-mark="first_shock" onClick=${() => note("first_shock")}>${t("guide.shocked")} <kbd>F</kbd></button>`}
+        ${isPushing(run) && html`<button class="small" data-mark="rescuer_change" onClick=${() => note("rescuer_change")}>${t("guide.changed")} <kbd>R</kbd></button>`}
         ${run.may_go_back && html`<button class="small" onClick=${() => act("back_guide")}>${t("guide.back")} <kbd>⌫</kbd></button>`}
         ${run.may_skip && html`<button class="small" onClick=${() => ask("skip_guide")}>${t("guide.skip")} <kbd>S</kbd></button>`}
         <button class="small" onClick=${() => ask("override_guide")}>${t("guide.override")} <kbd>G</kbd></button>
@@ -116,6 +124,11 @@ function Leaving({ state, act, keys }) {
       onInput=${(/** @type {any} */ event) => { leaving.value = { ...way, reason: event.target.value }; }} />
     <button class="main" disabled=${!ready} onClick=${go}>${t(`guide.do_${way.how}`)} <kbd>⏎</kbd></button></div>`;
 }
+
+/** @param {Run} run */
+const isPushing = (run) => run.metronome_per_min > 0;
+/** A shock may have been given while the caller pushes or handles the defibrillator, once. @param {Run} run */
+const mayShock = (run) => Boolean(run.moments.hands_on_chest ?? run.moments.recognition) && !run.moments.first_shock;
 
 /** What is counted while somebody pushes. @param {{one: Case, run: Run}} props */
 function Times({ one, run }) {

@@ -59,6 +59,12 @@ async def test_guide_leads_by_keys_to_compressions_and_the_caller_sees_each_step
         await expect(shown).to_have_text(await console.locator(".guide-text").inner_text())
         await expect(phone.locator(".step")).to_contain_text("110 / min")
         await expect(console.locator(".guide")).to_contain_text("Town hall")
+        await console.keyboard.press("f")  # a shock
+        await expect(console.locator("[data-mark=first_shock]")).to_have_count(0)
+        await console.keyboard.press("r")  # another one pushes
+        await expect(console.locator(".timeline")).to_contain_text(
+            "rescuer" if language == "en" else "换人"
+        )
         await screenshot(console, f"guide-{language}-1920")
         await screenshot(phone, f"guide-caller-{language}-360")
         for page in (console, phone):
@@ -73,6 +79,8 @@ async def test_guide_leads_by_keys_to_compressions_and_the_caller_sees_each_step
         steps = [line["data"] for line in lines if line["kind"] == "guidance_step"]
         assert all(step["source"] for step in steps if step.get("step"))
         await expect(phone.locator(".step")).to_have_count(0)
+        marks = [line["data"]["mark"] for line in lines if line["kind"] == "guidance_mark"]
+        assert marks == ["first_shock", "rescuer_change"]
 
 
 async def test_guide_that_another_seat_moved_says_so_and_answers_nothing_unseen(

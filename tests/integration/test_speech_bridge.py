@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+import av
 import pytest
 
 from bench.speech_clips import Clip, load_clips
@@ -135,6 +138,27 @@ async def test_what_a_caller_writes_is_spoken_sentence_by_sentence_and_noted(
         facts = await until(lambda: spoken_of(town, case), "a note of what was spoken")
         assert facts[0].text == "My wife fell down."
         assert facts[0].begun_ns >= facts[0].written_ns
+
+
+async def test_step_that_is_to_be_done_is_spoken_for_the_caller_while_it_is_the_current_one(
+    town: Town, clips: dict[str, Clip]
+) -> None:
+    async with town.open_hub(speech=SPEECH), aiohttp.ClientSession() as http:
+        case = await Outside(town).ring()
+        async with an_ear(town) as seat:
+            await seat.ready("speaks")
+        await town.act("start_guide", case=case)
+        lines = await town.get(f"/api/cases/{case}/timeline")
+        (step,) = [line["data"]["step"] for line in lines if line["kind"] == "guidance_step"]
+        at = f"{town.hub.link_for(case)}/step"
+        for language in ("en", "zh", "en"):
+            query = {"step": step, "language": language}
+            async with http.get(at, params=query, ssl=town.trust) as answer:
+                assert (answer.status, answer.content_type) == (200, "audio/mpeg")
+                with av.open(io.BytesIO(await answer.read()), "r") as sound:
+                    assert sum(frame.samples for frame in sound.decode(audio=0)) > SPEAKING_RATE_HZ
+        async with http.get(at, params={"step": "another"}, ssl=town.trust) as answer:
+            assert answer.status == 404
 
 
 async def test_without_engines_the_page_is_told_and_text_goes_on(town: Town) -> None:

@@ -26,6 +26,18 @@ export function Conversation({ writing }) {
     <${Field} writing=${writing} /></section>`;
 }
 
+/** What the dispatcher said last, where it is seen while the page shows something else above the conversation. @param {{writing: Writing}} props */
+export function Latest({ writing }) {
+  const draft = writing.drafts.value.at(-1);
+  const last = writing.turns.value.filter((turn) => turn.who === "dispatcher").at(-1);
+  const text = draft?.text ?? last?.text;
+  const answered = !draft && writing.turns.value.at(-1)?.who === "caller"; // then it stands below
+  if (!text || answered) return null;
+  const go = () => /** @type {HTMLElement | null} */ (document.querySelector("[name=text]"))?.focus();
+  return html`<p class="latest ${draft ? "draft" : ""}" aria-hidden="true"><span class="small">${t("talk.latest")}</span> <span class="said">${text}</span>
+    <button tabindex="-1" onClick=${go}>${t("talk.go")}</button></p>`;
+}
+
 /** @param {{writing: Writing}} props */
 function Field({ writing }) {
   const box = useRef(/** @type {HTMLTextAreaElement | null} */ (null));

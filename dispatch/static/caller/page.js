@@ -1,7 +1,7 @@
 /** The caller's page: tell the emergency service where you are, see that it is known, correct it. */
 import { html, render, useEffect, useRef } from "/static/shared/view.js";
 import { LANGUAGES, language, loadMessages, setLanguage, t } from "/static/shared/i18n.js";
-import { Conversation, Needs } from "./conversation.js";
+import { Conversation, Latest, Needs } from "./conversation.js";
 import { Questions } from "./questions.js";
 import { StepCard } from "./step.js";
 import { Sharing } from "./sharing.js";
@@ -21,7 +21,7 @@ function Page() {
   return html`<div class="top"><h1>${t("here.title")}</h1><${Languages} />
       <button class="leave" onClick=${leave}>✕ ${t("here.leave")}</button></div>
     ${over ? html`<p class="told wrong" role="alert"><strong>${t(`here.${over}`)}</strong></p>`
-      : html`<${StepCard} writing=${writing} /><${VideoSlot} writing=${writing} />${!writing.step.value && html`<${Questions} writing=${writing} />`}<${Share} state=${state} />
+      : html`<${Latest} writing=${writing} /><${StepCard} writing=${writing} /><${VideoSlot} writing=${writing} />${!writing.step.value && html`<${Questions} writing=${writing} />`}<${Share} state=${state} />
         <${Conversation} writing=${writing} /><${Needs} writing=${writing} /><${VideoOffer} writing=${writing} /><${Told} state=${state} /><${WhereMap} />`}`;
 }
 

@@ -1,18 +1,25 @@
 /** What the caller is to do now: one picture, one sentence, and the beat to push by. */
 import { html, useEffect } from "/static/shared/view.js";
-import { language } from "/static/shared/i18n.js";
+import { language, t } from "/static/shared/i18n.js";
+import { beat, isAloud, isMute, speak, toggleAloud } from "./aloud.js";
 
 /** @param {{writing: import("./writing.js").Writing}} props */
 export function StepCard({ writing }) {
   const step = writing.step.value;
-  const beat = step?.metronome_per_min ?? 0;
+  const perMinute = step?.metronome_per_min ?? 0;
+  const aloud = isAloud.value;
   useEffect(() => {
-    if (!beat || !navigator.vibrate) return undefined;
-    const timer = setInterval(() => navigator.vibrate(60), 60_000 / beat); // one who cannot hear feels it
+    if (!perMinute) return undefined;
+    const timer = setInterval(beat, 60_000 / perMinute);
     return () => clearInterval(timer);
-  }, [beat]);
+  }, [perMinute]);
+  useEffect(() => {
+    if (aloud && step) speak(writing.path, step.step, language.value);
+  }, [aloud, step?.step, step?.run, language.value]);
   if (!step) return null;
-  return html`<section class="step" role="alert"><svg viewBox="0 0 96 96" aria-hidden="true" class=${beat ? "beats" : ""}
-      style=${beat ? `animation-duration: ${60 / beat}s` : ""}><use href=${`/static/page/caller/pictograms.svg#${step.pictogram}`} /></svg>
-    <p>${language.value === "zh-CN" ? step.text.zh : step.text.en}</p>${beat > 0 && html`<strong class="number">${beat} / min</strong>`}</section>`;
+  return html`<section class="step" role="alert"><svg viewBox="0 0 96 96" aria-hidden="true" class=${perMinute ? "beats" : ""}
+      style=${perMinute ? `animation-duration: ${60 / perMinute}s` : ""}><use href=${`/static/page/caller/pictograms.svg#${step.pictogram}`} /></svg>
+    <p>${language.value === "zh-CN" ? step.text.zh : step.text.en}</p>${perMinute > 0 && html`<strong class="number">${perMinute} / min</strong>`}
+    <button class="second" aria-pressed=${aloud} onClick=${toggleAloud}>${t(aloud ? "step.quiet" : "step.aloud")}</button>
+    ${aloud && isMute.value && html`<span class="small wrong">${t("step.mute")}</span>`}</section>`;
 }
