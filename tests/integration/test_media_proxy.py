@@ -193,3 +193,24 @@ async def test_offer_and_answer_that_come_in_pieces_pass_whole_and_too_long_ones
         hub.answer = [b"a" * most, b"b"]
         async with page.post(path, data=b"offer") as answer:
             assert answer.status == 502
+
+
+async def test_callers_video_is_asked_for_by_case_and_needs_no_vehicle(tmp_path: Path) -> None:
+    authority, hub, writer = Authority(tmp_path), FakeHub(), CaseWriter()
+    authority.ensure()
+    writer.open()
+    writer.choose(HERE)
+    tls = server_context(authority.server_certificate("hub", []))
+    case = writer.case
+    async with (
+        listening(hub.app(), "127.0.0.1", 0, tls) as port,
+        gateway(f"https://127.0.0.1:{port}", board_of(writer), authority.ca_path) as (_, url),
+        aiohttp.ClientSession(url) as page,
+    ):
+        async with page.post(f"/whep/{case}/cabin", data="offer") as answer:
+            assert answer.status == 404, "no vehicle is assigned"
+        async with page.post(f"/whep/{case}/caller", data="offer") as answer:
+            assert answer.status == 201
+    assert [(method, path) for method, path, _ in hub.asked] == [
+        ("POST", f"/whep/caller-{case}/camera")
+    ]
