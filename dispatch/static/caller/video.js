@@ -11,7 +11,7 @@ import { publish } from "/static/shared/whip.js";
 
 /** Pauses between two tries to tell the hub something. */
 const RETRY_MS = [500, 1000, 2000, 4000];
-const PICTURE = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 20, max: 24 } };
+const PICTURE = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 20 } };
 const SOUND = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
 /** What the browser says of a camera that it does not give, in our words. @type {Record<string, string>} */
 const REFUSALS = { NotAllowedError: "camera_refused", SecurityError: "camera_refused", NotFoundError: "no_camera", OverconstrainedError: "no_camera" };
@@ -30,7 +30,6 @@ class OwnVideo {
   stream = signal(/** @type {MediaStream | null} */ (null));
   session = newId();
   #isGranted = false;
-  #facing = "environment";
   /** @type {import("/static/shared/whip.js").WhipPublication | null} */ #sending = null;
   /** @type {Writing | null} */ #writing = null;
   #lock = /** @type {WakeLockSentinel | null} */ (null);
@@ -66,7 +65,7 @@ class OwnVideo {
     }
     let stream;
     try {
-      stream = await openCamera(this.#facing);
+      stream = await openCamera();
     } catch (error) {
       return this.#refuse(REFUSALS[error instanceof DOMException ? error.name : ""] ?? "camera_busy");
     }
@@ -122,12 +121,12 @@ class OwnVideo {
     const stream = this.stream.peek();
     const before = stream?.getVideoTracks()[0];
     if (!stream || !before) return;
+    const settings = before.getSettings();
+    const other = await otherCamera(settings);
     before.onended = null;
     before.stop(); // many phones open one camera at a time
-    const other = this.#facing === "environment" ? "user" : "environment";
-    const found = await openTrack(other).catch(() => openTrack(this.#facing)).catch(() => null);
+    const found = await openTrack(other).catch(() => openTrack({ deviceId: settings.deviceId })).catch(() => null);
     if (!found) return this.stop("camera_ended");
-    this.#facing = found.getSettings().facingMode ?? other;
     if (this.stream.peek() !== stream) return found.stop();
     await this.#sending?.replace(found);
     this.#watch(stream);
@@ -190,9 +189,9 @@ function missing() {
   return "RTCPeerConnection" in globalThis ? "" : "no_webrtc";
 }
 
-/** @param {string} facing */
-async function openCamera(facing) {
-  const video = { ...PICTURE, facingMode: { ideal: facing } };
+/** Opens the camera at the back, if there is one, and the microphone. */
+async function openCamera() {
+  const video = { ...PICTURE, facingMode: { ideal: "environment" } };
   try {
     return await navigator.mediaDevices.getUserMedia({ video, audio: SOUND });
   } catch (error) {
@@ -201,10 +200,18 @@ async function openCamera(facing) {
   }
 }
 
-/** @param {string} facing */
-async function openTrack(facing) {
-  const stream = await navigator.mediaDevices.getUserMedia({ video: { ...PICTURE, facingMode: { ideal: facing } } });
+/** @param {MediaTrackConstraints} which */
+async function openTrack(which) {
+  const stream = await navigator.mediaDevices.getUserMedia({ video: { ...PICTURE, ...which } });
   return stream.getVideoTracks()[0];
+}
+
+/** The camera at the other side of a phone; where sides are not known, the next one. @param {MediaTrackSettings} now */
+async function otherCamera(now) {
+  if (now.facingMode) return { facingMode: { exact: now.facingMode === "environment" ? "user" : "environment" } };
+  const all = (await navigator.mediaDevices.enumerateDevices()).filter((one) => one.kind === "videoinput");
+  const at = all.findIndex((one) => one.deviceId === now.deviceId);
+  return { deviceId: { exact: all[(at + 1) % all.length]?.deviceId } };
 }
 
 /** @param {MediaStream | null} stream */
