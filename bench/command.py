@@ -13,7 +13,7 @@ from bench.frame import REGISTRY, BenchError, run_benchmark
 
 HOLDS, BROKEN, CANNOT_RUN = 0, 1, 2
 
-REPEATS = {"outage": 20, "dispatch": 3, "speech": 3, "caller": 20}
+REPEATS = {"outage": 20, "dispatch": 3, "speech": 3, "caller": 20, "bridge": 4}
 """Where the promise is about more than a median of five, or one run is long."""
 
 USUAL_REPEATS = 5
@@ -88,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
         "--repeats",
         type=_positive,
         metavar="N",
-        help="over N repeats (default 5; outage and caller 20, dispatch and speech 3)",
+        help="over N repeats (default 5; outage, caller 20; bridge 4; dispatch, speech 3)",
     )
     outage = parser.add_argument_group("outage only")
     add = outage.add_argument

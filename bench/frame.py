@@ -39,6 +39,7 @@ REGISTRY: dict[str, str] = {
     "surge": "bench.surge:run",
     "speech": "bench.speech:run",
     "caller": "bench.caller_page:run",
+    "bridge": "bench.bridge:run",
 }
 """Name of each benchmark and the function that runs it; only what runs is imported."""
 

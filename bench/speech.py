@@ -20,6 +20,8 @@ from bench.frame import BenchError, Column, Figure, Measurement, Outcome, Promis
 from bench.speech_accuracy import IN_USE, PEER, Result, measure, readers
 from bench.speech_calls import Times, play_calls, ready
 from bench.speech_clips import Clip, errors_of, load_clips
+from bench.speech_dialogues import Dialogue, play_dialogues
+from dispatch.speech.engine import Language
 from dispatch.speech.hanzi import Simplifier
 from dispatch.speech.model_files import ModelError, find_whisper
 from dispatch.speech.recognition import Recognition
@@ -58,16 +60,17 @@ def run(session: Session) -> Outcome:
         except ModelError as error:
             raise BenchError(str(error)) from error
         results = _accuracy(session, clips, folder)
-        calls, engines = asyncio.run(_calls(session, clips, cache))
+        calls, dialogues, engines = asyncio.run(_calls(session, clips, cache))
     rows = [_setting_row(name, result, clips) for name, result in results.items()]
     rows += [_calls_row(number, times, clips) for number, times in calls.items()]
     return Outcome(
         title=f"Speech: {len(clips)} clips, {sum(clip.seconds for clip in clips):.0f} s; {engines}",
         columns=COLUMNS,
         measurements=rows,
-        promises=_promises(calls, results),
-        details=_details(clips, results, calls),
-        notes=_notes(clips, results, calls),
+        promises=[*_promises(calls, results), *map(_promise, dialogues.items())],
+        details=_details(clips, results, calls)
+        | {"unconfirmed": {language: one.missed for language, one in dialogues.items()}},
+        notes=[*_notes(clips, results, calls), *map(_note, dialogues.items())],
         packages=("faster-whisper", "ctranslate2", "onnxruntime", "opencc", "espeakng-loader"),
     )
 
@@ -96,8 +99,8 @@ def _accuracy(session: Session, clips: Sequence[Clip], folder: Path) -> dict[str
 
 async def _calls(
     session: Session, clips: Sequence[Clip], cache: Path
-) -> tuple[dict[int, Times], str]:
-    """Play calls in real time, one and then several at once."""
+) -> tuple[dict[int, Times], dict[Language, Dialogue], str]:
+    """Play calls in real time, one and then several at once; then the scripted dialogues."""
     settings = SpeechSettings()
     found: dict[int, Times] = {}
     async with Recognition(settings, cache) as hears, Synthesis(settings) as speaks:
@@ -109,7 +112,9 @@ async def _calls(
             for _ in range(session.repeats):
                 await play_calls(hears, speaks, clips, calls, times)
                 session.progress.advance(task)
-    return found, "; ".join(state.engine for state in states)
+        session.progress.add_task("dialogues", total=None)
+        dialogues = await play_dialogues(hears, speaks)
+    return found, dialogues, "; ".join(state.engine for state in states)
 
 
 def _setting_row(name: str, result: Result, clips: Sequence[Clip]) -> Measurement:
@@ -163,6 +168,19 @@ def _promises(calls: Mapping[int, Times], results: Mapping[str, Result]) -> list
     ratio = results[IN_USE].median_s / results[PEER].median_s
     promises.append(Promise("time of a reading, of plain faster-whisper's", ratio, "below", 1.0))
     return promises
+
+
+def _promise(of: tuple[Language, Dialogue]) -> Promise:
+    language, one = of
+    return Promise(f"wrong numbers unconfirmed, {language}", len(one.missed), "exactly", 0)
+
+
+def _note(of: tuple[Language, Dialogue]) -> str:
+    language, one = of
+    return (
+        f"Dialogues, {language}: {one.sentences} sentences with numbers, spoken by the voice above;"
+        f" a number of {one.wrong} was heard as another; {one.asked} had to be confirmed."
+    )
 
 
 def _details(

@@ -22,12 +22,15 @@ class Stage:
         folder: Its folder; each service has a folder of its own name below it.
         city: What is played.
         headless: Without a person: media only on loopback, and a time code in the picture.
+        usual_per_hour: Calls of a usual hour.
+        speech: Whether the hub's speech engines run, also without a person.
     """
 
     folder: Path
     city: City
     headless: bool
     usual_per_hour: float = 60.0
+    speech: bool = False
 
     @property
     def broker(self) -> Path:
@@ -90,7 +93,9 @@ class Stage:
                 "media": {"addresses": self._media()},
                 "calls": {"usual_per_hour": self.usual_per_hour},
                 "help": {"on": True, "number": "120"},
-                "speech": {"recognition": not self.headless, "synthesis": not self.headless},
+                "speech": dict.fromkeys(
+                    ("recognition", "synthesis"), self.speech or not self.headless
+                ),
                 "roads": {"file": str(write_streets(self.folder / "settings" / NAME))},
                 "units": [_serving(number, unit) for number, unit in enumerate(self.city.units)],
                 "hospitals": [_place(hospital) for hospital in self.city.hospitals],
