@@ -2,6 +2,7 @@
 #
 #   make demo                 a city on this machine, with its pages to look at
 #   make demo ARGS="--units 5"
+#   make demo SPEECH=1        with speech turned into text and text into speech (0.6 GB more)
 #   make test                 all tests (ARGS="tests/unit -k ecg" for some)
 #   make check                what CI runs: format, lint, types, tests
 #   make bench ARGS="ecg"     measure, compare, check what is promised
@@ -21,7 +22,7 @@ PAGES := streams/vendor.py streams/static/package.json streams/static/package-lo
 .PHONY: demo test check bench lock clean system
 .DELETE_ON_ERROR:
 
-demo: $(VENV)/.project
+demo: $(VENV)/.project $(if $(SPEECH),$(VENV)/.dev)
 	@$(BIN)/forerun demo $(ARGS)
 
 bench: $(VENV)/.dev $(VENV)/.project
