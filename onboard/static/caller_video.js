@@ -20,6 +20,7 @@ function Picture({ caseId, isLoud }) {
   const [phase, setPhase] = useState("connecting");
   useEffect(() => {
     const element = /** @type {HTMLVideoElement} */ (box.current);
+    element.scrollIntoView({ block: "nearest" }); // it was just asked for
     const view = subscribe(`/whep/${caseId}/caller`, "", element, { onchange: (now) => setPhase(now.phase) });
     return () => view.close();
   }, [caseId]);
