@@ -1,0 +1,147 @@
+"""Scripted calls: a script is played with a real broker, hub and browser, as often as is wanted.
+
+    FORERUN_CALLS=5 pytest tests/browser/test_scripted_calls.py
+
+plays each script five times, each time with services and pages of its own, and every time must
+leave the same outcome: the transcript in the journal, the facts of the case, what each page showed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from playwright.async_api import Browser, async_playwright, expect
+
+from dispatch.settings import Sms
+from tests.browser.conftest import FLAGS
+from tests.call_outcome import facts_of, outcome_of
+from tests.call_pages import DESK, PHONE, WAIT_MS, Caller, Faults, a_page, lines_of
+from tests.call_seat import Seat
+from tests.call_sources import NUMBER, Outside, message_gateway
+from tests.hub_town import Town, a_town
+
+CALLS = int(os.environ.get("FORERUN_CALLS", "1"))
+"""How often each script is played."""
+Ending = Literal["handed_over", "treated", "refused", "not_found", "died", "cancelled"]
+
+
+@dataclass
+class ScriptedCall:
+    """Who takes part in a call, and how it is seen to its end.
+
+    Attributes:
+        town: Broker and hub.
+        browser: In which all pages are.
+        seat: The dispatcher.
+        caller: The caller's page; not open before the script opens it.
+        messages: What the gateway was given to send.
+        case: The case, from the ring on.
+        pages: What the pages showed before the case was closed, and the callers' after it.
+    """
+
+    town: Town
+    browser: Browser
+    seat: Seat
+    caller: Caller
+    messages: asyncio.Queue[Any]
+    faults: Faults
+    case: str = ""
+    pages: list[tuple[str, list[str]]] = field(default_factory=list)
+
+    async def rings(self, number: str = NUMBER, line: str = "voice") -> None:
+        """The exchange tells of a call, and the seat turns to it."""
+        self.case = await Outside(self.town).ring(number, "pbx-1", line=line)
+        await self.seat.shows_case(self.case)
+        await self.seat.is_in("ringing")
+
+    @property
+    def link(self) -> str:
+        """The address of the caller's page."""
+        return self.town.hub.link_for(self.case)
+
+    async def another_caller(self, language: str = "en") -> Caller:
+        """Return a page on another phone."""
+        page = await a_page(self.browser, PHONE, language)
+        self.faults.watch(page, "caller's page")
+        return Caller(page)
+
+    async def closes(self, outcome: Ending, *callers: Caller) -> None:
+        """Look at all pages, close the case, and see that every page of the caller says so."""
+        for caller in callers:
+            await caller.knows_all_has_arrived()
+            self.pages.append(("caller's page", await lines_of(caller.lines)))
+        self.pages.append(("console", await lines_of(self.seat.lines)))
+        await self.seat.closes(outcome)
+        for caller in callers:
+            over = await caller.sees_that_it_is_over()
+            self.pages.append(("caller's page at the end", [over]))
+
+
+Play = Callable[[ScriptedCall], Awaitable[None]]
+
+
+class Player:
+    """Plays scripts.
+
+    Attributes:
+        settings: What of the hub's settings is not as usual.
+        language: Of the caller's page.
+        sound: File that every microphone hears when it is opened; None for Chromium's own noise.
+    """
+
+    def __init__(self, chromium: str, folder: Path) -> None:
+        """Begin with nothing played; all is written below the folder."""
+        self._chromium = chromium
+        self._folder = folder
+        self.settings: dict[str, Any] = {}
+        self.language = "en"
+        self.sound: Path | None = None
+
+    async def outcome(self, script: Play) -> str:
+        """Play a script ``CALLS`` times; return what each of them left behind."""
+        first = await self._once(script, 1)
+        for number in range(2, CALLS + 1):
+            again = await self._once(script, number)
+            assert again == first, f"call {number} did not go as the first one"
+        return first
+
+    async def _once(self, script: Play, number: int) -> str:
+        folder = self._folder / f"call-{number}"
+        folder.mkdir()
+        async with a_town(folder) as town, message_gateway() as (url, messages):
+            sms = Sms(gateway=url, token="secret", text="Help: {link}")
+            async with town.open_hub(sms=sms, **self.settings), self.pages(town) as (call, faults):
+                call.messages = messages
+                await script(call)
+            facts = await facts_of(town.settings().journal_url, call.case)
+        assert not faults.found, "\n".join(faults.found)
+        return outcome_of(facts, call.pages)
+
+    @contextlib.asynccontextmanager
+    async def pages(self, town: Town) -> AsyncIterator[tuple[ScriptedCall, Faults]]:
+        """Open the console, and an empty page for the caller."""
+        faults = Faults()
+        flags = list(FLAGS)
+        if self.sound is not None:
+            flags.append(f"--use-file-for-fake-audio-capture={self.sound}%noloop")
+        async with async_playwright() as playwright:
+            browser = await playwright.chromium.launch(executable_path=self._chromium, args=flags)
+            try:
+                console = await a_page(browser, DESK)
+                faults.watch(console, "console")
+                await console.goto(f"{town.hub.url}/?key={town.seat.token}", wait_until="load")
+                await expect(console.locator(".queue")).to_be_visible(timeout=WAIT_MS)
+                phone = await a_page(browser, PHONE, self.language)
+                faults.watch(phone, "caller's page")
+                call = ScriptedCall(
+                    town, browser, Seat(console), Caller(phone), asyncio.Queue(), faults
+                )
+                yield call, faults
+            finally:
+                await browser.close()
