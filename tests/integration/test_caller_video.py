@@ -91,6 +91,10 @@ async def a_caller(town: Town) -> Caller:
     return Caller(town, await Outside(town).ring(), new_id())
 
 
+async def reads_of(town: Town) -> int:
+    return int((await town.hub._parts.journal.count())["reads"])
+
+
 async def status_of(town: Town, at: Signalling) -> int:
     """400 is let in: then the offer is no offer."""
     headers = {"Authorization": f"Bearer {at.token}", "Content-Type": "application/sdp"}
@@ -136,11 +140,15 @@ async def test_crew_may_watch_while_it_is_assigned_and_hospital_once_it_acknowle
             return await status_of(town, caller.camera("whep", token)) == 400
 
         await caller.say("consented")
+        reads = await reads_of(town)
         assert not await may(crew)
+        assert await reads_of(town) == reads, "who is refused has seen nothing"
         await town.act("answer_call", case=case)
         await town.act("amend_case", case=case, address="No. 1 Long Street")
         await town.act("assign_unit", case=case, unit="unit-1")
+        reads = await reads_of(town)
         assert (await may(crew), await may(elsewhere)) == (True, False)
+        assert await reads_of(town) == reads + 1, "the view is in the audit log"
         await town.act("choose_hospital", case=case, hospital="first-hospital")
         assert not await may(hospital), "chosen, and nobody there has seen it"
         ward, unit = Hospital("first-hospital", tmp_path), Vehicle("unit-1", tmp_path)
