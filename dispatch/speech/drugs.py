@@ -62,8 +62,8 @@ def drugs_in(text: str) -> Iterator[tuple[int, int, str]]:
             continue
         following = words[place + 1] if place + 1 < len(words) else None
         pair = following is not None and text[word.end() : following.start()] in {" ", "-"}
-        if pair and following and _name(following.group().lower()):
-            pair = False  # it needs no word before it
+        if word.group().lower() in ENGLISH or (following and _name(following.group().lower())):
+            pair = False  # it needs no word beside it
         for last in ([following] if pair and following else []) + [word]:
             name = _name(re.sub(r"[^a-z]", "", text[word.start() : last.end()].lower()))
             if name:

@@ -23,14 +23,15 @@ export function SpeechBar({ one }) {
     <button data-key="voice" aria-pressed=${speech.isVoiceOn.value} onClick=${() => speech.toggleVoice()}>
       ${t(speech.isVoiceOn.value ? "speech.voice_on" : "speech.voice_off")} <kbd>F9</kbd></button>
     <span class="small grow" role="status">${mic && !isOn && html`<strong class="warn">${t(`speech.mic_${mic.phase}`)} ${mic.reason ? word("speech_reason", mic.reason) : ""}</strong> `}
-      <${Engine} name="hears" engine=${hears} /><${Engine} name="speaks" engine=${speaks} /></span>
+      ${hears?.condition === "off" && speaks?.condition === "off" && hears.reason === speaks.reason ? html`<${Engine} name="both" engine=${hears} />`
+        : html`<${Engine} name="hears" engine=${hears} /><${Engine} name="speaks" engine=${speaks} />`}</span>
   </div>`;
 }
 
 /** Says nothing of what works. @param {{name: string, engine: import("./speech.js").Engine | null}} props */
 function Engine({ name, engine }) {
   if (!engine || engine.condition === "ready") return null;
-  return html`<span class=${engine.condition === "starting" ? "muted" : "warn"} data-engine=${name}>${t(`speech.${name}_${engine.condition}`)}
+  return html`<span class=${engine.condition === "starting" || engine.reason === "switched_off" ? "muted" : "warn"} data-engine=${name}>${t(`speech.${name}_${engine.condition}`)}
     ${engine.reason ? ` (${word("speech_reason", engine.reason)})` : ""}. ${t("speech.as_text")} </span>`;
 }
 

@@ -177,7 +177,7 @@ async def test_without_speech_the_seat_is_told_and_types(
         case = await Outside(desk.town).ring()
         await console.locator(f"[data-case='{case}']").click()
         await open_page(desk.town.hub.link_for(case), **PHONE)
-        await expect(console.locator("[data-engine=hears]")).to_contain_text("No speech to text")
+        await expect(console.locator("[data-engine=both]")).to_contain_text("No speech to text")
         await console.evaluate("document.activeElement.blur()")
         await console.keyboard.press("F8")
         await expect(console.locator(".speech-bar")).to_contain_text("type instead")
