@@ -119,6 +119,14 @@ _ENGLISH_PATTERNS = (
         re.compile(r"\b(?:half\s+an?|a\s+couple\s+of|a\s+dozen|twice|once)\b", re.IGNORECASE),
     ),
     _Pattern("number", re.compile(r"\w*\d\w*")),
+    # A number that was written as a word of the same sound: four minutes, eight tablets.
+    _Pattern(
+        "number",
+        re.compile(
+            rf"\b(?:for|to|too|ate|won|tree|free)\s+(?:{_DOSE_EN}|minutes|seconds|hours|times|years)\b",
+            re.IGNORECASE,
+        ),
+    ),
 )
 
 _MANDARIN_PATTERNS = (

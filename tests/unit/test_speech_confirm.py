@@ -33,6 +33,7 @@ EXAMPLES = [
     ("some nitro glycerine", "drug", "nitro glycerine", "nitroglycerin"),
     ("at half past two", "time", "half past two", "half past 2"),
     ("it was 14:30", "time", "14:30", "14:30"),
+    ("Wait for minutes before the next", "number", "for minutes", "for minutes"),
     ("Yes, he is.", "yes_no", "Yes", "yes"),
     ("No.", "yes_no", "No", "no"),
     ("他一百二十斤", "number", "一百二十斤", "120斤"),
