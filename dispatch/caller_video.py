@@ -195,6 +195,10 @@ class CallerVideoDesk:
             except StorageError as error:
                 REFUSED.labels("caller_video", error.reason).inc()
                 log.warning("seat that is gone not noted yet", error=str(error))
+            except Exception:
+                # One video's surprise must not end the hub: facts go on coming.
+                REFUSED.labels("caller_video", "fault").inc()
+                log.exception("videos not looked after")
 
     async def _note_absent(self) -> None:
         now_ns = self._clock.monotonic_ns()
