@@ -253,6 +253,8 @@ async def test_surge_orders_by_urgency_shortens_the_form_and_writes_to_all_who_w
             )
             in_order = [cases[5], *(c for c in cases if c not in (cases[5], cases[7])), cases[7]]
             assert rows == in_order, "urgent first, then the longest wait, a likely repeat last"
+            await page.locator(f"[data-case='{cases[0]}']").click()  # another than the next one
+            await page.evaluate("document.activeElement.blur()")
             await expect(page.locator("[data-call=answer_call]")).to_contain_text("⇧A")
             await page.keyboard.press("a")
             await expect(page.locator(f"[data-case='{cases[5]}']")).to_contain_text("talks: you")
