@@ -2,7 +2,8 @@
  * The timeline's lines in words of the page's language.
  */
 import { callerVideoWords } from "/static/shared/caller_video_words.js";
-import { language, t } from "/static/shared/i18n.js";
+import { guideWords } from "/static/shared/guide_words.js";
+import { t } from "/static/shared/i18n.js";
 import { linkWords, withDeviceTime } from "/static/shared/link_words.js";
 import { qualityWords } from "/static/shared/quality_words.js";
 import { levelOf } from "/static/shared/severity.js";
@@ -19,7 +20,7 @@ const WORDS = {
       said.sex && t(`sex.${said.sex}`), said.caller].filter((part) => part !== undefined).join(" · "),
   }),
   case_note: (said) => said.text,
-  guidance_step: (said) => (said.text ? t("line.guide", { text: said.text[language.value === "zh-CN" ? "zh" : "en"] }) : t("line.guide_over")),
+  guidance_step: guideWords,
   guidance_mark: (said) => t(said.withdrawn ? "line.mark_withdrawn" : "line.mark", { mark: t(`mark.${said.mark}`) }),
   caller_video: (said, names) => callerVideoWords(/** @type {any} */ (said), (name) => names[name] ?? name),
   caller_profile: (said) => (said.needs.length

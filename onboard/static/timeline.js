@@ -1,7 +1,8 @@
 /** The case's facts as a timeline in the crew's words. */
 import { html } from "/static/shared/view.js";
 import { callerVideoWords } from "/static/shared/caller_video_words.js";
-import { language, t } from "/static/shared/i18n.js";
+import { guideWords } from "/static/shared/guide_words.js";
+import { t } from "/static/shared/i18n.js";
 import { linkWords } from "/static/shared/link_words.js";
 import { Timeline } from "/static/shared/timeline.js";
 import { word } from "/static/shared/words.js";
@@ -46,7 +47,7 @@ function words({ kind, body, delivery }) {
     case "partner_answered": return t("line.partner", { name: body.name, status: word("partner_status", body.status) })
       + (body.note ? `: ${body.note}` : "");
     case "text_turn": return t(`line.text_${body.who}`, { text: body.text });
-    case "guidance_step": return body.text ? t("line.guide", { text: body.text[language.value === "zh-CN" ? "zh" : "en"] }) : t("line.guide_over");
+    case "guidance_step": return guideWords(body);
     case "caller_video": return callerVideoWords(/** @type {any} */ (body), (name) => name);
     case "guidance_mark": return t(body.withdrawn ? "line.mark_withdrawn" : "line.mark", { mark: t(`mark.${body.mark}`) });
     case "caller_profile": return body.needs.length
