@@ -6,7 +6,7 @@ times and texts that differ from call to call are left out; order and number of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from dispatch.text_book import Conversation
 from streams.call_messages import CallerMessage, CallStep
@@ -14,7 +14,7 @@ from streams.chain import Stored, verify
 from streams.codec import any_body
 from streams.guidance_messages import GuidanceMark, GuidanceStep
 from streams.journal import Journal
-from streams.messages import Body, CaseAmended, CaseClosed, CaseNote, UnitAssigned
+from streams.messages import Body, CaseAmended, CaseClosed, CaseNote, Milestone, UnitAssigned
 from streams.text_messages import CallerProfile, TextChannel, TextSpoken, TextTurn
 
 TALK = (TextTurn, TextChannel, CallerProfile)
@@ -33,12 +33,17 @@ async def facts_of(journal_url: str, case: str) -> list[Stored]:
     return facts
 
 
-def outcome_of(facts: Sequence[Stored], pages: Sequence[tuple[str, Sequence[str]]] = ()) -> str:
+def outcome_of(
+    facts: Sequence[Stored],
+    pages: Sequence[tuple[str, Sequence[str]]],
+    unsaid: Collection[str] = (),
+) -> str:
     """Return what was said, who the caller is, what was done, what pages showed: one line each.
 
     Args:
         facts: Of the case, in their order.
         pages: Name of each page, and its lines; one that shows what the journal says is "as said".
+        unsaid: Lines of what was done that may come or not.
     """
     talk, done, spoken = Conversation(), [], []
     for fact in facts:
@@ -58,7 +63,7 @@ def outcome_of(facts: Sequence[Stored], pages: Sequence[tuple[str, Sequence[str]
             *_section("said", [_as_stored(one, talk) for one in turns]),
             *_section("spoken to the seat", spoken),
             *_section("needs", needs),
-            *_section("done", done),
+            *_section("done", [one for one in done if one not in unsaid]),
             *(
                 line
                 for name, lines in pages
@@ -97,6 +102,8 @@ def fact_words(kind: str, body: Body) -> str:  # noqa: PLR0911 - one line of a t
             return f"case closed: {body.outcome}"
         case CaseNote():
             return f"note: {body.text}"
+        case Milestone():
+            return f"{body.stage.replace('_', ' ')}"
         case UnitAssigned():
             return f"{body.unit} sent"
         case TextChannel():

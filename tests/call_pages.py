@@ -14,6 +14,7 @@ from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
 WAIT_MS = 20_000
 """For a page to show something; bounds a failure, and says nothing of how quick it is."""
 PHONE = {"width": 360, "height": 740}
+TABLET = {"width": 1280, "height": 800}
 DESK = {"width": 1920, "height": 1080}
 NETWORK_GONE = "net::"
 """What a browser logs of a network that a script has taken away."""
@@ -136,7 +137,7 @@ class Caller:
 
     async def is_told(self, step: str) -> None:
         """See the step of the guide."""
-        await shows(self.page.locator(".step p"), step)
+        await shows(self.page.locator(".step"), step)
 
     async def knows_all_has_arrived(self) -> None:
         """See that nothing waits to be sent."""
@@ -145,6 +146,10 @@ class Caller:
     async def is_offline(self) -> None:
         """Go where there is no network, and see that there is none."""
         await self.page.context.set_offline(True)
+        await self.sees_no_connection()
+
+    async def sees_no_connection(self) -> None:
+        """See that nothing gets through."""
         await shows(self.page.locator(".conversation"), "No connection")
 
     async def is_online(self) -> None:

@@ -94,6 +94,13 @@ class Seat:
         await self.page.keyboard.press("Enter")
         await self._has_said(whole)
 
+    async def cannot_say(self) -> None:
+        """Press Enter without a link to the hub: nothing leaves, and what was written stays."""
+        whole = await self.field.input_value()
+        await self.page.keyboard.press("Enter")
+        await shows(self.page.locator(".problem"), "Not sent")
+        await expect(self.field).to_have_value(whole, timeout=WAIT_MS)
+
     async def writes(self, text: str) -> None:
         """Write a whole line, and say it."""
         await self.begins("")
@@ -145,6 +152,10 @@ class Seat:
         await expect(text).not_to_have_text(before, timeout=WAIT_MS)
         return await text.inner_text()
 
+    async def sees_that_it_is_timed(self, moment: str) -> None:
+        """See a moment of the resuscitation with its time since the ring."""
+        await shows(self.page.locator(".guide-times"), moment)
+
     async def ends_the_guide(self, reason: str) -> None:
         """End the guide; it wants a reason."""
         await self.page.locator(".guide-keys").focus()
@@ -152,6 +163,10 @@ class Seat:
         await self.page.keyboard.type(reason)
         await self.page.keyboard.press("Enter")
         await shows(self.timeline, reason)
+
+    async def sees_on_the_timeline(self, words: str) -> None:
+        """See that something was done."""
+        await shows(self.timeline, words)
 
     async def marks_the_call_silent(self) -> None:
         """Note that nobody speaks on the line."""

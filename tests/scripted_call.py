@@ -18,13 +18,16 @@ from typing import Any, Literal
 
 from playwright.async_api import Browser, async_playwright, expect
 
+from dispatch.hub import Hub
 from dispatch.settings import Sms
 from tests.browser.conftest import FLAGS
+from tests.call_crew import Crew, a_vehicle
 from tests.call_outcome import facts_of, outcome_of
-from tests.call_pages import DESK, PHONE, WAIT_MS, Caller, Faults, a_page, lines_of
+from tests.call_pages import DESK, PHONE, TABLET, WAIT_MS, Caller, Faults, a_page, lines_of, shows
 from tests.call_seat import Seat
 from tests.call_sources import NUMBER, Outside, message_gateway
 from tests.hub_town import Town, a_town
+from tests.killed_hub import HubProcess
 
 CALLS = int(os.environ.get("FORERUN_CALLS", "1"))
 """How often each script is played."""
@@ -37,6 +40,7 @@ class ScriptedCall:
 
     Attributes:
         town: Broker and hub.
+        hub: The hub, which may be a process of its own.
         browser: In which all pages are.
         seat: The dispatcher.
         caller: The caller's page; not open before the script opens it.
@@ -46,6 +50,7 @@ class ScriptedCall:
     """
 
     town: Town
+    hub: HubProcess | Hub
     browser: Browser
     seat: Seat
     caller: Caller
@@ -60,16 +65,45 @@ class ScriptedCall:
         await self.seat.shows_case(self.case)
         await self.seat.is_in("ringing")
 
+    async def comes_by_the_door(self) -> None:
+        """The caller presses the one button of the help page, and the seat turns to the case."""
+        await self.caller.page.goto(f"{self.hub.url}/help", wait_until="load")
+        await self.caller.page.locator("#open").click()
+        await expect(self.caller.field).to_be_visible(timeout=WAIT_MS)
+        row = self.seat.page.locator("[data-case]").first
+        self.case = await row.get_attribute("data-case", timeout=WAIT_MS) or ""
+        await self.seat.shows_case(self.case)
+
     @property
     def link(self) -> str:
         """The address of the caller's page."""
-        return self.town.hub.link_for(self.case)
+        assert isinstance(self.hub, Hub)
+        return self.hub.link_for(self.case)
+
+    @property
+    def hub_process(self) -> HubProcess:
+        """The hub, to be killed."""
+        assert isinstance(self.hub, HubProcess)
+        return self.hub
 
     async def another_caller(self, language: str = "en") -> Caller:
         """Return a page on another phone."""
         page = await a_page(self.browser, PHONE, language)
         self.faults.watch(page, "caller's page")
         return Caller(page)
+
+    @contextlib.asynccontextmanager
+    async def crew(self) -> AsyncIterator[Crew]:
+        """Have a crew at its tablet while the block runs."""
+        async with a_vehicle(self.town) as address:
+            page = await a_page(self.browser, TABLET)
+            self.faults.watch(page, "tablet")
+            await page.goto(address, wait_until="load")
+            crew = Crew(page)
+            await shows(page.locator(".empty"), "No call")
+            yield crew
+            self.pages.append(("crew's tablet", await crew.entries()))
+            await page.close()
 
     async def closes(self, outcome: Ending, *callers: Caller) -> None:
         """Look at all pages, close the case, and see that every page of the caller says so."""
@@ -92,6 +126,8 @@ class Player:
     Attributes:
         settings: What of the hub's settings is not as usual.
         language: Of the caller's page.
+        as_process: Whether the hub is a process of its own, which the script may kill.
+        unsaid: Lines of the outcome that depend on chance, by design.
         sound: File that every microphone hears when it is opened; None for Chromium's own noise.
     """
 
@@ -101,6 +137,8 @@ class Player:
         self._folder = folder
         self.settings: dict[str, Any] = {}
         self.language = "en"
+        self.as_process = False
+        self.unsaid: frozenset[str] = frozenset()
         self.sound: Path | None = None
 
     async def outcome(self, script: Play) -> str:
@@ -115,16 +153,33 @@ class Player:
         folder = self._folder / f"call-{number}"
         folder.mkdir()
         async with a_town(folder) as town, message_gateway() as (url, messages):
-            sms = Sms(gateway=url, token="secret", text="Help: {link}")
-            async with town.open_hub(sms=sms, **self.settings), self.pages(town) as (call, faults):
+            changes = {
+                "sms": Sms(gateway=url, token="secret", text="Help: {link}"),
+                **self.settings,
+            }
+            async with self._hub(town, changes) as hub, self._pages(town, hub) as call:
                 call.messages = messages
                 await script(call)
             facts = await facts_of(town.settings().journal_url, call.case)
-        assert not faults.found, "\n".join(faults.found)
-        return outcome_of(facts, call.pages)
+        assert not call.faults.found, "\n".join(call.faults.found)
+        return outcome_of(facts, call.pages, self.unsaid)
 
     @contextlib.asynccontextmanager
-    async def pages(self, town: Town) -> AsyncIterator[tuple[ScriptedCall, Faults]]:
+    async def _hub(self, town: Town, changes: dict[str, Any]) -> AsyncIterator[HubProcess | Hub]:
+        """Run the hub, in this process or as one of its own."""
+        if not self.as_process:
+            async with town.open_hub(**changes) as hub:
+                yield hub
+            return
+        process = HubProcess(town, **changes)
+        try:
+            await process.start()
+            yield process
+        finally:
+            await process.end()
+
+    @contextlib.asynccontextmanager
+    async def _pages(self, town: Town, hub: HubProcess | Hub) -> AsyncIterator[ScriptedCall]:
         """Open the console, and an empty page for the caller."""
         faults = Faults()
         flags = list(FLAGS)
@@ -135,13 +190,12 @@ class Player:
             try:
                 console = await a_page(browser, DESK)
                 faults.watch(console, "console")
-                await console.goto(f"{town.hub.url}/?key={town.seat.token}", wait_until="load")
+                await console.goto(f"{hub.url}/?key={town.seat.token}", wait_until="load")
                 await expect(console.locator(".queue")).to_be_visible(timeout=WAIT_MS)
                 phone = await a_page(browser, PHONE, self.language)
                 faults.watch(phone, "caller's page")
-                call = ScriptedCall(
-                    town, browser, Seat(console), Caller(phone), asyncio.Queue(), faults
+                yield ScriptedCall(
+                    town, hub, browser, Seat(console), Caller(phone), asyncio.Queue(), faults
                 )
-                yield call, faults
             finally:
                 await browser.close()

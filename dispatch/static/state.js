@@ -256,6 +256,7 @@ export class ConsoleState {
     this.surge.value = message.surge;
     this.trouble.value = message.trouble;
     this.tracks.value = new Map(Object.entries(message.tracks));
+    talk.live.value = new Map(); // a hub that was started again has other names for what is not stored
     if (this.selected.value) this.socket.send({ type: "watch", case: this.selected.value });
     else if (this.queue.value.length) this.select((this.queue.value.find((one) => isMine(one, seat)) ?? this.queue.value[0]).id);
   }
