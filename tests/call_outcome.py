@@ -6,7 +6,7 @@ times and texts that differ from call to call are left out; order and number of 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from dispatch.text_book import Conversation
 from streams.call_messages import CallerMessage, CallStep
@@ -37,6 +37,7 @@ def outcome_of(
     facts: Sequence[Stored],
     pages: Sequence[tuple[str, Sequence[str]]],
     unsaid: Collection[str] = (),
+    as_meant: Callable[[str], str] = str,
 ) -> str:
     """Return what was said, who the caller is, what was done, what pages showed: one line each.
 
@@ -44,15 +45,14 @@ def outcome_of(
         facts: Of the case, in their order.
         pages: Name of each page, and its lines; one that shows what the journal says is "as said".
         unsaid: Lines of what was done that may come or not.
+        as_meant: Gives what stands for a text that was recognised from speech.
     """
-    talk, done, spoken = Conversation(), [], []
+    talk, done = Conversation(), []
     for fact in facts:
         body = any_body(fact.envelope)
         if isinstance(body, TALK):
             talk.take(body)
-        if isinstance(body, TextSpoken):
-            spoken.append(("again, corrected: " if body.corrects else "") + body.text)
-        elif not isinstance(body, TextTurn):
+        if not isinstance(body, (TextSpoken, TextTurn)):
             done.append(fact_words(fact.envelope.kind, body))
     needs = talk.profile.needs if talk.profile else ()
     turns = sorted(talk.turns.values(), key=lambda one: (one.begun_ns, one.turn))
@@ -60,8 +60,8 @@ def outcome_of(
     shown = [_as_shown(one, talk) for one in turns]
     return "\n".join(
         [
-            *_section("said", [_as_stored(one, talk) for one in turns]),
-            *_section("spoken to the seat", spoken),
+            *_section("said", [_as_stored(one, talk, as_meant) for one in turns]),
+            *_section("spoken to the seat", spoken_of(facts)),
             *_section("needs", needs),
             *_section("done", [one for one in done if one not in unsaid]),
             *(
@@ -73,11 +73,22 @@ def outcome_of(
     )
 
 
-def _as_stored(turn: TextTurn, talk: Conversation) -> str:
+def spoken_of(facts: Iterable[Stored]) -> list[str]:
+    """Return what sounded at a seat, in the order in which it began to."""
+    bodies = [any_body(fact.envelope) for fact in facts if fact.envelope.kind == "text_spoken"]
+    return [
+        ("again, corrected: " if one.corrects else "") + one.text
+        for one in bodies
+        if isinstance(one, TextSpoken)
+    ]
+
+
+def _as_stored(turn: TextTurn, talk: Conversation, as_meant: Callable[[str], str]) -> str:
     """Return by whom, how and what was said, and whether its end was written or it was changed."""
     way = "" if turn.way == "page" else f" by {turn.way}"
     marks = "" if turn.finished else " [unfinished]"
-    return f"{turn.who}{way}: {turn.text}{marks}{_corrected(turn, talk)}"
+    text = as_meant(turn.text) if turn.way == "speech" else turn.text
+    return f"{turn.who}{way}: {text}{marks}{_corrected(turn, talk)}"
 
 
 def _as_shown(turn: TextTurn, talk: Conversation) -> str:

@@ -13,6 +13,8 @@ from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
 
 WAIT_MS = 20_000
 """For a page to show something; bounds a failure, and says nothing of how quick it is."""
+SPEECH_MS = 90_000
+"""The same where speech is read or made: engines start, and what they do takes its time."""
 PHONE = {"width": 360, "height": 740}
 TABLET = {"width": 1280, "height": 800}
 DESK = {"width": 1920, "height": 1080}
@@ -111,6 +113,11 @@ class Caller:
         """Press the keys of a text; a line end is the Enter key."""
         await self.field.press_sequentially(text)
 
+    async def writes_at_once(self, text: str) -> None:
+        """Have a keyboard that guesses put a text in, at the end of what stands there."""
+        await self.field.focus()
+        await self.page.keyboard.insert_text(text)
+
     async def erases(self, count: int) -> None:
         """Press backspace."""
         for _ in range(count):
@@ -134,6 +141,10 @@ class Caller:
     async def reads_along(self, text: str) -> None:
         """Read what the dispatcher has begun to say."""
         await shows(self.page.locator(".lines .draft"), text)
+
+    async def has_read(self, count: int) -> None:
+        """See so many lines of the dispatcher that are said for good."""
+        await counts(self.page.locator(".lines .dispatcher:not(.draft)"), count)
 
     async def is_told(self, step: str) -> None:
         """See the step of the guide."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.async_api import Page, expect
 
-from tests.call_pages import WAIT_MS, counts, shows
+from tests.call_pages import SPEECH_MS, WAIT_MS, counts, shows
 
 
 class Seat:
@@ -194,3 +194,55 @@ class Seat:
     async def _has_said(self, text: str) -> None:
         await counts(self.page.locator(".turn.dispatcher:not(.live)", has_text=text), 1)
         await expect(self.field).to_have_value("", timeout=WAIT_MS)
+
+
+class SpeakingSeat(Seat):
+    """The dispatcher who speaks with a caller that reads, and hears what that caller writes."""
+
+    async def can_speak(self) -> None:
+        """See that both engines work."""
+        await expect(self.page.locator("[data-key=mic]")).to_be_visible(timeout=WAIT_MS)
+        await expect(self.page.locator("[data-engine]")).to_have_count(0, timeout=SPEECH_MS)
+
+    async def speaks_mandarin(self) -> None:
+        """Say that the microphone will hear Mandarin."""
+        await self.page.locator("[data-key=mic-language]").click()
+        await shows(self.page.locator("[data-key=mic-language]"), "Mandarin")
+
+    async def presses_the_microphone(self) -> None:
+        """Switch it on; what it hears is the recording."""
+        await self.press("F8")
+        mic = self.page.locator("[data-key=mic]")
+        await expect(mic).to_have_attribute("aria-pressed", "true", timeout=WAIT_MS)
+
+    async def releases_the_microphone(self) -> None:
+        """Switch it off."""
+        await self.press("F8")
+        mic = self.page.locator("[data-key=mic]")
+        await expect(mic).to_have_attribute("aria-pressed", "false", timeout=WAIT_MS)
+
+    async def looks_at_the_number(self, number: str) -> None:
+        """See a number marked that was heard and waits for a look."""
+        doubt = self.page.locator(".turn.held mark.doubt")
+        await expect(doubt).to_contain_text(number, timeout=SPEECH_MS)
+
+    async def says_instead(self, text: str) -> None:
+        """Take what was heard into the field, and say it as it was meant."""
+        await self.page.locator(".turn.held [data-key=correct-heard]").click()
+        await expect(self.field).not_to_have_value("", timeout=WAIT_MS)
+        await self.field.fill(text)
+        await self.field.press("Enter")
+        await self._has_said(text)
+        await counts(self.page.locator(".turn.held"), 0)
+
+    async def confirms(self) -> None:
+        """It was heard rightly: say it."""
+        await self.page.locator(".turn.held [data-key=say-heard]").click()
+        await counts(self.page.locator(".turn.held"), 0)
+
+    async def says_what_was_heard(self) -> None:
+        """Say what was heard: what is sure went by itself, what is not waits for this."""
+        heard = self.page.locator(".turn.held, .turn.dispatcher:not(.live)")
+        await expect(heard).to_have_count(1, timeout=SPEECH_MS)
+        if await self.page.locator(".turn.held").count():
+            await self.confirms()

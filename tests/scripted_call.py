@@ -10,24 +10,38 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import difflib
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import pytest
 from playwright.async_api import Browser, async_playwright, expect
 
 from dispatch.hub import Hub
 from dispatch.settings import Sms
 from tests.browser.conftest import FLAGS
 from tests.call_crew import Crew, a_vehicle
-from tests.call_outcome import facts_of, outcome_of
-from tests.call_pages import DESK, PHONE, TABLET, WAIT_MS, Caller, Faults, a_page, lines_of, shows
-from tests.call_seat import Seat
+from tests.call_outcome import facts_of, outcome_of, spoken_of
+from tests.call_pages import (
+    DESK,
+    PHONE,
+    SPEECH_MS,
+    TABLET,
+    WAIT_MS,
+    Caller,
+    Faults,
+    a_page,
+    lines_of,
+    shows,
+)
+from tests.call_seat import SpeakingSeat
 from tests.call_sources import NUMBER, Outside, message_gateway
 from tests.hub_town import Town, a_town
 from tests.killed_hub import HubProcess
+from tests.waiting import until
 
 CALLS = int(os.environ.get("FORERUN_CALLS", "1"))
 """How often each script is played."""
@@ -52,7 +66,7 @@ class ScriptedCall:
     town: Town
     hub: HubProcess | Hub
     browser: Browser
-    seat: Seat
+    seat: SpeakingSeat
     caller: Caller
     messages: asyncio.Queue[Any]
     faults: Faults
@@ -105,6 +119,15 @@ class ScriptedCall:
             self.pages.append(("crew's tablet", await crew.entries()))
             await page.close()
 
+    async def has_heard(self, sentence: str) -> None:
+        """Wait until a sentence of the caller has begun to sound at the seat."""
+        url = self.town.settings().journal_url
+
+        async def is_noted() -> bool:
+            return sentence in spoken_of(await facts_of(url, self.case))
+
+        await until(is_noted, f"{sentence!r} sounds at the seat", SPEECH_MS / 1000)
+
     async def closes(self, outcome: Ending, *callers: Caller) -> None:
         """Look at all pages, close the case, and see that every page of the caller says so."""
         for caller in callers:
@@ -128,6 +151,8 @@ class Player:
         language: Of the caller's page.
         as_process: Whether the hub is a process of its own, which the script may kill.
         unsaid: Lines of the outcome that depend on chance, by design.
+        as_meant: Gives what stands for a text that was recognised: two readings of the same
+            sound need not be the same to the letter.
         sound: File that every microphone hears when it is opened; None for Chromium's own noise.
     """
 
@@ -140,13 +165,16 @@ class Player:
         self.as_process = False
         self.unsaid: frozenset[str] = frozenset()
         self.sound: Path | None = None
+        self.as_meant: Callable[[str], str] = str
 
     async def outcome(self, script: Play) -> str:
         """Play a script ``CALLS`` times; return what each of them left behind."""
         first = await self._once(script, 1)
         for number in range(2, CALLS + 1):
             again = await self._once(script, number)
-            assert again == first, f"call {number} did not go as the first one"
+            if again != first:
+                lines = difflib.unified_diff(first.splitlines(), again.splitlines(), lineterm="")
+                pytest.fail(f"call {number} did not go as the first one:\n" + "\n".join(lines))
         return first
 
     async def _once(self, script: Play, number: int) -> str:
@@ -162,7 +190,7 @@ class Player:
                 await script(call)
             facts = await facts_of(town.settings().journal_url, call.case)
         assert not call.faults.found, "\n".join(call.faults.found)
-        return outcome_of(facts, call.pages, self.unsaid)
+        return outcome_of(facts, call.pages, self.unsaid, self.as_meant)
 
     @contextlib.asynccontextmanager
     async def _hub(self, town: Town, changes: dict[str, Any]) -> AsyncIterator[HubProcess | Hub]:
@@ -195,7 +223,13 @@ class Player:
                 phone = await a_page(browser, PHONE, self.language)
                 faults.watch(phone, "caller's page")
                 yield ScriptedCall(
-                    town, hub, browser, Seat(console), Caller(phone), asyncio.Queue(), faults
+                    town,
+                    hub,
+                    browser,
+                    SpeakingSeat(console),
+                    Caller(phone),
+                    asyncio.Queue(),
+                    faults,
                 )
             finally:
                 await browser.close()
