@@ -28,8 +28,9 @@ export function Conversation({ writing }) {
 
 /** What the dispatcher said last, where it is seen while the page shows something else above the conversation. @param {{writing: Writing}} props */
 export function Latest({ writing }) {
-  const draft = writing.drafts.value.at(-1);
   const last = writing.turns.value.filter((turn) => turn.who === "dispatcher").at(-1);
+  const begun = writing.drafts.value.at(-1);
+  const draft = begun && begun.begun_ms > (last?.begun_ms ?? 0) ? begun : undefined; // not one that others went past
   const text = draft?.text ?? last?.text;
   const answered = !draft && writing.turns.value.at(-1)?.who === "caller"; // then it stands below
   if (!text || answered) return null;

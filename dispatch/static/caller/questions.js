@@ -1,5 +1,5 @@
 /** The first three questions in pictures: what, where, how many. A tap says it in words that the dispatcher reads. */
-import { html, signal } from "/static/shared/view.js";
+import { html, signal, useEffect, useState } from "/static/shared/view.js";
 import { t, textIn } from "/static/shared/i18n.js";
 
 /** @typedef {import("./writing.js").Writing} Writing */
@@ -11,11 +11,19 @@ const ASKED = /** @type {Record<"what" | "where" | "count", string[]>} */ ({
   count: ["one", "two", "many"],
 });
 
+/** So long a new question takes no tap: it would be the second half of a double one. */
+const REST_MS = 500;
+
 const answered = signal(/** @type {Record<string, string>} */ ({}));
 
 /** @param {{writing: Writing}} props */
 export function Questions({ writing }) {
   const next = /** @type {("what" | "where" | "count")[]} */ (Object.keys(ASKED)).find((question) => !answered.value[question]);
+  const [rested, setRested] = useState("");
+  useEffect(() => {
+    const timer = setTimeout(() => setRested(next ?? ""), next === "what" ? 0 : REST_MS);
+    return () => clearTimeout(timer);
+  }, [next]);
   if (!next) return null;
   const go = (/** @type {string} */ answer) => {
     answered.value = { ...answered.value, [next]: answer };
@@ -26,10 +34,10 @@ export function Questions({ writing }) {
   };
   return html`<section class="questions" aria-labelledby="question">
     <h2 id="question">${t(`ask.${next}`)}</h2>
-    <div class="answers">${ASKED[next].map((answer) => html`<button class="answer" onClick=${() => say(answer)}>
+    <div class="answers">${ASKED[next].map((answer) => html`<button class="answer" disabled=${rested !== next} onClick=${() => say(answer)}>
       <svg viewBox="0 0 96 96" aria-hidden="true"><use href=${`/static/page/caller/pictograms.svg#${next}_${answer}`} /></svg>
       <span>${t(`ask.${next}.${answer}`)}</span></button>`)}</div>
-    <button class="second" onClick=${() => go("skipped")}>${t("ask.skip")}</button>
+    <button class="second" disabled=${rested !== next} onClick=${() => go("skipped")}>${t("ask.skip")}</button>
   </section>`;
 }
 
