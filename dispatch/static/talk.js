@@ -185,7 +185,7 @@ function Field({ one, state, found }) {
     const reply = chosen && talk.canned.value[Number(chosen[1]) - 1];
     if (reply) talk.type(state, one.id, reply[theirs(found)], "canned");
     else if (value.startsWith("/")) talk.mine.value = { ...talk.mine.value, [one.id]: { turn: mine?.turn ?? newId(), text: value, way: "page", begunMs: serverNow() } };
-    else talk.type(state, one.id, value, mine?.way === "canned" ? "canned" : "page");
+    else talk.type(state, one.id, value, mine && ["canned", "speech"].includes(mine.way) ? mine.way : "page");
   };
   const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;

@@ -59,7 +59,7 @@ def recorded(shared_data: Path, tmp_path: Path, player: Player) -> Callable[[str
 DEAF = """\
 said:
   caller: how many tablets do I take
-  dispatcher: Take 10 of them.
+  dispatcher by speech: Take 10 of them.
   caller: ten, ok
 spoken to the seat:
   how many tablets do I take

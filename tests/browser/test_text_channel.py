@@ -106,6 +106,28 @@ async def test_caller_who_writes_without_a_network_is_read_whole_when_it_is_back
         ]  # fmt: skip
 
 
+async def test_page_that_is_loaded_anew_while_it_sends_loses_nothing_that_was_typed(
+    town: Town, open_page: OpenPage
+) -> None:
+    async with town.open_hub():
+        console, phone, case = await both(town, open_page)
+        field = phone.locator("[name=text]")
+        long = "there are people " * 88 + "here"
+        await field.fill(long)
+        await field.press("Enter")
+        await field.press_sequentially("important 7\nand a h")
+        await phone.reload()
+        await expect(console.locator(".turn.caller").last).to_contain_text(
+            "and a h", timeout=15_000
+        )
+        await phone.locator("[name=text]").press_sequentially("after it\n")
+        await expect(console.locator(".turn.caller").last).to_contain_text("after it")
+        await expect(phone.locator(".lines .waiting")).to_have_count(0)
+        assert [text for _, text in await turns(town, case)] == [
+            long, "important 7", "and a h", "after it",
+        ]  # fmt: skip
+
+
 async def test_what_was_said_wrongly_is_corrected_in_front_of_the_caller(
     town: Town, open_page: OpenPage
 ) -> None:

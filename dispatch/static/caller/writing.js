@@ -24,6 +24,8 @@ const LOOK_MS = 250;
 /** A second's characters: what is pasted should not take a minute, as it may with a text telephone. */
 const PER_S = 300;
 
+const KEPT = "forerun.writing";
+
 export class Writing {
   turns = signal(/** @type {Turn[]} */ ([]));
   /** What the dispatcher types or says and has not ended, the oldest first. */
@@ -43,12 +45,14 @@ export class Writing {
   /** @type {PageSocket | null} */ socket = null;
   #session = newId();
   #typing = new T140Typing({ intervalMs: EVERY_MS, charactersPerS: PER_S });
-  /** @type {string[]} characters that the hub has not taken, the first is number `#from` */ #waiting = [];
-  #from = 0;
+  /** @type {string[]} all characters of this session: a hub that was killed may have less than it had taken */ #written = [];
+  /** So many of them the hub has, and so many are on their way or there. */
+  #had = 0;
   #sent = 0;
   #timer = 0;
   #isWelcome = false;
   #wasWelcome = false;
+  #isLeft = false;
   /** @type {import("./text_channel.js").TextChannel | null} */ #channel = null;
   #channelTimer = 0;
   #watch = 0;
@@ -61,6 +65,28 @@ export class Writing {
   constructor(path, language) {
     this.path = path;
     this.language = language;
+    this.#restore();
+    addEventListener("pagehide", () => this.#keep());
+  }
+
+  /** Keeps what the hub does not have for this tab's next page: a reload loses nothing that was typed. */
+  #keep() {
+    if (this.field.value.trim()) this.end();
+    for (let at = performance.now(); !this.#typing.isIdle; at += 1000) this.#written.push(...this.#typing.take(at));
+    if (this.#isLeft || this.#had === this.#written.length) return;
+    sessionStorage.setItem(KEPT + this.path, JSON.stringify({ session: this.#session, written: this.#written, mine: this.mine.value }));
+  }
+
+  #restore() {
+    const kept = sessionStorage.getItem(KEPT + this.path);
+    if (!kept) return;
+    sessionStorage.removeItem(KEPT + this.path);
+    const { session, written, mine } = JSON.parse(kept);
+    this.#session = session;
+    this.#written = written;
+    this.mine.value = mine;
+    this.#wasWelcome = true; // the hub says first how much of it has come
+    this.isTaken.value = false;
   }
 
   /** Connects; until then, and without a network, what is written waits. */
@@ -103,7 +129,7 @@ export class Writing {
 
   /** Another way, or the same one anew: what is not known to be taken goes again. */
   #again() {
-    this.#sent = 0;
+    this.#sent = this.#had;
     this.#owedSince = 0;
     this.#flush();
   }
@@ -153,6 +179,7 @@ export class Writing {
 
   /** Says that the caller leaves; nothing is shown any more. */
   leave() {
+    this.#isLeft = true; // nothing stays on the phone
     this.socket?.send({ type: "bye" });
     this.stop();
   }
@@ -173,16 +200,16 @@ export class Writing {
     this.isTaken.value = false;
     this.#timer = setTimeout(() => {
       this.#timer = 0;
-      this.#waiting.push(...this.#typing.take(performance.now())); // by code points, as the hub counts
+      this.#written.push(...this.#typing.take(performance.now())); // by code points, as the hub counts
       this.#flush();
       this.#go();
     }, Math.max(0, due - performance.now()));
   }
 
   #flush() {
-    while (this.#sent < this.#waiting.length) {
-      const piece = this.#waiting.slice(this.#sent, this.#sent + PIECE);
-      if (!this.#send(this.#from + this.#sent, piece)) return;
+    while (this.#sent < this.#written.length) {
+      const piece = this.#written.slice(this.#sent, this.#sent + PIECE);
+      if (!this.#send(this.#sent, piece)) return;
       this.#sent += piece.length;
       this.#owedSince ||= performance.now();
     }
@@ -196,12 +223,13 @@ export class Writing {
 
   /** @param {number} count characters that the hub has */
   #taken(count) {
-    const gone = Math.max(0, Math.min(count - this.#from, this.#waiting.length));
-    this.#waiting.splice(0, gone);
-    this.#from += gone;
-    this.#sent = Math.max(0, this.#sent - gone);
-    if (gone) this.#owedSince = this.#sent ? performance.now() : 0;
-    this.isTaken.value = this.#waiting.length === 0 && this.#typing.isIdle;
+    const had = Math.min(count, this.#written.length);
+    if (had > this.#had) {
+      this.#had = had;
+      this.#sent = Math.max(this.#sent, had);
+      this.#owedSince = this.#sent > had ? performance.now() : 0;
+    }
+    this.isTaken.value = this.#had === this.#written.length && this.#typing.isIdle;
     this.#flush(); // what a full channel did not take
   }
 
@@ -215,6 +243,7 @@ export class Writing {
         this.needs.value = message.needs;
         this.isOpen.value = message.open;
         this.video.value = message.video;
+        this.#had = 0; // it may be another hub, which has only what was stored
         this.#taken(message.taken);
         this.#isWelcome = this.#wasWelcome = true;
         this.#openChannel();
