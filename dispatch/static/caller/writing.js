@@ -71,9 +71,16 @@ export class Writing {
 
   /** Keeps what the hub does not have for this tab's next page: a reload loses nothing that was typed. */
   #keep() {
-    if (this.field.value.trim()) this.end();
-    for (let at = performance.now(); !this.#typing.isIdle; at += 1000) this.#written.push(...this.#typing.take(at));
-    if (this.#isLeft || this.#had === this.#written.length) return;
+    const drain = () => {
+      for (let at = performance.now(); !this.#typing.isIdle; at += 1000) this.#written.push(...this.#typing.take(at));
+    };
+    drain();
+    if (this.#isLeft || this.#had === this.#written.length) return; // a line that the hub has stays as it is: not ended
+    if (this.field.value.trim()) {
+      this.mine.value = [...this.mine.value, this.field.value];
+      this.#typing.endLine(); // the next page's field is empty
+      drain();
+    }
     sessionStorage.setItem(KEPT + this.path, JSON.stringify({ session: this.#session, written: this.#written, mine: this.mine.value }));
   }
 
