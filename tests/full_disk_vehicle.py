@@ -240,7 +240,8 @@ async def play(folder: Path) -> dict[str, Any]:
         )
         await until(lambda: agent.ecg.held_bytes == 0, "the ECG is written")
         newest = max(before)
-        await until(lambda: any(one > newest for one in kept_files(folder)), "video goes on")
+        await until(lambda: "resumed" in video_said(facts(agent)), "video goes on")
+        await until(lambda: any(one > newest for one in kept_files(folder)), "video is kept again")
         await until(lambda: len(monitor.rates) > given + 5, "values go on")
         await act(agent, "end_run")
         found |= account(facts(agent), monitor)
@@ -252,6 +253,11 @@ async def play(folder: Path) -> dict[str, Any]:
         found["starts_while_full"] = agent.situation.state
     (folder / "filling").unlink()
     return found
+
+
+def video_said(made: list[Envelope]) -> list[str]:
+    """Return what was said of the recording, in its order."""
+    return [open_body(one, VideoRecording).state for one in made if one.kind == "video_recording"]
 
 
 def account(made: list[Envelope], monitor: Monitor) -> dict[str, Any]:
@@ -283,9 +289,7 @@ def account(made: list[Envelope], monitor: Monitor) -> dict[str, Any]:
         "ecg_ended": [open_body(o, EcgEnded).samples for o in made if o.kind == "ecg_ended"],
         "ids_twice": len(made) - len({one.id for one in made}),
         "numbers_missing": sum(step != 1 and step > 0 for step in steps),
-        "video_said": [
-            open_body(o, VideoRecording).state for o in made if o.kind == "video_recording"
-        ],
+        "video_said": video_said(made),
         "video_deleted": [
             (open_body(o, VideoDeleted).reason, open_body(o, VideoDeleted).segments)
             for o in made if o.kind == "video_deleted"
