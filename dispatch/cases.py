@@ -99,6 +99,7 @@ class Case:
         units: Every unit ever assigned: each may deliver facts of the case, however late.
         hospital: The receiving hospital now.
         severity_by: Who said the severity that is shown.
+        severity_ns: When, by the hub's clock.
         position: Where the scene is, as a person said or confirmed, or as the crew was told.
         position_confirmed: Whether a person did; else it is the best that sources say.
         call: The call that opened it, if one did.
@@ -132,6 +133,7 @@ class Case:
     complaint: str = ""
     severity: Severity = "unknown"
     severity_by: str = ""
+    severity_ns: int = 0
     position: Position | None = None
     position_confirmed: bool = False
     caller: str | None = None
@@ -352,6 +354,7 @@ def _open(case: Case, fact: Stored, body: CaseOpened) -> None:
     case.position_confirmed = body.position is not None
     case.age_years, case.sex = body.age_years, body.sex
     case.severity, case.severity_by = body.severity, fact.envelope.source
+    case.severity_ns = fact.corrected_ns
 
 
 def _fold_incident(
@@ -376,6 +379,7 @@ def _amend(case: Case, fact: Stored, body: CaseAmended) -> None:
         case.age_years, case.age_is_estimate = body.age_years, False
     if body.severity is not None:
         case.severity, case.severity_by = body.severity, fact.envelope.source
+        case.severity_ns = fact.corrected_ns
 
 
 def _fold_unit_fact(case: Case, fact: Stored, body: Body) -> None:
@@ -424,6 +428,7 @@ def _alert(case: Case, fact: Stored, body: PreAlert) -> None:
     case.pre_alert, case.pre_alert_ns = body, fact.corrected_ns
     if body.severity != "unknown":
         case.severity, case.severity_by = body.severity, fact.envelope.source
+        case.severity_ns = fact.corrected_ns
     if body.age_years is not None:
         case.age_years, case.age_is_estimate = body.age_years, body.age_is_estimate
     if body.sex != "unknown":

@@ -10,6 +10,7 @@ import msgspec
 from dispatch.aed import AedList
 from dispatch.cases import Case, position_of
 from dispatch.errors import UnknownError
+from dispatch.guidance.meaning import proposed
 from dispatch.guidance.protocol import Library, Step
 from dispatch.guidance.run import Run
 from streams.guidance_messages import GuidanceStep
@@ -30,6 +31,8 @@ def known(library: Library) -> list[dict[str, Any]]:
 def guide(case: Case, library: Library) -> dict[str, Any]:
     """Return where the guide of a case is: a run for each patient, the newest first."""
     runs = [_run(run, library) for run in case.guide.newest_first if run.now is not None]
+    for run in runs:
+        run["proposal"] = _proposal(case, case.guide.runs[run["run"]], library)
     return {"guide": runs}
 
 
@@ -90,6 +93,20 @@ def _run(run: Run, library: Library) -> dict[str, Any]:
         "may_skip": step is not None and step.way_past is not None,
         "may_go_back": len(run.trail()) > 1,
     }
+
+
+def _proposal(case: Case, run: Run, library: Library) -> dict[str, Any] | None:
+    """Return what the guide proposes to note; nothing of an event with many patients."""
+    if case.incident is not None or not run.is_on:
+        return None
+    found = proposed(
+        run, library,
+        severity=case.severity, severity_ns=case.severity_ns, complaint=case.complaint,
+    )  # fmt: skip
+    if found is None:
+        return None
+    complaint = found.complaint and msgspec.to_builtins(found.complaint)
+    return {"severity": found.severity, "complaint": complaint, "why": found.why}
 
 
 def _step(now: GuidanceStep, library: Library) -> Step | None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from dispatch.guidance.protocol import Library, Protocol, Step
+from dispatch.guidance.protocol import Library, Meaning, Protocol, Step
 from dispatch.guidance.run import Place
 
 LONGEST_EN: Final = 180
@@ -148,11 +148,21 @@ def _shape(library: Library, protocol: Protocol) -> Iterator[Fault]:
         yield Fault(file, "", "start", f"there is no step {protocol.start!r}: name one that is")
     for field, words in (("title", protocol.title), ("review", protocol.review)):
         yield from (Fault(file, "", field, text) for text in _words(words.en, words.zh))
+    yield from (Fault(file, "", "means", text) for text in _meaning(library, protocol.means))
     for step in protocol.step:
         for field, text in (*_form(step), *_wording(step), *_targets(library, protocol, step)):
             yield Fault(file, step.id, field, text)
+        yield from (Fault(file, step.id, "means", text) for text in _meaning(library, step.means))
         if step.source not in library.sources:
             yield Fault(file, step.id, "source", f"sources.toml has no {step.source!r}: add it")
+
+
+def _meaning(library: Library, means: Meaning | None) -> Iterator[str]:
+    if means is None:
+        return
+    yield from _words(means.en, means.zh)
+    if means.source not in library.sources:
+        yield f"sources.toml has no {means.source!r}: add it"
 
 
 def _form(step: Step) -> Iterator[tuple[str, str]]:

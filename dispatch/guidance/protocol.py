@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -58,6 +58,29 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return Wording(self.en, self.zh)
 
 
+class Meaning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a case is when its caller was led here: proposed to the seat, never set.
+
+    Attributes:
+        severity: How urgent at least.
+        en: What has happened, in English.
+        zh: The same in Chinese (mainland).
+        source: Of ``sources.toml``: what says that it is so urgent.
+        section: Why, in that source's words or as a topic.
+    """
+
+    severity: Literal["red", "yellow", "green"]
+    en: Annotated[str, msgspec.Meta(max_length=100)]
+    zh: Annotated[str, msgspec.Meta(max_length=100)]
+    source: StepId
+    section: Annotated[str, msgspec.Meta(min_length=3, max_length=120)]
+
+    @property
+    def text(self) -> Wording:
+        """What has happened."""
+        return Wording(self.en, self.zh)
+
+
 class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One thing to ask or to do.
 
@@ -78,6 +101,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         rescuer_change_s: Seconds of compressions after which another one pushes.
         recheck_s: Seconds.
         switch: The step is left out unless the operator has this switched on.
+        means: What the case is once this step was reached, where it is more than the protocol's.
     """
 
     id: StepId
@@ -97,6 +121,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     rescuer_change_s: Annotated[int, msgspec.Meta(ge=60, le=120)] | None = None
     recheck_s: Annotated[int, msgspec.Meta(ge=10, le=900)] | None = None
     switch: StepId | None = None
+    means: Meaning | None = None
 
     @property
     def text(self) -> Wording:
@@ -140,6 +165,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         date: Of that version.
         review: Who has reviewed it; shown wherever the protocol is.
         start: Its first step.
+        means: What the case is when this protocol was reached; None says nothing.
         step: Its steps, in the order of the file.
     """
 
@@ -149,6 +175,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     review: Words
     title: Words
     start: StepId
+    means: Meaning | None = None
     step: Annotated[tuple[Step, ...], msgspec.Meta(min_length=1, max_length=200)]
 
     def find(self, name: str) -> Step | None:

@@ -191,3 +191,26 @@ def test_folder_without_sources_of_its_own_uses_ours(tmp_path: Path) -> None:
     (tmp_path / "sources.toml").unlink()
     library = load(tmp_path)
     assert library.cite(library.step("faint", "lay")).startswith("AHA/ARC 2024")
+
+
+MEANS = 'means = {{ severity = "{}", en = "{}", zh = "{}", source = "{}", section = "fainting" }}'
+
+
+@pytest.mark.parametrize(
+    ("means", "words"),
+    [
+        (MEANS.format("red", "Fainting", "晕厥", "nobody"), "sources.toml has no 'nobody'"),
+        (MEANS.format("red", "Fainting", "Fainting", "own"), "no Chinese"),
+        (MEANS.format("black", "Fainting", "晕厥", "own"), "severity"),
+    ],
+)
+@pytest.mark.parametrize("place", ["protocol", "step"])
+def test_meaning_with_a_fault_is_refused(
+    tmp_path: Path, means: str, words: str, place: str
+) -> None:
+    after = 'start = "lies"\n' if place == "protocol" else 'to = "legs"\n'
+    text = WELL.replace(after, f"{after}{means}\n", 1)
+    assert text != WELL
+    with pytest.raises(ConfigError, match=words) as told:
+        load(folder(tmp_path, text))
+    assert "means" in str(told.value)

@@ -270,7 +270,9 @@ def test_every_step_names_a_source_that_exists() -> None:
     for name, step in steps():
         assert step.source in sources, name
         assert step.section.strip(), name
-    used = {step.source for _, step in steps()}
+    meanings = [one.means for one in library().protocols.values()]
+    meanings += [step.means for _, step in steps()]
+    used = {step.source for _, step in steps()} | {one.source for one in meanings if one}
     assert used == set(sources), "a source that no step rests on"
 
 
