@@ -8,9 +8,10 @@ nothing is left out. A line is a turn; erasing over its end opens the one before
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from streams.errors import ForerunError
+from streams.plain_text import plain
 from streams.t140 import LINE_SEPARATOR, T140Display
 from streams.text_messages import TextTurn, Way
 from streams.utterances import Utterance, Utterances
@@ -126,7 +127,9 @@ class CallerWriting:
     def sentences(self, now_ns: int) -> list[Utterance]:
         """Return the sentences that are complete by now and were not returned before."""
         complete, self._complete = self._complete, []
-        return complete + self._sentences.wait(self._display, now_ns / SECOND_NS)
+        complete += self._sentences.wait(self._display, now_ns / SECOND_NS)
+        shown = [replace(one, text=plain(one.text)) for one in complete]
+        return [one for one in shown if one.text.strip()]
 
     def _enter(self, text: str, now_ns: int) -> None:
         taken = self._display.take(text)
@@ -144,7 +147,8 @@ class CallerWriting:
         for number, line in enumerate(self.lines, self._first - first):
             if number < 0:
                 continue  # out of reach of a backspace, and not stored yet
-            text = shown[number] if number < len(shown) else ""
+            # Here and not before the display: a backspace erases what its writer sees as one.
+            text = plain(shown[number]) if number < len(shown) else ""
             finished = number < len(shown) - 1
             if (line.text, line.finished) != (text, finished):
                 if not line.text:
