@@ -23,6 +23,7 @@ def call(case: Case) -> dict[str, Any] | None:
         "number": one.number,
         "line": one.line,
         "silent": one.silent,
+        "wrote": one.wrote,
         "rang_ms": _ms(one.rang_ns),
         "since_ms": _ms(one.since_ns),
         "answered_ms": _ms(one.answered_ns),

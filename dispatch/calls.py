@@ -17,8 +17,8 @@ Phase = Literal[
     "ringing", "talking", "held", "offered", "unattended", "lost", "calling", "ended"
 ]  # fmt: skip
 """``offered``: its seat gives it to another, and talks until that one takes it. ``unattended``:
-its seat is gone and the caller is not. ``lost``: the caller is gone before anybody had done
-with him. ``calling``: a seat calls him back."""
+its caller is there and no seat has him: his seat is gone, or he writes after the end. ``lost``:
+the caller is gone before anybody had done with him. ``calling``: a seat calls him back."""
 
 TABLE: dict[tuple[Phase | None, Step], Phase] = {
     (None, "rang"): "ringing",
@@ -46,6 +46,9 @@ TABLE: dict[tuple[Phase | None, Step], Phase] = {
     ("calling", "hung_up"): "lost",
     ("calling", "seat_lost"): "lost",
     ("ended", "called_back"): "calling",
+    ("ended", "wrote"): "unattended",
+    ("lost", "wrote"): "unattended",
+    ("ended", "answered"): "talking",  # taken back: who may says `dispatch.call_actions`
 }
 """What follows from what; a pair that is missing is refused with both names in it."""
 
@@ -67,6 +70,8 @@ class Call:
         answered_ns: When a seat first answered.
         silent: Whether nobody spoke; until it is over.
         call_backs: How often a seat called back.
+        wrote: Whether it waits because its caller wrote once it was over.
+        ended_by: The seat that ended it; empty where nobody did, or the line.
     """
 
     phase: Phase | None = None
@@ -81,6 +86,8 @@ class Call:
     answered_ns: int | None = None
     silent: bool = False
     call_backs: int = 0
+    wrote: bool = False
+    ended_by: str = ""
     seats: list[str] = field(default_factory=list)
 
     @property
@@ -125,6 +132,8 @@ class Call:
         self.phase = phase
         self.offered_to = body.to_seat if body.step == "offered" else ""
         self.silent = body.step == "silent" or (self.silent and phase in ON_LINE)
+        self.wrote = body.step == "wrote"
+        self.ended_by = body.seat if phase == "ended" and body.step == "hung_up" else ""
         if body.step in ("answered", "taken", "called_back"):
             self.seat = body.seat
             if body.seat not in self.seats:

@@ -170,8 +170,8 @@ def line_step(told: LineStep, case: Case) -> list[Draft]:
         ConflictError: The call is not in a state from which that is possible.
     """
     assert case.call is not None
-    if told.step == "hung_up" and case.call.phase in ("lost", "ended"):
-        return []
+    if told.step == "hung_up" and (case.call.phase in ("lost", "ended") or case.call.wrote):
+        return []  # of one who wrote afterwards it is late word: the line was over, the page is not
     case.call.after(told.step)
     body = CallStep(step=told.step)
     return [Draft("call_step", body, origin=case.opened_as, case=case.id, drill=case.drill)]
@@ -190,6 +190,17 @@ def seat_lost(seat: str, book: CaseBook) -> list[Draft]:
             continue
         drafts.append(Draft("call_step", body, case.opened_as, case.id, drill=case.drill))
     return drafts
+
+
+def wrote_again(case: Case) -> list[Draft]:
+    """Return the fact by which a call that is over rings again, because its caller writes.
+
+    None while somebody has it or it rings already, and none of a closed case: its pages say so.
+    """
+    if not case.is_open or case.call is None or case.call.phase not in ("ended", "lost"):
+        return []
+    body = CallStep(step="wrote")
+    return [Draft("call_step", body, case.opened_as, case.id, drill=case.drill)]
 
 
 def positions(heard: Heard, case: Case | None) -> list[Draft]:

@@ -4,7 +4,8 @@
     POST /exchange/texts      {"number": "+86…", "text": "…", "message": "gw-77", "line": "sms"}
 
 The page says ``hello`` first, then ``text`` (characters and how many came before them), ``needs``
-and ``bye``; it is told ``welcome``, ``taken``, ``turn``, ``writing`` and ``closed``. A gateway's
+and ``bye``; it is told ``welcome``, ``taken``, ``turn``, ``writing``, ``status`` (how call and help
+stand), ``step`` (of the guide), ``video`` and ``closed``. A gateway's
 message belongs to the call of its number, and is one that rings where there is none.
 """
 

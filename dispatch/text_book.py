@@ -47,3 +47,23 @@ class Conversation:
     def is_open(self) -> bool:
         """Whether the caller can read what is written now."""
         return any(one.state == "opened" for one in self.sessions.values())
+
+    def has(self, body: TextTurn | TextChannel | CallerProfile) -> bool:
+        """Whether the last fact of its kind says the same."""
+        match body:
+            case TextTurn():
+                before = self.turns.get(body.turn)
+                return before is not None and (before.text, before.finished) == (
+                    body.text, body.finished,
+                )  # fmt: skip
+            case TextChannel():
+                known = self.sessions.get(body.session)
+                if known is None:
+                    return body.state != "opened"
+                is_gone = known.state == "closed" and body.state == "lost"
+                return known.state == body.state or is_gone
+            case CallerProfile():
+                profile = self.profile
+                return profile is not None and (profile.needs, profile.language) == (
+                    body.needs, body.language,
+                )  # fmt: skip

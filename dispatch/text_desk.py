@@ -17,14 +17,13 @@ from typing import Annotated, Any, Literal, Protocol
 import msgspec
 import structlog
 
-from dispatch import guide_pages
+from dispatch import caller_guide
 from dispatch.case_record import CaseRecord
 from dispatch.cases import Case
 from dispatch.errors import ConflictError
-from dispatch.intake import call_of
+from dispatch.intake import call_of, wrote_again
 from dispatch.sending import draft_for
-from dispatch.text_book import Conversation
-from dispatch.text_pages import turn, written
+from dispatch.text_pages import dialled, for_caller_status, turn, written
 from dispatch.text_session import CallerWriting
 from streams.chain import Stored
 from streams.clock import Clock
@@ -35,6 +34,8 @@ from streams.health import REFUSED
 from streams.identity import new_id
 from streams.messages import Identifier
 from streams.outbox import Draft
+from streams.plain_text import plain
+from streams.t140 import MISSING
 from streams.text_messages import CallerProfile, Need, TextChannel, TextTurn, Way
 
 PAUSE_NS = 2_000_000_000
@@ -67,12 +68,16 @@ class _Talk:
         pages: Open pages and other readers, each with its session, which may have two.
         gone_ns: Sessions without a page, with the monotonic time since when.
         drafts: What seats type or say and have not ended, by turn, the oldest first.
+        status: How call and help stand, as the pages were told last.
+        rings: Whether the caller wrote while nobody had the call, and that is not stored yet.
     """
 
     writings: dict[str, CallerWriting] = field(default_factory=dict)
     pages: dict[Reader, str] = field(default_factory=dict)
     gone_ns: dict[str, int] = field(default_factory=dict)
     drafts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    status: dict[str, Any] = field(default_factory=dict)
+    rings: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +212,9 @@ class TextDesk:
         start = writing.taken if start is None else start
         for line in writing.take(start, text, self._clock.wall_ns()):
             self.show(case, written(case, writing, line))
-            if line.finished:
+            if line.text.strip() and self._is_over(case):
+                talk.rings = True
+            if line.finished or talk.rings:
                 self._wake.set()
         self._say(case, writing)
         taken = _encode({"type": "taken", "count": writing.taken})
@@ -238,9 +245,10 @@ class TextDesk:
             StorageError: The journal refuses; the gateway sends it again.
         """
         now_ns = self._clock.wall_ns()
+        shown = plain(text).strip() or MISSING  # something came, and nobody can read it
         body = TextTurn(
-            turn=new_id(), who="caller", way=way, text=text.strip(), begun_ns=now_ns,
-            ended_ns=now_ns, message=message,
+            turn=new_id(), who="caller", way=way, text=shown, begun_ns=now_ns, ended_ns=now_ns,
+            message=message,
         )  # fmt: skip
 
         def unless_known() -> list[Draft]:
@@ -248,7 +256,7 @@ class TextDesk:
             known = found.talk.turns.values() if found else ()
             if any((one.way, one.message) == (way, message) for one in known):
                 return []
-            return self._if_new(case, "text_turn", body)
+            return [*self._rings_again(case), *self._if_new(case, "text_turn", body)]
 
         if await self._record.add(unless_known):
             self.say(case, Sentence(body.text, body.turn, now_ns))
@@ -286,11 +294,12 @@ class TextDesk:
             self._tell(talk, message)
 
     def take(self, fact: Stored) -> None:
-        """Tell callers what was said to them, and that a case is over."""
+        """Tell callers what was said to them, how call and help stand, and that a case is over."""
         kind, case = fact.envelope.kind, fact.envelope.case
         talk = self._talks.get(case or "")
         if talk is None or case is None:
             return
+        self._tell_status(case, talk)
         if kind == "text_turn":
             body = any_body(fact.envelope)
             assert isinstance(body, TextTurn)
@@ -299,9 +308,31 @@ class TextDesk:
         elif kind == "guidance_step":
             step = any_body(fact.envelope)
             assert isinstance(step, GuidanceStep)
-            self._tell(talk, {"type": "step", "step": guide_pages.told(step)})
+            self._tell_step(case, talk, step)
+        elif kind == "guidance_mark":  # another one pushes now
+            self._tell_step(case, talk)
         elif kind == "case_closed":
             self._tell(talk, {"type": "closed"})
+
+    def _tell_status(self, case: str, talk: _Talk) -> None:
+        known = self._record.book.get(case)
+        status = for_caller_status(known) if known is not None else talk.status
+        if status != talk.status:
+            talk.status = status
+            self._tell(talk, {"type": "status", **status})
+
+    def _tell_step(self, name: str, talk: _Talk, step: GuidanceStep | None = None) -> None:
+        """Tell a step; without one that at which the guide stands, anew."""
+        case = self._record.book.get(name)
+        if case is None:
+            return
+        library, now_ns = self._record.fleet.protocols, self._clock.wall_ns()
+        if step is not None:
+            told: dict[str, Any] | None = caller_guide.step(step, case, library, now_ns)
+        else:
+            told = caller_guide.current(case, library, now_ns)
+        if told is not None:
+            self._tell(talk, {"type": "step", "step": told})
 
     def live(self, case: str) -> list[dict[str, Any]]:
         """Return what is being written and not stored, for a page that begins to watch a case."""
@@ -330,6 +361,7 @@ class TextDesk:
                 for case, talk in list(self._talks.items()):
                     for writing in talk.writings.values():
                         self._say(case, writing)  # a pause ends a sentence as well
+                    await self._ring(case, talk)
                     await self._store(case, talk)
                     self._forget(case, talk)
             except StorageError as error:
@@ -345,6 +377,29 @@ class TextDesk:
                 one.text, turn, now_ns, corrects=one.corrects, is_damaged=one.is_damaged
             )
             self.say(case, said)
+
+    def _is_over(self, case: str) -> bool:
+        known = self._record.book.get(case)
+        return known is not None and bool(wrote_again(known))
+
+    async def _ring(self, case: str, talk: _Talk) -> None:
+        """Have a call ring again whose caller goes on writing; before what was written is stored.
+
+        If the hub ends between the two, the page sends again what was not stored, and nothing is
+        left that nobody was called for.
+        """
+        if not talk.rings:
+            return
+        talk.rings = False
+        try:
+            await self._record.add(partial(self._rings_again, case))
+        except StorageError:
+            talk.rings = True
+            raise
+
+    def _rings_again(self, name: str) -> list[Draft]:
+        case = self._record.book.get(name)
+        return wrote_again(case) if case is not None else []
 
     async def _store(self, case: str, talk: _Talk) -> None:
         """Store the lines of a case that ended or pause, and pages that went away."""
@@ -393,7 +448,7 @@ class TextDesk:
     ) -> list[Draft]:
         """Return the fact, unless the case has it already."""
         case = self._record.book.get(name)
-        if case is None or _has(case.talk, body):
+        if case is None or case.talk.has(body):
             return []
         return [draft_for(case, kind, body)]
 
@@ -401,10 +456,10 @@ class TextDesk:
         turns = [self._turn(case.id, one) for one in case.talk.turns.values() if one.text]
         needs = list(case.talk.profile.needs) if case.talk.profile else []
         told = {"type": "welcome", "taken": writing.taken, "open": case.is_open, "turns": turns}
-        run = case.guide.current
-        step = guide_pages.told(run.now) if run is not None and run.now is not None else None
+        step = caller_guide.current(case, self._record.fleet.protocols, self._clock.wall_ns())
         told |= {"needs": needs, "drafts": list(talk.drafts.values()), "step": step}
-        return told | self.more(case)
+        talk.status = for_caller_status(case)
+        return told | talk.status | {"dialled": dialled(case)} | self.more(case)
 
     def _turn(self, case: str, body: TextTurn) -> dict[str, Any]:
         known = self._record.book.get(case)
@@ -419,26 +474,6 @@ class TextDesk:
 
     def _now_ms(self) -> int:
         return self._clock.wall_ns() // MS_NS
-
-
-def _has(talk: Conversation, body: TextTurn | TextChannel | CallerProfile) -> bool:
-    """Whether the last fact of its kind says the same."""
-    match body:
-        case TextTurn():
-            before = talk.turns.get(body.turn)
-            return before is not None and (before.text, before.finished) == (
-                body.text, body.finished,
-            )  # fmt: skip
-        case TextChannel():
-            known = talk.sessions.get(body.session)
-            if known is None:
-                return body.state != "opened"
-            return known.state == body.state or (known.state == "closed" and body.state == "lost")
-        case CallerProfile():
-            profile = talk.profile
-            return profile is not None and (profile.needs, profile.language) == (
-                body.needs, body.language,
-            )  # fmt: skip
 
 
 def _encode(message: dict[str, Any]) -> str:

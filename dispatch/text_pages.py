@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Literal
 
+from dispatch.calls import Call
 from dispatch.cases import Case
 from dispatch.text_session import CallerWriting, Line
 from streams.text_messages import TextTurn
 
 MS_NS = 1_000_000
+_DIALLED = re.compile(r"\+?[0-9*#]{2,20}")
+
+CallerStands = Literal[
+    "none", "ringing", "waits", "held", "read", "calling", "lost", "over", "ended"
+]  # fmt: skip
+"""How a caller's call stands for him: ``none``: there is no call, so nobody is known to read;
+``waits``: nobody has it any more; ``read``: a seat has it; ``ended``: by a dispatcher; ``over``:
+ended otherwise. In the last three writing calls again."""
+HelpStands = Literal["none", "assigned", "under_way", "there"]
 
 
 def turn(body: TextTurn, *, corrected: bool) -> dict[str, Any]:
@@ -48,7 +59,7 @@ def talk(case: Case) -> dict[str, Any]:
     """Return what the console shows of a case's writing."""
     found = case.talk
     turns = [turn(one, corrected=one.turn in found.corrected) for one in found.turns.values()]
-    turns.sort(key=lambda one: (one["begun_ms"], one["turn"]))
+    turns.sort(key=_sent)
     states = [one.state for one in found.sessions.values()]
     return {
         "talk": {
@@ -59,3 +70,50 @@ def talk(case: Case) -> dict[str, Any]:
             "language": found.profile.language if found.profile else "",
         }
     }
+
+
+def _sent(one: dict[str, Any]) -> tuple[int, int, str]:
+    """Return what sorts a turn: when it was whole, and read; not when its first key was."""
+    return one["ended_ms"] + (one["latency_ms"] or 0), one["begun_ms"], one["turn"]
+
+
+def for_caller_status(case: Case) -> dict[str, Any]:
+    """Return what the caller's page says of the call and of help; only what facts say.
+
+    A unit that a neighbour lent is not known here as under way, and nothing is said of it.
+    """
+    return {"status": {"call": _call_stands(case.call), "help": _help_stands(case)}}
+
+
+def dialled(case: Case) -> str:
+    """Return the number that was called, as a phone can call it; empty where it is not known."""
+    number = case.call.dialled if case.call is not None else ""
+    return number if _DIALLED.fullmatch(number) else ""
+
+
+def _call_stands(call: Call | None) -> CallerStands:
+    match call.phase if call is not None else None:
+        case "talking" | "offered":
+            return "read"
+        case "unattended":
+            return "waits"
+        case "ended":
+            return "ended" if call is not None and call.ended_by else "over"
+        case None:
+            return "none"
+        case phase:
+            return phase
+
+
+def _help_stands(case: Case) -> HelpStands:
+    if not case.has_crew_under_way:
+        return "none"
+    match case.stage:
+        case None:
+            return "assigned"
+        case "en_route":
+            return "under_way"
+        case "on_scene" | "patient_contact":
+            return "there"
+        case _:
+            return "none"  # it has left with the patient: nothing more comes

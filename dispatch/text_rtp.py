@@ -186,6 +186,8 @@ class RtpDoor:
         case = self._record.book.get(fact.envelope.case)
         if case is None or not case.is_open or case.call is None or not case.call.has_caller:
             text.over_at = asyncio.get_running_loop().time() + LAST_WORDS_S
+        else:
+            text.over_at = None  # its caller wrote on, or a seat took it back
 
     async def open(self, call: str, sdp: str) -> str:
         """Take an offer for a call; return the answer.

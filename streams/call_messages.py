@@ -13,9 +13,10 @@ Line = Literal["voice", "video", "text", "sms", "app", "ecall"]
 
 Step = Literal[
     "rang", "answered", "held", "offered", "taken", "declined", "withdrawn", "seat_lost",
-    "silent", "hung_up", "called_back", "connected", "unanswered", "gave_up",
+    "silent", "hung_up", "called_back", "connected", "unanswered", "gave_up", "wrote",
 ]  # fmt: skip
-"""What may happen to a call; ``dispatch.calls`` has the table of what follows from it."""
+"""What may happen to a call; ``dispatch.calls`` has the table of what follows from it. ``wrote``:
+its caller goes on writing, and nobody has it any more."""
 
 
 class CallStep(Body, frozen=True, kw_only=True):

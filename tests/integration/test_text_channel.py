@@ -75,7 +75,9 @@ async def test_line_that_pauses_is_stored_and_goes_on_where_it_was_after_a_resta
         assert await texts(town, case) == ["he fell from the roof"]
 
 
-async def test_characters_that_are_sent_again_count_once_and_a_gap_is_refused(town: Town) -> None:
+async def test_characters_that_are_sent_again_count_once_and_a_gap_is_refused(
+    town: Town, wait_for: WaitFor
+) -> None:
     async with town.open_hub():
         case = await Outside(town).ring()
         async with a_phone(town, case) as phone:
@@ -86,8 +88,11 @@ async def test_characters_that_are_sent_again_count_once_and_a_gap_is_refused(to
             error = await phone.until("error")
             assert "7 to 99 are missing" in error["error"]
             await phone.write("g" + NEW_LINE)
-            assert (await phone.until("turn"))["turn"]["text"] == "abcdef"
-            assert (await phone.until("turn"))["turn"]["text"] == "g"
+
+            async def stored() -> bool:
+                return await texts(town, case) == ["abcdef", "g"]
+
+            await wait_for(stored, "both lines, once each", BOUND_S)
 
 
 async def test_erasing_over_the_end_of_a_line_opens_it_again(town: Town, wait_for: WaitFor) -> None:
