@@ -33,7 +33,7 @@ from streams.timecode import read_time_code
 from streams.webrtc import PeerConnection, PeerSettings, Signalling, close_peer, connect_peer
 
 AGAIN_S = 0.25
-"""The page's first pause before it connects again (``socket.js``, ``whep.js``)."""
+"""The page's first pause before it connects again (``socket.js``, ``media_session.js``)."""
 
 SILENCE_S = 6.0
 """A WebSocket that says nothing for so long is given up, as the page does."""

@@ -10,7 +10,7 @@
  *
  * "Live" means that frames were decoded in the last two seconds, whatever the connection says.
  */
-import { gathered } from "./gathered.js";
+import { MediaSession, RefusedError } from "./media_session.js";
 
 /**
  * @typedef {"connecting" | "waiting" | "live" | "stalled" | "refused" | "unreachable" | "closed"} Phase
@@ -53,9 +53,6 @@ import { gathered } from "./gathered.js";
 const LIVE_WITHIN_MS = 2000;
 const WATCH_EVERY_MS = 250;
 const DISCONNECTED_FOR_MS = 2000;
-const CONNECT_WITHIN_MS = 8000;
-const FIRST_PAUSE_MS = 300;
-const LONGEST_PAUSE_MS = 5000;
 const REFUSED_PAUSE_MS = 10000;
 
 /** @type {Record<Phase, string>} */
@@ -69,10 +66,8 @@ const REASONS = {
   closed: "closed",
 };
 
-class RefusedError extends Error {}
-
 /** One view; made by `subscribe`. */
-export class WhepView {
+export class WhepView extends MediaSession {
   /**
    * @param {string} url
    * @param {string} token
@@ -80,41 +75,26 @@ export class WhepView {
    * @param {ViewOptions} options
    */
   constructor(url, token, video, options) {
-    this.url = url;
-    this.token = token;
+    super(url, token, options.iceServers ?? []);
     this.video = video;
     this.options = options;
     /** @type {ViewState} */
     this.state = { phase: "connecting", live: false, lastFrameAt: null, reason: REASONS.connecting };
-    this.connections = 0;
-    /** @type {RTCPeerConnection | null} */
-    this.peer = null;
-    this.sessionUrl = "";
     this.frames = 0;
-    this.pauseMs = FIRST_PAUSE_MS;
     /** @type {number | null} */
     this.disconnectedAt = null;
-    this.startedAt = 0;
     this.lastBytes = 0;
     this.lastBytesAt = 0;
-    /** @type {ReturnType<typeof setTimeout> | undefined} */
-    this.retry = undefined;
-    this.watcher = setInterval(() => void this.watch(), WATCH_EVERY_MS);
-    this.leave = () => this.endSession(true);
-    addEventListener("pagehide", this.leave);
     video.muted = options.muted ?? true;
     video.autoplay = true;
     video.playsInline = true;
-    void this.connect();
+    this.begin(WATCH_EVERY_MS);
   }
 
   /** End the view and free everything. */
   close() {
     if (this.state.phase === "closed") return;
-    clearInterval(this.watcher);
-    clearTimeout(this.retry);
-    removeEventListener("pagehide", this.leave);
-    this.drop();
+    this.finish();
     this.video.srcObject = null;
     this.enter("closed");
   }
@@ -157,34 +137,15 @@ export class WhepView {
     return found;
   }
 
-  /** @private */
-  async connect() {
-    const peer = new RTCPeerConnection({
-      iceServers: this.options.iceServers ?? [],
-      bundlePolicy: "max-bundle",
-    });
-    this.peer = peer;
-    this.startedAt = performance.now();
+  /**
+   * @override
+   * @protected
+   * @param {RTCPeerConnection} peer
+   */
+  prepare(peer) {
     this.frames = 0;
     this.disconnectedAt = null;
     if (this.state.phase !== "stalled") this.enter("connecting");
-    try {
-      await this.negotiate(peer);
-      if (this.peer === peer) this.connections += 1;
-    } catch (error) {
-      if (this.peer !== peer) return; // closed meanwhile
-      const refused = error instanceof RefusedError;
-      if (refused) this.video.srcObject = null; // who may not look keeps no last picture
-      this.enter(refused ? "refused" : "unreachable", String(error));
-      this.again(refused ? REFUSED_PAUSE_MS : undefined);
-    }
-  }
-
-  /**
-   * @private
-   * @param {RTCPeerConnection} peer
-   */
-  async negotiate(peer) {
     const stream = new MediaStream();
     peer.addEventListener("track", (event) => {
       stream.addTrack(event.track);
@@ -194,38 +155,33 @@ export class WhepView {
       this.video.play().catch(() => {}); // the page's visitor can start it
     });
     for (const kind of this.options.kinds ?? ["video", "audio"]) peer.addTransceiver(kind, { direction: "recvonly" });
-    await peer.setLocalDescription();
-    await gathered(peer);
-    const response = await fetch(this.url, {
-      method: "POST",
-      body: peer.localDescription?.sdp ?? "",
-      headers: { ...this.authorization(), "Content-Type": "application/sdp" },
-      signal: AbortSignal.timeout(CONNECT_WITHIN_MS),
-    });
-    const text = await response.text();
-    if ([401, 403, 406].includes(response.status)) throw new RefusedError(text.trim());
-    if (response.status !== 201) throw new Error(`${response.status} ${text.trim()}`);
-    const location = response.headers.get("Location");
-    const sessionUrl = location ? new URL(location, response.url).href : "";
-    if (this.peer !== peer) {
-      this.endSession(false, sessionUrl); // closed meanwhile: do not leave a session behind
-      return;
-    }
-    this.sessionUrl = sessionUrl;
-    await peer.setRemoteDescription({ type: "answer", sdp: text });
   }
 
-  /** @private */
-  async watch() {
-    const peer = this.peer;
-    if (!peer || this.retry !== undefined) return;
-    const progress = await countProgress(peer);
-    if (this.peer !== peer) return;
-    const now = performance.now();
+  /**
+   * @override
+   * @protected
+   * @param {unknown} error
+   */
+  failed(error) {
+    const refused = error instanceof RefusedError;
+    if (refused) this.video.srcObject = null; // who may not look keeps no last picture
+    this.enter(refused ? "refused" : "unreachable", String(error));
+    this.again(refused ? REFUSED_PAUSE_MS : undefined);
+  }
+
+  /**
+   * @override
+   * @protected
+   * @param {RTCPeerConnection} peer
+   * @param {RTCStatsReport} stats
+   * @param {number} now
+   */
+  watch(peer, stats, now) {
+    const progress = countProgress(stats);
     if (progress > this.frames) {
       this.frames = progress;
       this.state.lastFrameAt = Date.now();
-      this.pauseMs = FIRST_PAUSE_MS;
+      this.works();
       this.enter("live");
     } else if (this.state.live && Date.now() - (this.state.lastFrameAt ?? 0) > LIVE_WITHIN_MS) {
       this.enter("stalled");
@@ -256,50 +212,7 @@ export class WhepView {
       this.disconnectedAt ??= now;
       return now - this.disconnectedAt > DISCONNECTED_FOR_MS;
     }
-    return now - this.startedAt > CONNECT_WITHIN_MS;
-  }
-
-  /**
-   * Build a new connection after a pause.
-   * @private
-   * @param {number} [pauseMs]
-   */
-  again(pauseMs) {
-    this.drop();
-    const wait = pauseMs ?? this.pauseMs * (0.75 + 0.5 * Math.random());
-    this.pauseMs = Math.min(2 * this.pauseMs, LONGEST_PAUSE_MS);
-    this.retry = setTimeout(() => {
-      this.retry = undefined;
-      void this.connect();
-    }, wait);
-  }
-
-  /** @private */
-  drop() {
-    this.endSession(false);
-    this.peer?.close();
-    this.peer = null;
-  }
-
-  /**
-   * @private
-   * @param {boolean} leaving Whether the page goes away.
-   * @param {string} [url]
-   */
-  endSession(leaving, url = this.sessionUrl) {
-    if (!url) return;
-    if (url === this.sessionUrl) this.sessionUrl = "";
-    fetch(url, { method: "DELETE", headers: this.authorization(), keepalive: leaving }).catch(
-      () => {}, // gone already
-    );
-  }
-
-  /**
-   * @private
-   * @returns {Record<string, string>}
-   */
-  authorization() {
-    return this.token ? { Authorization: `Bearer ${this.token}` } : {};
+    return now - this.startedAt > MediaSession.CONNECT_WITHIN_MS;
   }
 
   /**
@@ -333,14 +246,13 @@ export function subscribe(url, token, video, options = {}) {
 
 /**
  * A number that grows while the view is live: decoded frames, or packets where there is only sound.
- * @param {RTCPeerConnection} peer
- * @returns {Promise<number>}
+ * @param {RTCStatsReport} stats
  */
-async function countProgress(peer) {
+function countProgress(stats) {
   let frames = 0;
   let videoPackets = 0;
   let soundPackets = 0;
-  for (const report of (await peer.getStats()).values()) {
+  for (const report of stats.values()) {
     if (report.type !== "inbound-rtp") continue;
     if (report.kind === "video") {
       frames += report.framesDecoded ?? 0;
