@@ -7,12 +7,13 @@ import contextlib
 import importlib.util
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
-from bench.speech_clips import Clip
+from bench.speech_clips import Clip, load_clips
 from dispatch.speech.engine import HEARING_RATE_HZ
 from dispatch.speech.settings import SpeechSettings
 from tests.conftest import IN_CI
@@ -37,6 +38,11 @@ def need_extra() -> None:
         if IN_CI:
             pytest.fail(message)
         pytest.skip(message)
+
+
+def clips_of(shared_data: Path) -> dict[str, Clip]:
+    """Return the clips with transcripts, by name."""
+    return {clip.name: clip for clip in load_clips(shared_data / "speech")}
 
 
 class SeatEar:

@@ -68,6 +68,11 @@ async def steps(town: Town, case: str) -> list[str]:
     return [one["data"]["step"] for one in told if one["kind"] == "caller_video"]
 
 
+async def ask_and_consent(console: Page, phone: Page) -> None:
+    await console.keyboard.press("Shift+V")
+    await phone.locator(".video .yes").click()
+
+
 @pytest.mark.parametrize("language", ["en", "zh-CN"])
 async def test_caller_who_is_asked_is_seen_blurred_then_clearly_and_ends_it_by_one_tap(
     town: Town, open_page: OpenPage, look: Look, until: Until, language: str
@@ -137,8 +142,7 @@ async def test_video_comes_back_by_itself_after_its_path_was_lost(
 ) -> None:
     async with town.open_hub() as hub:
         console, phone, case = await both(town, open_page)
-        await console.keyboard.press("Shift+V")
-        await phone.locator(".video .yes").click()
+        await ask_and_consent(console, phone)
         await until(console, PLAYS, PLAYS_WITHIN_S)
         camera = f"caller-{case}/camera"
         assert hub.relay.end_all(camera, "publish", "cut by the test") == 1
@@ -159,8 +163,7 @@ async def test_camera_that_the_phone_refuses_is_said_plainly_and_text_goes_on(
             "() => { navigator.mediaDevices.getUserMedia = async () => {"
             " throw new DOMException('no', 'NotAllowedError'); }; }"
         )
-        await console.keyboard.press("Shift+V")
-        await phone.locator(".video .yes").click()
+        await ask_and_consent(console, phone)
         await expect(phone.locator(".video.wrong")).to_contain_text(
             "does not give its camera", timeout=WAIT_MS
         )
@@ -181,8 +184,7 @@ async def test_page_without_secure_context_or_webrtc_says_so_before_any_consent(
     async with town.open_hub():
         console, phone, case = await both(town, open_page)
         await phone.evaluate("delete globalThis.RTCPeerConnection")
-        await console.keyboard.press("Shift+V")
-        await phone.locator(".video .yes").click()
+        await ask_and_consent(console, phone)
         await expect(phone.locator(".video.wrong")).to_contain_text(
             "cannot send video", timeout=WAIT_MS
         )
@@ -197,8 +199,7 @@ async def test_caller_who_leaves_the_page_ends_the_video(
 ) -> None:
     async with town.open_hub() as hub:
         console, phone, case = await both(town, open_page)
-        await console.keyboard.press("Shift+V")
-        await phone.locator(".video .yes").click()
+        await ask_and_consent(console, phone)
         await until(console, PLAYS, PLAYS_WITHIN_S)
         await phone.locator(".leave").click()
         await expect(console.locator(".caller-video[data-phase=withdrawn]")).to_contain_text(
@@ -212,8 +213,7 @@ async def test_seat_speaks_to_the_page_and_shows_pictures_there(
 ) -> None:
     async with town.open_hub() as hub:
         console, phone, case = await both(town, open_page)
-        await console.keyboard.press("Shift+V")
-        await phone.locator(".video .yes").click()
+        await ask_and_consent(console, phone)
         await until(console, PLAYS, PLAYS_WITHIN_S)
         await console.get_by_role("button", name="Speak to the page").click()
         await until(console, "document.querySelector('[data-voice=live]')", PLAYS_WITHIN_S)

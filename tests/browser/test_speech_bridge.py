@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, async_playwright, expect
 
-from bench.speech_clips import Clip, load_clips
+from bench.speech_clips import Clip
 from dispatch.speech.engine import HEARING_RATE_HZ
 from tests.browser.conftest import FLAGS, FindFaults, OpenPage, TakeScreenshot
 from tests.call_sources import Outside
 from tests.hub_town import Town, a_town
-from tests.speech_bridge import NUMBERS, SENTENCE, SPEECH, need_extra
+from tests.speech_bridge import NUMBERS, SENTENCE, SPEECH, clips_of, need_extra
 
 PHONE: dict[str, Any] = {"width": 360, "height": 740}
 SECOND = bytes(2 * HEARING_RATE_HZ)
@@ -29,7 +29,7 @@ HEARD_MS = 60_000
 @pytest.fixture
 def clips(shared_data: Path) -> dict[str, Clip]:
     need_extra()
-    return {clip.name: clip for clip in load_clips(shared_data / "speech")}
+    return clips_of(shared_data)
 
 
 @pytest.fixture

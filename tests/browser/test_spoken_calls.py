@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.speech_clips import errors_of, load_clips
+from bench.speech_clips import errors_of
 from dispatch.speech.engine import HEARING_RATE_HZ
 from dispatch.speech.hanzi import Simplifier
 from tests.scripted_call import Player, ScriptedCall
-from tests.speech_bridge import MANDARIN, SPEECH, need_extra
+from tests.speech_bridge import MANDARIN, SPEECH, clips_of, need_extra
 
 TEN_OF_CLUBS = "001.wav"
 MISHEARD = 34.0
@@ -36,7 +36,7 @@ def player(chromium_path: str, tmp_path: Path) -> Player:
 @pytest.fixture
 def recorded(shared_data: Path, tmp_path: Path, player: Player) -> Callable[[str], None]:
     """A function that has the seat's microphone hear a recording, and then nothing."""
-    clips = {clip.name: clip for clip in load_clips(shared_data / "speech")}
+    clips = clips_of(shared_data)
 
     def hears(name: str) -> None:
         clip = clips[name]

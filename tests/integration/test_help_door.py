@@ -102,6 +102,7 @@ async def test_garbage_opens_nothing(town: Town, body: Any) -> None:
 async def test_another_site_s_page_cannot_press_it(town: Town) -> None:
     async with town.open_hub(help=ON):
         await press(town, status=403, origin="https://elsewhere.example")
+        assert await town.get("/api/cases") == []
 
 
 async def test_door_is_shut_unless_it_is_wanted(town: Town) -> None:

@@ -12,14 +12,14 @@ import aiohttp
 import av
 import pytest
 
-from bench.speech_clips import Clip, load_clips
+from bench.speech_clips import Clip
 from dispatch.speech.engine import SPEAKING_RATE_HZ
 from dispatch.spoken_turns import MASK
 from streams.codec import any_body
 from streams.text_messages import TextSpoken
 from tests.call_sources import Outside
 from tests.hub_town import Town, a_town
-from tests.speech_bridge import MANDARIN, NUMBERS, SENTENCE, SPEECH, an_ear, need_extra
+from tests.speech_bridge import MANDARIN, NUMBERS, SENTENCE, SPEECH, an_ear, clips_of, need_extra
 from tests.text_callers import a_phone
 from tests.waiting import until
 
@@ -27,7 +27,7 @@ from tests.waiting import until
 @pytest.fixture
 def clips(shared_data: Path) -> dict[str, Clip]:
     need_extra()
-    return {clip.name: clip for clip in load_clips(shared_data / "speech")}
+    return clips_of(shared_data)
 
 
 @pytest.fixture

