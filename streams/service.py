@@ -15,13 +15,19 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import structlog
-from aiohttp import web
+from aiohttp import WSCloseCode, web
 
 from streams.config import example
 from streams.errors import ConfigError
 
 INSIST_S = 6.0
 """How long a service may take to close before what is left is cancelled again."""
+
+FAREWELL_S = 1.0
+"""So long a page has to answer that the service ends."""
+
+SOCKETS: web.AppKey[set[web.WebSocketResponse]] = web.AppKey("sockets", set)
+"""The WebSockets of pages that are open."""
 
 
 class Place(Protocol):
@@ -222,6 +228,8 @@ async def listening(
     Raises:
         ConfigError: The port is taken or the address is not this machine's.
     """
+    app[SOCKETS] = set()
+    app.on_shutdown.append(_close_sockets)
     runner = web.AppRunner(app, shutdown_timeout=2, access_log=None)
     await runner.setup()
     try:
@@ -233,3 +241,16 @@ async def listening(
         yield int(runner.addresses[0][1])
     finally:
         await runner.cleanup()
+
+
+async def _close_sockets(app: web.Application) -> None:
+    """Say goodbye to pages: else the server waits for each of them until its patience ends."""
+    farewells = {
+        asyncio.create_task(one.close(code=WSCloseCode.GOING_AWAY), name="socket.close")
+        for one in app[SOCKETS]
+    }
+    if not farewells:
+        return
+    _, silent = await asyncio.wait(farewells, timeout=FAREWELL_S)
+    for task in silent:
+        task.cancel()

@@ -21,6 +21,8 @@ from aiohttp import WSCloseCode, web
 
 from streams.errors import CredentialError, ForerunError
 from streams.health import DROPPED, REFUSED
+from streams.no_entry import no_entry, wants_page
+from streams.service import SOCKETS
 
 COOKIE = "forerun_seat"
 STATES = 256
@@ -63,6 +65,7 @@ HOLDER = web.RequestKey("holder", Holder)
 def guard(verify: Verify, roles: Iterable[str], open_paths: Iterable[str] = ()) -> Any:
     """Return a middleware that lets in holders of a credential in ``roles`` and nobody else.
 
+    A browser that opens a page without a valid key gets a page in words, a program JSON.
     The holder is at ``request[HOLDER]``. ``/healthz``, ``/metrics`` and ``/static/`` are open,
     and what starts with one of ``open_paths`` (its handlers check for themselves).
     """
@@ -79,6 +82,8 @@ def guard(verify: Verify, roles: Iterable[str], open_paths: Iterable[str] = ()) 
                 raise CredentialError(f"{holder.name} is not for this page: {holder.role}")
         except CredentialError as error:
             REFUSED.labels("web", error.reason).inc()
+            if wants_page(request):
+                return no_entry(str(error))
             return web.json_response({"error": str(error)}, status=401)
         if "key" in request.query:
             return _into_cookie(request)
@@ -264,6 +269,8 @@ async def serve_page(
     await socket.prepare(request)
     page = PageSocket(socket, now_ns)
     joined(page)
+    others = request.app.get(SOCKETS, set())
+    others.add(socket)
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [
@@ -280,6 +287,7 @@ async def serve_page(
     except* ConnectionError as errors:
         log.info("page left", error=str(errors.exceptions[0]))
     finally:
+        others.discard(socket)
         left(page)
     return socket
 

@@ -17,6 +17,7 @@ from aiohttp import web
 from streams import health, service
 from streams.credentials import Roster, credential_path, issue, read_credential, revoke
 from streams.errors import ConfigError, StorageError
+from streams.no_entry import no_entry
 from streams.web import (
     FRAMES,
     STATES,
@@ -82,6 +83,31 @@ async def test_page_without_a_key_is_refused_with_words(site: Site) -> None:
     async with aiohttp.ClientSession() as client, client.get(f"{site.url}/") as answer:
         assert answer.status == 401
         assert "key" in (await answer.json())["error"]
+
+
+@pytest.mark.parametrize("path", ["/", "/?key=nobody.secret"])
+async def test_browser_without_a_valid_key_gets_a_page_in_words_and_a_program_json(
+    site: Site, path: str
+) -> None:
+    page = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    async with aiohttp.ClientSession() as client:
+        async with client.get(f"{site.url}{path}", headers=page) as answer:
+            text = await answer.text()
+            assert (answer.status, answer.content_type) == (401, "text/html")
+            assert "What to do" in text
+            assert "怎么办" in text
+            assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+        for accept in ("*/*", "application/json"):
+            async with client.get(f"{site.url}{path}", headers={"Accept": accept}) as answer:
+                assert (answer.status, answer.content_type) == (401, "application/json")
+        async with client.post(f"{site.url}{path}", headers=page) as answer:
+            assert answer.content_type == "application/json"
+
+
+def test_words_of_a_refused_key_are_text_and_no_markup() -> None:
+    answer = no_entry("<b>nobody</b> & co")
+    assert answer.text is not None
+    assert "&lt;b&gt;nobody&lt;/b&gt; &amp; co" in answer.text
 
 
 async def test_page_key_moves_from_the_address_into_a_cookie(site: Site) -> None:
@@ -253,3 +279,35 @@ async def a_socket(
         aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client,
     ):
         yield client, joined, left
+
+
+async def last_of(page: aiohttp.ClientWebSocketResponse) -> aiohttp.WSMessage:
+    """Return what comes after all that is text."""
+    while (message := await page.receive()).type is aiohttp.WSMsgType.TEXT:
+        pass
+    return message
+
+
+async def test_service_that_ends_says_goodbye_to_its_pages_and_waits_for_no_silent_one(
+    wait_for: WaitFor,
+) -> None:
+    pages: list[PageSocket] = []
+
+    async def said(_page: PageSocket, _message: dict[str, Any]) -> None: ...
+
+    async def socket(request: web.Request) -> web.StreamResponse:
+        return await serve_page(request, pages.append, pages.remove, said)
+
+    app = web.Application()
+    app.router.add_get("/ws", socket)
+    async with aiohttp.ClientSession() as client:
+        async with service.listening(app, "127.0.0.1", 0, None) as port:
+            url = f"http://127.0.0.1:{port}/ws"
+            page, silent = await client.ws_connect(url), await client.ws_connect(url)
+            last = asyncio.create_task(last_of(page))
+            await wait_for(lambda: len(pages) == 2, "both pages are open")
+        message = await last
+        assert message.type is aiohttp.WSMsgType.CLOSE
+        assert message.data == aiohttp.WSCloseCode.GOING_AWAY
+        assert pages == []
+        await silent.close()
