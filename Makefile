@@ -29,7 +29,7 @@ bench: $(VENV)/.dev $(VENV)/.project
 	@$(BIN)/forerun bench $(ARGS)
 
 test: $(VENV)/.dev $(VENV)/.project $(VENV)/.pages system
-	$(BIN)/pytest -n logical --maxprocesses=4 $(ARGS)
+	$(BIN)/pytest -n logical --maxprocesses=4 --dist worksteal $(ARGS)
 
 check: $(VENV)/.dev $(VENV)/.project $(VENV)/.pages
 	$(BIN)/ruff format --check
