@@ -176,5 +176,5 @@ class Caller:
         """Return what the page says once the case is closed."""
         notice = self.page.locator("[role=alert].told.wrong")
         await expect(notice).to_be_visible(timeout=WAIT_MS)
-        await counts(self.page.locator(".lines"), 0)
-        return (await notice.inner_text()).strip()
+        await counts(self.field, 0)
+        return (await notice.locator("strong").inner_text()).strip()

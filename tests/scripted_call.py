@@ -130,13 +130,16 @@ class ScriptedCall:
 
     async def closes(self, outcome: Ending, *callers: Caller) -> None:
         """Look at all pages, close the case, and see that every page of the caller says so."""
+        kept = []
         for caller in callers:
             await caller.knows_all_has_arrived()
-            self.pages.append(("caller's page", await lines_of(caller.lines)))
+            kept.append(await lines_of(caller.lines))
+            self.pages.append(("caller's page", kept[-1]))
         self.pages.append(("console", await lines_of(self.seat.lines)))
         await self.seat.closes(outcome)
-        for caller in callers:
+        for caller, lines in zip(callers, kept, strict=True):
             over = await caller.sees_that_it_is_over()
+            assert await lines_of(caller.lines) == lines, "what was said stays readable"
             self.pages.append(("caller's page at the end", [over]))
 
 

@@ -110,8 +110,8 @@ crew's tablet:
   Caller answered: No. Told: Look at the chest and belly for up to 10 seconds. Is the breathing \
 normal?
   Caller answered: No breathing. Told: How old is the person?
-  Caller answered: Adult or teenager. Told: I will help you. Put the phone on loudspeaker, and \
-lay them flat on their back on the floor. · arrest recognised
+  Caller answered: Adult or teenager. Told: I will help you. Put the phone where you see it, on \
+loudspeaker if you can hear, and lay them flat on their back on the floor. · arrest recognised
   Caller told: Kneel beside the chest. Put the heel of one hand on the middle of the chest, the \
 other hand on top.
   Caller told: Arms straight: push down hard and fast, 5 to 6 centimetres, and let the chest come \

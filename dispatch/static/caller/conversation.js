@@ -7,15 +7,15 @@ import { watchField } from "/static/shared/t140.js";
 
 const NEEDS = ["deaf", "cannot_speak"];
 
-/** @param {{writing: Writing}} props */
-export function Conversation({ writing }) {
+/** @param {{writing: Writing, isOver?: boolean}} props nobody reads any more: it is there to be read */
+export function Conversation({ writing, isOver = false }) {
   const lines = useRef(/** @type {HTMLDivElement | null} */ (null));
   const turns = writing.turns.value;
   const drafts = writing.drafts.value;
   useEffect(() => lines.current?.scrollTo({ top: lines.current.scrollHeight }), [turns, drafts]);
-  return html`<section class="conversation" aria-labelledby="talk-title"><h2 id="talk-title">${t("talk.title")}</h2>
+  return html`<section class="conversation" aria-labelledby="talk-title"><h2 id="talk-title">${t(isOver ? "talk.was" : "talk.title")}</h2>
     <div class="lines" ref=${lines} role="log" aria-live="polite" aria-labelledby="talk-title" tabindex="0"><ol>
-      ${turns.length === 0 && drafts.length === 0 && html`<li class="muted">${t("talk.none")}</li>`}
+      ${!isOver && turns.length === 0 && drafts.length === 0 && html`<li class="muted">${t("talk.none")}</li>`}
       ${turns.map((turn) => html`<li key=${turn.turn} class=${turn.who}><span class="small">${t(`talk.${turn.who}`)}</span>
         <span class="said">${turn.text}</span>${turn.corrected && html`<strong class="small">${t("talk.corrected")}</strong>`}</li>`)}
       ${writing.mine.value.map((text, index) => html`<li key=${`mine-${index}`} class="caller waiting"><span class="small">${t("talk.caller")} · ${t("talk.sending")}</span>
@@ -23,7 +23,7 @@ export function Conversation({ writing }) {
       ${drafts.map((draft) => html`<li key=${draft.turn} class="dispatcher draft" aria-hidden="true"><span class="small">${t("talk.dispatcher")} · ${t("talk.writes")}</span>
         <span class="said">${draft.text}</span></li>`)}
     </ol></div>
-    <${Field} writing=${writing} /></section>`;
+    ${!isOver && html`<${Field} writing=${writing} />`}</section>`;
 }
 
 /** What the dispatcher said last, where it is seen while the page shows something else above the conversation. @param {{writing: Writing}} props */
@@ -46,13 +46,8 @@ function Field({ writing }) {
   useEffect(() => {
     const field = /** @type {HTMLTextAreaElement} */ (box.current);
     const take = (/** @type {string} */ value) => {
-      const lines = value.split("\n");
-      for (const line of lines.slice(0, -1)) {
-        writing.type(line);
-        writing.end();
-      }
-      if (lines.length > 1) field.value = lines.at(-1) ?? "";
-      writing.type(lines.at(-1) ?? "");
+      const rest = writing.take(value);
+      if (rest !== value) field.value = rest;
     };
     // Pinyin is no text before a choice is made; a keyboard that composes every word of English writes.
     return watchField(field, take, { isHeld: () => language.value === "zh-CN", stalledMs: 3000 });
@@ -63,8 +58,14 @@ function Field({ writing }) {
     field.value = "";
     field.focus();
   };
+  const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
+    // While an input method composes (229 in browsers that say it late) the key is the method's.
+    if (event.key !== "Enter" || event.isComposing || event.keyCode === 229) return;
+    event.preventDefault();
+    end();
+  };
   return html`<div class="field">
-    <textarea ref=${box} name="text" rows="2" maxlength="2000" placeholder=${t("talk.hint")} aria-label=${t("talk.hint")}></textarea>
+    <textarea ref=${box} name="text" rows="2" onKeyDown=${onKeyDown} placeholder=${t("talk.hint")} aria-label=${t("talk.hint")}></textarea>
     <button class="main" onClick=${end} disabled=${!writing.field.value.trim()}>${t("talk.send")}</button></div>
     <p class="small ${isCut ? "wrong" : "muted"}" role="status">${t(isCut ? "talk.cut" : writing.isTaken.value ? "talk.live" : "talk.sending")}</p>`;
 }

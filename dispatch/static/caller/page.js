@@ -1,12 +1,16 @@
 /** The caller's page: tell the emergency service where you are, see that it is known, correct it. */
-import { html, render, useEffect, useRef } from "/static/shared/view.js";
+import { html, render, signal, useEffect, useRef } from "/static/shared/view.js";
 import { LANGUAGES, language, loadMessages, setLanguage, t } from "/static/shared/i18n.js";
 import { Conversation, Latest, Needs } from "./conversation.js";
 import { Questions } from "./questions.js";
-import { StepCard } from "./step.js";
 import { Sharing } from "./sharing.js";
+import { Status } from "./status.js";
 import { VideoOffer, VideoSlot } from "./video_offer.js";
 import { Writing } from "./writing.js";
+
+/** The guide's card is loaded so long after the hub is there, and again so long after a try that failed. */
+const GUIDE_AFTER_MS = 2000;
+const GUIDE_AGAIN_MS = 1000;
 
 await loadMessages("/static/page/caller/messages/");
 const sharing = new Sharing(location.pathname.replace(/\/$/, ""));
@@ -20,9 +24,44 @@ function Page() {
   const over = state === "invalid" ? state : state === "closed" || !writing.isOpen.value ? "closed" : "";
   return html`<div class="top"><h1>${t("here.title")}</h1><${Languages} />
       <button class="leave" onClick=${leave}>✕ ${t("here.leave")}</button></div>
-    ${over ? html`<p class="told wrong" role="alert"><strong>${t(`here.${over}`)}</strong></p>`
-      : html`<${Latest} writing=${writing} /><${StepCard} writing=${writing} /><${VideoSlot} writing=${writing} />${!writing.step.value && html`<${Questions} writing=${writing} />`}<${Share} state=${state} />
+    ${over === "invalid" ? html`<p class="told wrong" role="alert"><strong>${t("here.invalid")}</strong></p>`
+      : over ? html`<${Closed} /><${Conversation} writing=${writing} isOver />`
+        : html`<${Status} writing=${writing} /><${Latest} writing=${writing} /><${Guide} /><${VideoSlot} writing=${writing} />${!writing.step.value && html`<${Questions} writing=${writing} />`}<${Share} state=${state} />
         <${Conversation} writing=${writing} /><${Needs} writing=${writing} /><${VideoOffer} writing=${writing} /><${Told} state=${state} /><${WhereMap} />`}`;
+}
+
+const guide = signal(/** @type {typeof import("./step.js") | null} */ (null));
+
+async function loadGuide() {
+  while (!guide.value) {
+    try {
+      guide.value = await import("./step.js");
+    } catch { // no connection: once more when there is one
+      await new Promise((go) => { setTimeout(go, GUIDE_AGAIN_MS); });
+    }
+  }
+}
+
+/** The guide's card comes behind the first words of the caller, and before a step is told; else the step's own words stand there. */
+function Guide() {
+  const step = writing.step.value;
+  const isThere = writing.status.value !== null;
+  useEffect(() => {
+    if (!isThere) return undefined;
+    const timer = setTimeout(() => void loadGuide(), step ? 0 : GUIDE_AFTER_MS);
+    return () => clearTimeout(timer);
+  }, [isThere, !step]);
+  const Card = guide.value?.StepCard;
+  if (Card || !step) return Card ? html`<${Card} writing=${writing} />` : null;
+  return html`<section class="step" role="alert"><p>${language.value === "zh-CN" ? step.text.zh : step.text.en}</p></section>`;
+}
+
+/** The case is closed: what was written stays readable, and where help is from now on. */
+function Closed() {
+  const number = writing.dialled.value;
+  return html`<div class="told wrong" role="alert"><strong>${t("here.closed")}</strong>
+    <span>${t(number ? "here.again" : "here.again_any")}</span>
+    ${number && html`<a class="call" href=${`tel:${number.replaceAll("#", "%23")}`}>☎ ${number}</a>`}</div>`;
 }
 
 /** Leaves at once and without a way back: somebody may look over the caller's shoulder. */

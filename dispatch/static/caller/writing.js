@@ -9,6 +9,12 @@ import { PageSocket } from "/static/shared/socket.js";
 import { T140Typing } from "/static/shared/t140.js";
 
 /** @typedef {{turn: string, who: "caller" | "dispatcher", text: string, finished: boolean, corrected: boolean, begun_ms: number}} Turn */
+/**
+ * @typedef {object} GuideStep
+ * @property {string} run @property {string} step @property {string} kind @property {{en: string, zh: string}} text
+ * @property {string} pictogram @property {number} metronome_per_min @property {{id: string, text: {en: string, zh: string}}[]} answers
+ * @property {{ago_ms: number | null, due_ms: number} | null} change how long ago another one began to push, and in how long the next is to
+ */
 
 /** Characters that go at once at the most. */
 const PIECE = 1000;
@@ -25,13 +31,24 @@ const LOOK_MS = 250;
 const PER_S = 300;
 
 const KEPT = "forerun.writing";
+/** Characters of one line, as the hub takes them; what is longer goes in several. */
+const LONGEST_LINE = 2000;
+/** Characters of lines that wait in the typing, which refuses more than 10 000. */
+const MOST_FED = 6000;
+/** The hub shows nobody what is not seen and yet acts (streams/plain_text.py); nor does this page. */
+// eslint-disable-next-line no-control-regex
+const UNSEEN = /[\0-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff]/g;
 
 export class Writing {
   turns = signal(/** @type {Turn[]} */ ([]));
   /** What the dispatcher types or says and has not ended, the oldest first. */
   drafts = signal(/** @type {{turn: string, text: string, begun_ms: number}[]} */ ([]));
   /** What the caller is to do or to answer now. */
-  step = signal(/** @type {{run: string, step: string, kind: string, text: {en: string, zh: string}, pictogram: string, metronome_per_min: number} | null} */ (null));
+  step = signal(/** @type {GuideStep | null} */ (null));
+  /** Where call and help stand; null before the hub said so. */
+  status = signal(/** @type {import("./status.js").Stands | null} */ (null));
+  /** The number that was called, if it is known. */
+  dialled = signal("");
   /** Where the video is, and what the dispatcher shows; null before the hub said so. */
   video = signal(/** @type {import("./video_offer.js").VideoState | null} */ (null));
   /** What stands in the field. */
@@ -49,6 +66,9 @@ export class Writing {
   /** So many of them the hub has, and so many are on their way or there. */
   #had = 0;
   #sent = 0;
+  /** @type {string[]} lines that the typing has no room for yet */ #ended = [];
+  /** Characters that it was given since all was gone. */
+  #fed = 0;
   #timer = 0;
   #isWelcome = false;
   #wasWelcome = false;
@@ -72,13 +92,12 @@ export class Writing {
   /** Keeps what the hub does not have for this tab's next page: a reload loses nothing that was typed. */
   #keep() {
     const drain = () => {
-      for (let at = performance.now(); !this.#typing.isIdle; at += 1000) this.#written.push(...this.#typing.take(at));
+      for (let at = performance.now(); this.#feed(); at += 1000) this.#written.push(...this.#typing.take(at));
     };
     drain();
     if (this.#isLeft || this.#had === this.#written.length) return; // a line that the hub has stays as it is: not ended
     if (this.field.value.trim()) {
-      this.mine.value = [...this.mine.value, this.field.value];
-      this.#typing.endLine(); // the next page's field is empty
+      this.end(); // the next page's field is empty
       drain();
     }
     sessionStorage.setItem(KEPT + this.path, JSON.stringify({ session: this.#session, written: this.#written, mine: this.mine.value }));
@@ -154,20 +173,48 @@ export class Writing {
     return this.isStarted.value && this.socket?.link.value.state === "lost";
   }
 
-  /** @param {string} text all that stands in the field now */
-  type(text) {
+  /**
+   * Takes what stands in the field; its lines that are ended, or too long, go.
+   * @param {string} value @returns {string} what is to stand there from now on
+   */
+  take(value) {
+    const lines = value.split(/[\n\x85\u2028\u2029]/).flatMap(pieces);
+    const last = lines.pop() ?? "";
+    for (const line of lines) {
+      this.type(line);
+      this.end();
+    }
+    this.type(last);
+    return last;
+  }
+
+  /** @param {string} typed all of the line that is being written */
+  type(typed) {
+    const text = typed.replaceAll("\t", " ").replace(UNSEEN, "");
     this.field.value = text;
-    this.#typing.edit(text);
+    this.#feed();
     this.#go();
   }
 
-  /** Ends the line. */
+  /** Ends the line; of one that says nothing no more is left. */
   end() {
-    if (!this.field.value.trim()) return;
+    if (!this.field.value.trim()) return this.type("");
     this.mine.value = [...this.mine.value, this.field.value];
-    this.#typing.endLine();
-    this.field.value = "";
-    this.#go();
+    this.#ended.push(this.field.value);
+    return this.type("");
+  }
+
+  /** Gives the typing what it may hold of the lines, then what is being written. @returns {boolean} whether anything waits */
+  #feed() {
+    if (this.#typing.isIdle) this.#fed = 0;
+    while (this.#ended.length && this.#fed < MOST_FED) {
+      const line = /** @type {string} */ (this.#ended.shift());
+      this.#fed += line.length;
+      this.#typing.edit(line);
+      this.#typing.endLine();
+    }
+    if (!this.#ended.length) this.#typing.edit(this.field.value);
+    return !this.#typing.isIdle;
   }
 
   /** Says a whole line, as a pictogram does; what stands in the field stays behind it. @param {string} text */
@@ -187,6 +234,7 @@ export class Writing {
   /** Says that the caller leaves; nothing is shown any more. */
   leave() {
     this.#isLeft = true; // nothing stays on the phone
+    sessionStorage.clear();
     this.socket?.send({ type: "bye" });
     this.stop();
   }
@@ -208,6 +256,7 @@ export class Writing {
     this.#timer = setTimeout(() => {
       this.#timer = 0;
       this.#written.push(...this.#typing.take(performance.now())); // by code points, as the hub counts
+      if (this.#ended.length) this.#feed();
       this.#flush();
       this.#go();
     }, Math.max(0, due - performance.now()));
@@ -250,6 +299,8 @@ export class Writing {
         this.needs.value = message.needs;
         this.isOpen.value = message.open;
         this.video.value = message.video;
+        this.status.value = message.status;
+        this.dialled.value = message.dialled;
         this.#had = 0; // it may be another hub, which has only what was stored
         this.#taken(message.taken);
         this.#isWelcome = this.#wasWelcome = true;
@@ -259,6 +310,9 @@ export class Writing {
       case "writing":
         return this.#draft(message);
       case "turn": return this.#turn(message.turn);
+      case "status":
+        this.status.value = message.status;
+        return undefined;
       case "video":
         this.video.value = message.video;
         return undefined;
@@ -304,4 +358,21 @@ export class Writing {
     const index = this.mine.value.indexOf(turn.text);
     if (index >= 0) this.mine.value = this.mine.value.filter((_, other) => other !== index);
   }
+}
+
+/**
+ * A line in as many as it takes, cut at a space where one is near. What somebody still writes is cut
+ * once it is too long, so its end is the line that goes on.
+ * @param {string} line @returns {string[]} at least one
+ */
+function pieces(line) {
+  const found = [];
+  let points = [...line];
+  while (points.length > LONGEST_LINE) {
+    const space = points.lastIndexOf(" ", LONGEST_LINE - 1) + 1;
+    const cut = space > LONGEST_LINE * 0.9 ? space : LONGEST_LINE;
+    found.push(points.slice(0, cut).join(""));
+    points = points.slice(cut);
+  }
+  return [...found, points.join("")];
 }
