@@ -48,7 +48,7 @@ function CaseCard({ open, state }) {
     <${Standing} open=${open} state=${state} />
     <div class="case-head"><${Severity} level=${level} word=${t(`case.${open.severity ?? "unknown"}`)} />
       <strong class="complaint" title=${open.complaint}>${open.complaint ?? ""}</strong></div>
-    <h2 class="address" title=${open.address}>${open.address ?? t("call.no_address")}</h2>
+    <h2 class="address" title=${open.address}>${open.address || t("call.no_address")}</h2>
     <dl class="facts">
       <div><dt>${t("call.patient")}</dt><dd>${patientWords(open)}</dd></div>
       ${open.needs.length > 0 && html`<div><dt>${t("call.talk")}</dt><dd><${NeedsMark} needs=${open.needs} /></dd></div>`}

@@ -51,6 +51,7 @@ function MapPane({ state }) {
     else map.current?.remove("hospital");
   }, [place?.hospital]);
   return html`<div class="map-pane"><div ref=${box} class="map-box"></div>
+    ${open && !scene && html`<p class="no-scene" role="status"><strong>${t("navigate.no_scene")}</strong> ${t(open.address ? "navigate.ask_address" : "navigate.ask")}</p>`}
     <button class="fit" onClick=${() => map.current?.fit()}>${t("navigate.fit")}</button></div>`;
 }
 
@@ -84,7 +85,7 @@ function Where({ state }) {
           <p>${t("navigate.at", { time: timeOfDay(arrival.at_ms), km: (arrival.distance_m / 1000).toFixed(1) })}</p>`
         : html`<p class="muted">${t("navigate.no_eta")}</p>`}</section>
     <section class="card"><h2>${t("navigate.scene")}</h2>
-      <p class="destination" title=${open?.address}>${open?.address ?? "–"}</p></section>
+      <p class="destination" title=${open?.address}>${open ? open.address || t("call.no_address") : "–"}</p></section>
     <section class="card"><h2>${t("navigate.here")}</h2>
       ${position ? html`<p>${position.speed_mps === null ? "" : t("navigate.speed",
           { kmh: Math.round(position.speed_mps * 3.6) })}</p>

@@ -329,6 +329,23 @@ async def test_tablet_both_languages_have_every_text(started: Started, open_page
     assert "任务" in await page.inner_text(".bar")
 
 
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", "not on the map yet"), ("zh-CN", "尚未标在地图上")]
+)
+async def test_tablet_map_without_a_place_of_the_scene_says_so_in_words(
+    *, started: Started, open_page: Any, until: Any, screenshot: Any, axe_faults: Any,
+    language: str, words: str,
+) -> None:  # fmt: skip
+    page = await open_tablet(open_page, started, language=language)
+    started.hub.call(address="")
+    await page.evaluate("location.hash = '#/navigate'")
+    await until(page, has_text(".no-scene", words))
+    asks = "ask dispatch where to go" if language == "en" else "询问调度前往何处"
+    assert asks in await page.inner_text(".no-scene")
+    assert await axe_faults(page) == []
+    await screenshot(page, f"tablet-navigate-nowhere-{language}")
+
+
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (1920, 1080), (800, 1280)])
 async def test_tablet_views_fit_the_screen_and_have_no_serious_fault(
     *,
