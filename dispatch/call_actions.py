@@ -30,7 +30,11 @@ class _CallAction(
 
 
 class AnswerCall(_CallAction, frozen=True, kw_only=True, tag="answer_call"):
-    """Take a call: one that rings, waits or is offered to this seat."""
+    """Take a call: one that rings, waits or is offered to this seat.
+
+    One that was ended is taken back so while its caller can still read: a page or a text telephone
+    is open. The voice of a telephone is gone then; ``CallBack`` is for that.
+    """
 
 
 class HoldCall(_CallAction, frozen=True, kw_only=True, tag="hold_call"):
@@ -210,6 +214,10 @@ def _answer(case: Case, call: Call, book: CaseBook, seat: str) -> CallStep:
         return CallStep(step="taken", seat=seat)
     if call.phase in ("talking", "offered", "calling"):
         raise _taken(case, call)
+    if call.phase == "ended" and not case.talk.is_open:
+        raise ConflictError(
+            "the call is over and nobody reads: call back", kind="unreachable", case=case.id
+        )
     _check_ears(case, call, book, seat)
     return CallStep(step="answered", seat=seat)
 

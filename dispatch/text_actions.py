@@ -90,15 +90,17 @@ def decide_text(action: TextAction, case: Case, now_ns: Time, seat: str) -> tupl
         raise ConflictError("it says so already", kind="same", case=case.id)
     begun_ns, ended_ns = _moment(action.begun_ms, now_ns), _moment(action.ended_ms, now_ns)
     heard, confidence = action.heard, action.confidence
-    if before_turn is not None:  # corrected once it was said: what was heard stays known
-        begun_ns = before_turn.begun_ns
-        heard, confidence = heard or before_turn.heard, confidence or before_turn.confidence
     spoken = action.way == "speech" and before_turn is None
+    latency_ms = (now_ns - ended_ns) // MS_NS if spoken else None
+    if before_turn is not None:  # corrected once it was said: what was heard, and its place, stay
+        begun_ns, ended_ns = before_turn.begun_ns, before_turn.ended_ns
+        latency_ms = before_turn.latency_ms
+        heard, confidence = heard or before_turn.heard, confidence or before_turn.confidence
     turn = TextTurn(
         turn=action.turn, who="dispatcher", way=action.way, text=text,
         begun_ns=begun_ns, ended_ns=max(begun_ns, ended_ns), language=action.language, seat=seat,
         heard=heard, confidence=confidence,
-        latency_ms=(now_ns - ended_ns) // MS_NS if spoken else None,
+        latency_ms=latency_ms,
     )  # fmt: skip
     drafts = [] if case.talk.sessions else [_as_message(case, text, seat)]
     return (*drafts, draft_for(case, "text_turn", turn))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -33,6 +34,7 @@ from streams.call_messages import CallStep, Line, Step
 from streams.identity import new_id
 from streams.messages import CaseOpened
 from streams.outbox import Draft
+from streams.text_messages import TextChannel
 from tests.case_facts import START_NS, Pages
 
 FLEET = Fleet(
@@ -58,6 +60,11 @@ class Exchange:
     def hear(self, case: str, step: Step) -> None:
         """The exchange says what happened on the line."""
         self.take(Draft("call_step", CallStep(step=step), case=case))
+
+    def read(self, case: str, state: Literal["opened", "lost"]) -> None:
+        """The caller's page opens, or goes away."""
+        body = TextChannel(session="page-1", state=state, way="page")
+        self.take(Draft("text_channel", body, case=case))
 
     def act(self, seat: str, action: CallAction) -> None:
         self.take(*decide_call(action, self.case(action.case), self.book, seat))
@@ -155,6 +162,41 @@ def test_call_lost_before_an_answer_is_called_back_or_given_up_with_the_reason(
     call = town.case(case).call
     assert call is not None
     assert (call.phase, call.call_backs, call.seats) == ("ended", 3, ["seat-1", "seat-2"])
+
+
+@pytest.mark.parametrize("line", ["text", "voice"])
+def test_call_that_was_ended_is_taken_back_while_the_caller_reads_and_not_else(
+    town: Exchange, line: Line
+) -> None:
+    case = town.ring(line=line)
+    town.act("seat-1", AnswerCall(case=case))
+    town.act("seat-1", EndCall(case=case))
+    with pytest.raises(ConflictError, match="nobody reads") as told:
+        town.act("seat-1", AnswerCall(case=case))
+    assert told.value.conflict["kind"] == "unreachable"
+    town.read(case, "opened")
+    town.act("seat-1", AnswerCall(case=case))
+    assert town.phase(case) == ("talking", "seat-1")
+    town.act("seat-1", EndCall(case=case))
+    town.read(case, "lost")
+    with pytest.raises(ConflictError, match="nobody reads"):
+        town.act("seat-1", AnswerCall(case=case))
+
+
+def test_call_of_a_closed_case_is_not_taken_back_and_a_talking_seat_takes_back_no_voice(
+    town: Exchange,
+) -> None:
+    case, other = town.ring(), town.ring()
+    town.act("seat-1", AnswerCall(case=case))
+    town.act("seat-1", EndCall(case=case))
+    town.read(case, "opened")
+    town.act("seat-1", AnswerCall(case=other))
+    with pytest.raises(ConflictError, match="speaks on another line"):
+        town.act("seat-1", AnswerCall(case=case))
+    closing = CloseCase(case=case, outcome="cancelled")
+    town.take(*decide(closing, town.book, FLEET, START_NS, new_id(), seat="").drafts)
+    with pytest.raises(ConflictError, match="was closed"):
+        town.act("seat-2", AnswerCall(case=case))
 
 
 def test_call_that_is_silent_is_marked_until_it_is_over(town: Exchange) -> None:
