@@ -159,7 +159,7 @@ class Seat:
     async def ends_the_guide(self, reason: str) -> None:
         """End the guide; it wants a reason."""
         await self.page.locator(".guide-keys").focus()
-        await self.page.keyboard.press("x")
+        await self.page.keyboard.press("e")
         await self.page.keyboard.type(reason)
         await self.page.keyboard.press("Enter")
         await shows(self.timeline, reason)

@@ -13,19 +13,29 @@ export const PHASE_SIGN = {
   ringing: "☎", talking: "●", held: "‖", offered: "⇄", unattended: "⚠", lost: "↩", calling: "↗", ended: "✓",
 };
 
+/** Signs of what is no telephone call. */
+const LINE_SIGN = /** @type {Record<string, string>} */ ({ video: "▶", text: "✎", sms: "✉", app: "▣", ecall: "⛟" });
+
+/** By which means a caller came, where that is no telephone call. @param {{line: string}} props */
+export function LineKind({ line }) {
+  if (line === "voice") return null;
+  return html`<span class="row-line" data-line=${line}><span aria-hidden="true">${LINE_SIGN[line] ?? "?"}</span> ${word("line", line)}</span>`;
+}
+
 /** @param {{one: Case, state: ConsoleState}} props */
 export function CallBar({ one, state }) {
   const call = one.call;
   if (!call) return null;
   const { seat } = state.about.value;
-  const who = [call.number || t("call.withheld"), call.line !== "voice" && word("line", call.line)].filter(Boolean).join(" · ");
+  const who = call.number || t("call.withheld");
   const urgent = call.phase === "ringing" || call.phase === "unattended" || isOffered(one, seat);
   return html`<section class="call-bar card ${urgent ? "urgent" : ""}" data-phase=${call.phase} aria-label=${t("call.label")}>
     <p class="call-state"><span aria-hidden="true" class="call-sign">${PHASE_SIGN[call.phase]}</span>
       <strong>${phaseWords(one, seat)}</strong>
       ${call.phase !== "ended" && html`<time class="number call-time">${countdown(now.value - call.since_ms)}</time>`}
-      <span class="number grow call-number">${who}</span></p>
+      <span class="number grow call-number">${who} <${LineKind} line=${call.line} /></span></p>
     ${call.silent && html`<p class="warn">${t("call.silent_hint")}</p>`}
+    ${state.ended.value === one.id && call.phase === "ended" && html`<p class="call-ended" role="status">${t("call.you_ended", { who: call.number || `“${one.alias}”` })}</p>`}
     <div class="actions">${buttons(one, state, seat)}
       ${!one.closed_ms && /^\+?\d/.test(call.number) && html`<button data-call="send_link" disabled=${state.isSending("send_link", one.id)}
         onClick=${() => { state.question.value = { kind: "send_link", name: one.id }; }}>${t("call.do.send_link")} <kbd>P</kbd></button>`}</div>
@@ -36,7 +46,8 @@ export function CallBar({ one, state }) {
 export function phaseWords(one, seat) {
   const call = /** @type {import("./state.js").Call} */ (one.call);
   const words = { seat: call.seat === seat ? t("call.you") : call.seat, to: call.offered_to === seat ? t("call.you") : call.offered_to };
-  return t(`call.phase.${call.phase}`, words) + (call.silent ? ` · ${t("call.silent")}` : "");
+  const phase = call.phase === "unattended" && call.wrote ? "wrote" : call.phase; // it was over, and is not for its caller
+  return t(`call.phase.${phase}`, words) + (call.silent ? ` · ${t("call.silent")}` : "");
 }
 
 /** @param {Case} one @param {ConsoleState} state @param {string} seat */
@@ -56,7 +67,9 @@ function buttons(one, state, seat) {
     case "ringing": case "unattended": return button("answer_call", answerKey, act("answer_call"), true);
     case "held": return [button("answer_call", answerKey, act("answer_call"), true)];
     case "lost": return [button("call_back", "B", act("call_back"), true), html`<${GiveUp} one=${one} state=${state} />`];
-    case "ended": return one.call?.number ? button("call_back", "B", act("call_back")) : null;
+    case "ended": return [mayTakeBack(one, state) && html`<button data-call="answer_call" data-again disabled=${state.isSending("answer_call", one.id)}
+        onClick=${() => state.act({ action: "answer_call", case: one.id }, { isAgain: true })}>${t("call.do.take_back")} <kbd>⇧A</kbd></button>`,
+      one.call?.number && button("call_back", "B", act("call_back"))];
     case "offered": return mine && button("withdraw_call", "W", act("withdraw_call"));
     case "calling": return mine && [
       button("connected", "Y", act("call_back_done", { connected: true }), true),
@@ -66,6 +79,12 @@ function buttons(one, state, seat) {
       !one.call?.silent && button("mark_silent", "S", act("mark_silent")), button("end_call", "X", act("end_call"))];
     default: return null;
   }
+}
+
+/** Whether a call that was ended can go on: somebody reads there. @param {Case} one @param {ConsoleState} state */
+function mayTakeBack(one, state) {
+  const detail = state.detail.value;
+  return !one.closed_ms && detail?.case === one.id && detail.talk.reader === "opened";
 }
 
 /** To which seat the call is given. @param {{one: Case, state: ConsoleState, seat: string}} props */
@@ -81,7 +100,7 @@ function Offer({ one, state, seat }) {
 function GiveUp({ one, state }) {
   const reason = state.giveUp.value[one.id] ?? "";
   const send = () => reason.trim() && state.act({ action: "give_up_call", case: one.id, reason: reason.trim() });
-  return html`<label class="small muted give-up">${t("call.give_up_why")} <input name="give_up" maxlength="4000" autocomplete="off" value=${reason}
+  return html`<label class="small muted give-up" data-enter=${t("call.do.give_up_call")}>${t("call.give_up_why")} <input name="give_up" maxlength="4000" autocomplete="off" value=${reason}
       onKeyDown=${(/** @type {KeyboardEvent} */ event) => { if (event.key === "Enter" && !event.isComposing) send(); }}
       onInput=${(/** @type {any} */ event) => { state.giveUp.value = { ...state.giveUp.value, [one.id]: event.target.value }; }} />
     <button disabled=${!reason.trim()} onClick=${send}>${t("call.do.give_up_call")}</button></label>`;

@@ -40,7 +40,7 @@ export function CallerVideoCard({ one, state }) {
 /** @param {CallerVideo} video */
 function phaseWords({ phase, since_ms: at, reason, who, watching }) {
   const why = videoReason(reason);
-  const words = t(`caller_video.${phase}`, { time: timeOfDay(at), seat: who });
+  const words = t(`caller_video.${phase === "refused" && !reason ? "said_no" : phase}`, { time: timeOfDay(at), seat: who });
   const others = [...new Set(watching.map((one) => one.split("/")[0]))].map((one) => t(`caller_video.watching_${one}`));
   return [words, phase !== "on" && why, ...others].filter(Boolean).join(" · ");
 }

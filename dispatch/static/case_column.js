@@ -11,6 +11,7 @@ import { CabinVideo } from "./cabin_video.js";
 import { CallBar } from "./call_bar.js";
 import { CallerVideoCard } from "./caller_video.js";
 import { EditCase, formOf } from "./case_form.js";
+import { CaseAlerts } from "./case_alerts.js";
 import { Clamped } from "./clamp.js";
 import { GuideCard } from "./guide.js";
 import { IncidentCard } from "./incident.js";
@@ -20,7 +21,7 @@ import { Problem, QuestionBox } from "./questions.js";
 import { ElsewhereUnits, HomeLine, lentOf, SharedLine, WantedUnits } from "./foreign.js";
 import { SameEvent } from "./same_event.js";
 import { VitalSigns } from "./vital_signs.js";
-import { TalkCard } from "./talk.js";
+import { HeldLines, TalkCard } from "./talk.js";
 import { entryWords, methodWords, reasonOf, sexAndAge } from "./words.js";
 
 /** @typedef {import("./state.js").ConsoleState} ConsoleState */
@@ -37,6 +38,7 @@ export function CaseColumn({ state }) {
   if (one.home) return html`<${ForeignCase} one=${one} state=${state} />`;
   return html`<section class="case-column live" aria-label=${t("case.label")} key=${one.id}>
     <${CallBar} one=${one} state=${state} />
+    <${CaseAlerts} one=${one} state=${state} />
     <${SharedLine} one=${one} state=${state} />
     <${Head} one=${one} state=${state} />
     <${Problem} state=${state} />
@@ -55,6 +57,7 @@ export function CaseColumn({ state }) {
     <${VitalSigns} state=${state} />
     <${CabinVideo} state=${state} unit=${one.unit} />
     <${Story} one=${one} state=${state} />
+    <${HeldLines} one=${one} state=${state} />
   </section>`;
 }
 
@@ -64,6 +67,7 @@ function ForeignCase({ one, state }) {
   return html`<section class="case-column live foreign ${isCut ? "cut-off" : ""}" aria-label=${t("case.label")} key=${one.id}>
     <${HomeLine} one=${one} state=${state} />
     <${CallBar} one=${one} state=${state} />
+    <${CaseAlerts} one=${one} state=${state} />
     <${Head} one=${one} state=${state} />
     <${Problem} state=${state} />
     <${TalkCard} one=${one} state=${state} />
@@ -80,7 +84,7 @@ function Head({ one, state }) {
     state.editing.value = one.id;
   };
   const close = () => {
-    state.reason.value = "";
+    state.reason.value = state.outcome.value = "";
     state.question.value = { kind: "close", name: one.id };
   };
   if (state.editing.value === one.id) {
@@ -205,7 +209,7 @@ function Story({ one, state }) {
   return html`<section class="story">
     <h3>${t("timeline.label")} ${!one.home && html`<a class="small" href=${`/api/cases/${one.id}/ledger`} target="_blank" rel="noopener">${t("case.ledger")}</a>`}</h3>
     <label class="note"><span class="visually-hidden">${t("note.label")}</span>
-      <input data-key="note" name="note" maxlength="4000" autocomplete="off" placeholder=${t("note.hint")} value=${note} onKeyDown=${onKeyDown}
+      <input data-key="note" name="note" data-enter=${t("note.add")} maxlength="4000" autocomplete="off" placeholder=${t("note.hint")} value=${note} onKeyDown=${onKeyDown}
         onInput=${(/** @type {any} */ event) => { state.notes.value = { ...state.notes.value, [one.id]: event.target.value }; }} />
       <button disabled=${!note.trim() || state.isSending("note", one.id)} onClick=${send}>${t("note.add")}</button></label>
     <${Timeline} entries=${entries} />

@@ -42,7 +42,7 @@ export function EditCase({ state, id }) {
     if (Object.keys(changed).length) state.act({ action: "amend_case", case: id, ...changed });
     else state.editing.value = null;
   };
-  return html`<div class="edit">
+  return html`<div class="edit" data-enter=${t("form.save")}>
     <${Fields} state=${state} id=${id} form=${state.edits.value} change=${(/** @type {Form} */ next) => { state.edits.value = next; }} submit=${save} />
     <div class="actions"><button class="main" disabled=${busy} onClick=${save}>${t("form.save")} <kbd>⏎</kbd></button>
       <button onClick=${() => { state.editing.value = null; }}>${t("form.cancel")} <kbd>Esc</kbd></button></div>

@@ -4,7 +4,7 @@ import { countdown, durationInWords, now, timeOfDay } from "/static/shared/clock
 import { t } from "/static/shared/i18n.js";
 import { Severity, levelClass, levelOf } from "/static/shared/severity.js";
 import { word } from "/static/shared/words.js";
-import { PHASE_SIGN, phaseWords } from "./call_bar.js";
+import { LineKind, PHASE_SIGN, phaseWords } from "./call_bar.js";
 import { rings } from "./call_order.js";
 import { distance } from "/static/shared/words.js";
 
@@ -40,7 +40,7 @@ function Row({ one, state }) {
     <span class="row-top"><${Severity} level=${levelOf(one.severity)} word=${t(`severity.${one.severity}`)} />
       <strong class="district clip">${state.districts.label(one.home)}</strong></span>
     ${call && html`<span class="row-call"><span aria-hidden="true">${PHASE_SIGN[call.phase]}</span>
-      <strong>${phaseWords(one, state.about.value.seat)}</strong> ${call.phase !== "ended" && html`<time class="number">${countdown(now.value - call.since_ms)}</time>`}</span>`}
+      <strong>${phaseWords(one, state.about.value.seat)}</strong> <${LineKind} line=${call.line} /> ${call.phase !== "ended" && html`<time class="number">${countdown(now.value - call.since_ms)}</time>`}</span>`}
     ${isCut && html`<span class="small warn">${cutWords(state, one.home)}</span>`}
     <span class="row-address two-lines">${one.address || html`<span class="muted">${t("case.no_address")}</span>`}</span>
     <span class="row-who muted small clip">${[`“${one.alias}”`, call?.number].filter(Boolean).join(" · ")}</span>

@@ -22,11 +22,14 @@ import { distance, word } from "/static/shared/words.js";
  * @property {number} at_ms @property {number} started_ms @property {number | null} changed_ms
  * @property {Record<string, number>} moments @property {Answer[]} answers @property {boolean} is_on
  * @property {string} patient @property {boolean} may_go_on @property {boolean} may_skip @property {boolean} may_go_back
+ * @property {{severity: string | null, complaint: Wording | null, why: string} | null} proposal what the case should say
  */
 
 /** What is to be left or changed, and why; null while nothing is. */
 const leaving = signal(/** @type {{how: "skip_guide" | "override_guide" | "stop_guide", to: string, reason: string} | null} */ (null));
 const MARKS = ["recognition", "hands_on_chest", "first_shock"];
+/** The case whose guide this seat has just asked for: it comes into view, and takes the keys. */
+let begun = "";
 
 /** @param {Wording | null | undefined} text @returns {string} in the page's language */
 export const said = (text) => (text ? text[language.value === "zh-CN" ? "zh" : "en"] : "");
@@ -38,7 +41,7 @@ export function GuideCard({ one, state }) {
   if (one.closed_ms) return null;
   if (!run) {
     return html`<p class="declare-line"><button class="small" data-key="guide" disabled=${state.isSending("start_guide", one.id)}
-      onClick=${() => state.act({ action: "start_guide", case: one.id })}>${t(runs.length ? "guide.again" : "guide.start")} <kbd>Z</kbd></button></p>`;
+      onClick=${() => { begun = one.id; state.act({ action: "start_guide", case: one.id }); }}>${t(runs.length ? "guide.again" : "guide.start")} <kbd>Z</kbd></button></p>`;
   }
   return html`<${Step} one=${one} state=${state} run=${run} key=${run.run} />`;
 }
@@ -46,18 +49,34 @@ export function GuideCard({ one, state }) {
 /** @param {{one: Case, state: ConsoleState, run: Run}} props */
 function Step({ one, state, run }) {
   const keys = useRef(/** @type {HTMLElement | null} */ (null));
-  useLayoutEffect(() => keys.current?.focus({ preventScroll: true }), []);
+  const moved = useRef(begun === one.id); // by this seat, whose keys then go on here
+  const isNew = useRef(true);
+  useLayoutEffect(() => {
+    if ((moved.current || isNew.current) && !isTyping()) keys.current?.focus({ preventScroll: true });
+    if (moved.current) keys.current?.closest("section")?.scrollIntoView({ block: "nearest" });
+    moved.current = isNew.current = false;
+    begun = "";
+  }, [run.protocol, run.step, run.at_ms]);
   const protocol = state.about.value.protocols.find((each) => each.id === run.protocol);
   const at = { case: one.id, run: run.run, protocol: run.protocol, step: run.step };
   const busy = [...state.sent.value.values()].some((each) => each.run === run.run);
   const act = (/** @type {string} */ action, fields = {}) => {
     if (busy) return;
     leaving.value = null;
+    moved.current = true;
     state.act({ action, ...(action === "stop_guide" ? { case: one.id, run: run.run } : at), ...fields });
   };
-  const note = (/** @type {string} */ mark) => {
+  const note = (/** @type {string} */ mark, withdrawn = false) => {
     const isNoted = [...state.sent.value.values()].some((each) => each.run === run.run && each.mark === mark);
-    if (!isNoted) state.act({ action: "note_moment", case: one.id, run: run.run, mark });
+    const wrong = withdrawn && { withdrawn, reason: t("guide.by_mistake") };
+    if (!isNoted) state.act({ action: "note_moment", case: one.id, run: run.run, mark, ...wrong });
+    keys.current?.focus({ preventScroll: true }); // its button goes away
+  };
+  const take = () => {
+    const { severity = null, complaint = null } = run.proposal ?? {};
+    if (!run.proposal || state.isSending("amend_case", one.id)) return;
+    state.act({ action: "amend_case", case: one.id, ...(severity && { severity }), ...(complaint && { complaint: said(complaint) }) }, { isBeside: true });
+    keys.current?.focus({ preventScroll: true });
   };
   const ask = (/** @type {"skip_guide" | "override_guide" | "stop_guide"} */ how) => { leaving.value = { how, to: "", reason: "" }; };
   const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
@@ -69,15 +88,18 @@ function Step({ one, state, run }) {
     else if (key === "backspace" && run.may_go_back) act("back_guide");
     else if (key === "s" && run.may_skip) ask("skip_guide");
     else if (key === "g") ask("override_guide");
-    else if (key === "x") ask("stop_guide");
-    else if (key === "f" && mayShock(run)) note("first_shock");
-    else if (key === "r" && isPushing(run)) note("rescuer_change");
+    else if (key === "e") ask("stop_guide"); // not X, which ends the call wherever else it is pressed
+    else if (key === "f" && (event.shiftKey ? run.moments.first_shock : mayShock(run))) note("first_shock", event.shiftKey);
+    else if (key === "r" && (event.shiftKey ? run.changed_ms : isPushing(run))) note("rescuer_change", event.shiftKey);
+    else if (key === "t" && run.proposal) take();
     else if (key.length > 1) return;
     event.preventDefault();
     event.stopPropagation(); // they mean something else beside this card
   };
   return html`<section class="guide card" aria-label=${t("guide.label")}>
-    <div class="guide-keys" tabindex="0" role="group" aria-label=${t("guide.label")} ref=${keys} onKeyDown=${onKeyDown}>
+    <div class="guide-keys" tabindex="0" role="group" aria-label=${t("guide.label")} ref=${keys} onKeyDown=${onKeyDown}
+        data-enter=${run.may_go_on ? t(run.kind === "hand_over" ? "guide.look_again" : "guide.done") : ""}>
+      <${Unanswered} one=${one} state=${state} />
       <header class="guide-head"><h3 class="muted">${t("guide.label")} · ${said(run.title)}</h3>
         <span class="small muted grow">${said(protocol?.review)} ${run.source}</span><${Times} one=${one} run=${run} /></header>
       <div class="guide-step"><svg viewBox="0 0 96 96" aria-hidden="true"><use href=${`/static/page/caller/pictograms.svg#${run.pictogram}`} /></svg>
@@ -85,19 +107,36 @@ function Step({ one, state, run }) {
       <div class="answers">${run.answers.map((answer, index) => html`<button key=${answer.id} disabled=${busy} onClick=${() => act("answer_guide", { answer: answer.id })}>
           <kbd>${index + 1}</kbd> ${said(answer.text)}</button>`)}
         ${run.may_go_on && html`<button class="main" disabled=${busy} onClick=${() => act("go_on_guide")}>${t(run.kind === "hand_over" ? "guide.look_again" : "guide.done")} <kbd>⏎</kbd></button>`}</div>
+      ${run.proposal && html`<p class="guide-proposal"><button data-key="take-proposal" disabled=${state.isSending("amend_case", one.id)} onClick=${take}>
+        ${t("guide.set", { what: [run.proposal.severity && t(`severity.${run.proposal.severity}`), said(run.proposal.complaint)].filter(Boolean).join(t("guide.comma")) })} <kbd>T</kbd></button>
+        <span class="small muted">${run.proposal.why}</span></p>`}
       <div class="guide-ways small">
         ${mayShock(run) && html`<button class="small" data-mark="first_shock" onClick=${() => note("first_shock")}>${t("guide.shocked")} <kbd>F</kbd></button>`}
         ${isPushing(run) && html`<button class="small" data-mark="rescuer_change" onClick=${() => note("rescuer_change")}>${t("guide.changed")} <kbd>R</kbd></button>`}
+        ${[["first_shock", run.moments.first_shock, "F"], ["rescuer_change", run.changed_ms, "R"]].map(([mark, at, key]) => at && html`<button class="small" data-unmark=${mark}
+          onClick=${() => note(String(mark), true)}>${word("mark", String(mark))} <span class="number">${timeOfDay(Number(at))}</span> · ${t("guide.take_back")} <kbd>⇧${key}</kbd></button>`)}
         ${run.may_go_back && html`<button class="small" onClick=${() => act("back_guide")}>${t("guide.back")} <kbd>⌫</kbd></button>`}
         ${run.may_skip && html`<button class="small" onClick=${() => ask("skip_guide")}>${t("guide.skip")} <kbd>S</kbd></button>`}
         <button class="small" onClick=${() => ask("override_guide")}>${t("guide.override")} <kbd>G</kbd></button>
-        <button class="small" onClick=${() => ask("stop_guide")}>${t("guide.stop")} <kbd>X</kbd></button></div>
+        <button class="small" onClick=${() => ask("stop_guide")}>${t("guide.stop")} <kbd>E</kbd></button></div>
     </div>
     ${leaving.value && html`<${Leaving} state=${state} act=${act} keys=${keys} />`}
     ${state.detail.value?.aeds?.map((aed) => html`<p class="small" key=${aed.name}><strong>AED</strong> ${aed.name} · ${distance(aed.distance_m)}
       ${aed.is_open === false ? html` · <span class="warn">${t("guide.aed_closed")}</span>` : ""} ${aed.note}</p>`)}
   </section>`;
 }
+
+/** Whom the guide speaks to, where that is not the caller of this seat. @param {{one: Case, state: ConsoleState}} props */
+function Unanswered({ one, state }) {
+  const { call } = one;
+  if (!call || call.seat === state.about.value.seat) return null;
+  const words = ["ringing", "unattended"].includes(call.phase) ? t("guide.unanswered") : call.seat ? t("guide.other_seat", { seat: call.seat })
+    : call.phase === "held" ? t("call.phase.held") : t("guide.no_caller");
+  return html`<p class="guide-unanswered" role="status"><strong class="warn">⚠ ${words}</strong></p>`;
+}
+
+/** Whether a key would be a letter of a text. */
+const isTyping = () => document.activeElement?.matches("input, textarea, select") ?? false;
 
 /** Why a step is left: nothing is skipped without a word. @param {{state: ConsoleState, act: (action: string, fields: object) => void, keys: any}} props */
 function Leaving({ state, act, keys }) {
@@ -115,7 +154,7 @@ function Leaving({ state, act, keys }) {
     event.preventDefault();
     event.stopPropagation();
   };
-  return html`<div class="guide-why" onKeyDown=${onKeyDown}>
+  return html`<div class="guide-why" data-enter=${t(`guide.do_${way.how}`)} onKeyDown=${onKeyDown}>
     ${way.how === "override_guide" && html`<select aria-label=${t("guide.override")} value=${way.to}
         onChange=${(/** @type {any} */ event) => { leaving.value = { ...way, to: event.target.value }; }}>
       <option value="">${t("guide.which")}</option>

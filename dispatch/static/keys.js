@@ -26,9 +26,10 @@ export function listenToKeys(state) {
   });
 }
 
-/** The bridge's two switches. @param {ConsoleState} state @param {KeyboardEvent} event @returns {boolean} */
+/** The bridge's two switches, and the way to what waits for a look. @param {ConsoleState} state @param {KeyboardEvent} event @returns {boolean} */
 function switched(state, event) {
-  if (event.repeat || !["F8", "F9"].includes(event.key)) return false;
+  if (event.repeat || !["F2", "F8", "F9"].includes(event.key)) return false;
+  if (event.key === "F2") return focus("[data-key=say-heard]");
   if (event.key === "F9") speech.toggleVoice();
   else {
     const one = state.case.value;
@@ -62,7 +63,7 @@ function handle(state, key) {
     case "f": return openPartner(state);
     case "v": return press(key === "V" ? "[data-key=caller-video]:not(:disabled)" : "[data-key=video]");
     case "m": return focus("input[data-key=incident]") || press("button[data-key=incident]");
-    case "z": return focus(".guide-keys") || press("[data-key=guide]");
+    case "z": return focus(".guide-keys", true) || press("[data-key=guide]");
     case "i": return focus("[data-key=talk]");
     case "g": return askNext(state);
     case "?": return showKeys();
@@ -80,7 +81,8 @@ function answer(state, isShown) {
   const { seat } = state.about.value;
   const next = isShown ? null : nextCall(state.queue.value, seat) ?? nextCall(state.districts.queue.value, seat);
   if (next) return state.act({ action: "answer_call", case: next.id });
-  return press("[data-call=answer_call]:not(:disabled)");
+  const again = isShown ? "" : ":not([data-again])"; // a call that was ended is taken back on purpose only
+  return press(`[data-call=answer_call]:not(:disabled)${again}`);
 }
 
 /** Closes what is open, one thing at a time; what was typed stays. @param {ConsoleState} state */
@@ -142,9 +144,10 @@ function press(selector) {
   return found !== null;
 }
 
-/** @param {string} selector */
-function focus(selector) {
+/** @param {string} selector @param {boolean} [isWhole] whether all of it is to be seen, as far as there is room */
+function focus(selector, isWhole = false) {
   const found = /** @type {HTMLElement | null} */ (document.querySelector(selector));
   found?.focus();
+  if (isWhole) found?.closest("section")?.scrollIntoView({ block: "nearest" });
   return found !== null;
 }

@@ -22,6 +22,10 @@ export function QuestionBox({ state }) {
   const box = useRef(/** @type {HTMLElement | null} */ (null));
   useLayoutEffect(() => {
     box.current?.scrollIntoView({ block: "nearest" });
+    if (question?.kind === "close" && one && !outcomeOf(state, one)) { // what has to be chosen is chosen by its first letter
+      /** @type {HTMLElement | null} */ (box.current?.querySelector("[name=outcome]"))?.focus();
+      return;
+    }
     // Enter is the question's answer: no button elsewhere may take it. What is written in stays so.
     if (question && document.activeElement instanceof HTMLButtonElement && !box.current?.contains(document.activeElement)) box.current?.focus();
   }, [question?.kind, question?.name]);
@@ -31,7 +35,12 @@ export function QuestionBox({ state }) {
     ask_unit: askNeighbour, send_link: askLink }[question.kind](state, one, question.name);
   const confirm = () => asked.ready && state.act(asked.action);
   const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
-    if (event.key === "Enter" && !event.isComposing && event.target instanceof HTMLInputElement) confirm();
+    if (event.key !== "Enter" || event.isComposing) return;
+    if (event.target instanceof HTMLInputElement) confirm();
+    else if (event.target instanceof HTMLSelectElement && question?.kind === "close") {
+      event.preventDefault(); // it opens no list: that is the space key's
+      confirm();
+    }
   };
   return html`<div class="question card" role="group" aria-label=${asked.title} tabindex="-1" ref=${box} onKeyDown=${onKeyDown}>
     <h3>${asked.title}</h3>
@@ -96,22 +105,29 @@ function askHospital(state, one, name) {
   };
 }
 
+/** How it ended: what a person chose, else what the record has; else nothing yet. @param {ConsoleState} state @param {Case} one */
+function outcomeOf(state, one) {
+  return state.outcome.value || (one.stage === "handed_over" ? "handed_over" : "");
+}
+
 /** @param {ConsoleState} state @param {Case} one */
 function askClose(state, one) {
   const text = state.reason.value.trim();
+  const outcome = outcomeOf(state, one);
   return {
     title: t("ask.close_title"),
     consequences: [one.unit && !one.run_ended_ms
       ? t("ask.close_with_unit", { unit: state.units.value.get(one.unit)?.label ?? one.unit }) : t("ask.close"),
     ...standing(state).map((partner) => t("ask.close_partners", { partner }))],
     why: null,
-    extra: html`<div class="fields"><label>${t("ask.outcome")}<select name="outcome" value=${state.outcome.value}
+    extra: html`<div class="fields"><label>${t("ask.outcome")}<select name="outcome" data-enter=${outcome ? t("ask.close_do") : t("ask.outcome_choose")} value=${outcome}
         onChange=${(/** @type {any} */ event) => { state.outcome.value = event.target.value; }}>
-      ${OUTCOMES.map((outcome) => html`<option value=${outcome}>${word("outcome", outcome)}</option>`)}</select></label>
+      ${!outcome && html`<option value="">${t("ask.outcome_choose")}</option>`}
+      ${OUTCOMES.map((one) => html`<option value=${one}>${word("outcome", one)}</option>`)}</select></label>
       <${Reason} state=${state} label=${t("ask.close_text")} /></div>`,
-    ready: !state.isSending("close_case", one.id),
+    ready: outcome !== "" && !state.isSending("close_case", one.id),
     button: t("ask.close_do"),
-    action: { action: "close_case", case: one.id, outcome: state.outcome.value, ...(text && { text }) },
+    action: { action: "close_case", case: one.id, outcome, ...(text && { text }) },
   };
 }
 

@@ -6,7 +6,7 @@ import { Severity, levelClass, levelOf } from "/static/shared/severity.js";
 import { band } from "/static/shared/value_tile.js";
 import { word } from "/static/shared/words.js";
 import { ForeignQueue, lentOf } from "./foreign.js";
-import { PHASE_SIGN, phaseWords } from "./call_bar.js";
+import { LineKind, PHASE_SIGN, phaseWords } from "./call_bar.js";
 import { fixWords } from "./located.js";
 import { nameOf } from "./same_event.js";
 import { isMine, isOffered, rings } from "./call_order.js";
@@ -79,7 +79,7 @@ function drawn(one, state, { isShown, unit, likely, seat }) {
     <span class="row-top"><${Severity} level=${levelOf(one.severity)} word=${t(`severity.${one.severity}`)} />
       <span class="grow"></span><${Waiting} one=${one} /></span>
     ${call && html`<span class="row-call"><span aria-hidden="true">${PHASE_SIGN[call.phase]}</span>
-      <strong>${phaseWords(one, seat)}</strong> <${Since} fromMs=${call.since_ms} /></span>`}
+      <strong>${phaseWords(one, seat)}</strong> <${LineKind} line=${call.line} /> <${Since} fromMs=${call.since_ms} /></span>`}
     <span class="row-address two-lines" title=${one.address}>${one.address || html`<span class="muted">${t("case.no_address")}</span>`}</span>
     ${call && one.maybe && !one.address && html`<span class="small muted clip">${t("case.maybe", { where: nameOf(likely) })}</span>`}
     ${one.complaint && html`<span class="row-complaint two-lines">${one.complaint}</span>`}

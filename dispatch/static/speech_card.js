@@ -43,23 +43,29 @@ export function MicElsewhere({ state }) {
   return html`<button class="mic-elsewhere" onClick=${() => speech.stop()}>${t("speech.elsewhere", { alias })} <kbd>F8</kbd></button>`;
 }
 
-/** One thing that this seat says, with what is in doubt marked. @param {{one: Heard, state: ConsoleState, correct: (one: Heard) => void, mayCorrect: boolean}} props */
-export function HeardLine({ one, state, correct, mayCorrect }) {
+/** One thing that this seat says, with what is in doubt marked. @param {{one: Heard, state: ConsoleState, correct: (one: Heard) => void, mayCorrect: boolean, isBelow?: boolean}} props */
+export function HeardLine({ one, state, correct, mayCorrect, isBelow = false }) {
   const send = useRef(/** @type {HTMLButtonElement | null} */ (null));
   const waits = one.wait !== "draft";
   useEffect(() => {
     if (waits && document.activeElement === document.body) send.current?.focus();
   }, [waits]);
+  useEffect(() => () => { requestAnimationFrame(backToGuide); }, []);
   const isSending = state.isSending("say_text", one.case);
   return html`<li class="turn dispatcher ${waits ? "held" : "live"}" data-turn=${one.turn}>
     <span class="muted small number">${t("speech.you_say")} ${waits ? html`<strong class=${one.is_doubtful ? "warn" : ""}>${t("speech.sure", { percent: Math.round(100 * one.confidence) })}</strong>` : ""}</span>
     <span class="said" lang=${one.language === "zh" ? "zh-CN" : "en"}>${marked(one)}${!waits && html`<span class="cursor" aria-hidden="true">▏</span>`}</span>
     ${waits && html`<span class="checks" role="status"><strong class="warn">${t(`speech.wait_${one.wait}`)}</strong>
       ${one.doubts.map((doubt) => html`<span class="check"><span class="muted">${t(`speech.kind_${doubt.kind}`)}</span> <strong>${doubt.read_back}</strong></span>`)}</span>
-    <span class="acts"><button ref=${send} class="main" data-key="say-heard" disabled=${isSending} onClick=${() => say(state, one)}>${t("talk.say")} <kbd>⏎</kbd></button>
+    <span class="acts"><button ref=${send} class="main" data-key="say-heard" disabled=${isSending} data-enter=${t("talk.say_to", { who: t("talk.caller") })} onClick=${() => say(state, one)}>${t("talk.say")} <kbd>${isBelow ? "F2 ⏎" : "⏎"}</kbd></button>
       <button data-key="correct-heard" disabled=${!mayCorrect} onClick=${() => correct(one)}>${t("talk.correct")}</button>
       <button data-key="discard-heard" onClick=${() => speech.discard(one)}>${t("speech.discard")}</button></span>`}
   </li>`;
+}
+
+/** The guide's keys go on once a line that had the focus is gone: elsewhere they mean something else. */
+function backToGuide() {
+  if (document.activeElement === document.body) /** @type {HTMLElement | null} */ (document.querySelector(".guide-keys"))?.focus({ preventScroll: true });
 }
 
 /** @param {ConsoleState} state @param {Heard} one */

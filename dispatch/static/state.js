@@ -25,7 +25,7 @@ import { startAgain } from "./triage.js";
  * @typedef {object} Call
  * @property {"ringing" | "talking" | "held" | "offered" | "unattended" | "lost" | "calling" | "ended"} phase
  * @property {string} seat @property {string} offered_to @property {string} number @property {string} line
- * @property {boolean} silent @property {number} rang_ms @property {number} since_ms
+ * @property {boolean} silent @property {boolean} [wrote] @property {number} rang_ms @property {number} since_ms
  * @property {number | null} answered_ms @property {number} call_backs
  */
 /** @typedef {{code: string, text: string, names: string[], metres: number | null}} Note */
@@ -129,9 +129,12 @@ export class ConsoleState {
   /** What is asked before something leaves the building. */
   question = signal(/** @type {Question | null} */ (null));
   reason = signal("");
-  outcome = signal("handed_over");
+  /** How the case ended, as it is chosen; empty while nobody chose. */
+  outcome = signal("");
   /** What of a patient's transport is not as it was proposed. */
   transport = signal({ hospital: "", unit: "" });
+  /** The call that this seat ended and that was the last thing it did. */
+  ended = signal(/** @type {string | null} */ (null));
   /** Actions that were sent and not yet answered, by id. */
   sent = signal(/** @type {Map<string, any>} */ (new Map()));
   problem = signal(/** @type {{text: string, conflict?: any} | null} */ (null));
@@ -162,7 +165,7 @@ export class ConsoleState {
       this.selected.value = id;
       this.detail.value = null;
       this.suggestions.value = null;
-      this.question.value = this.problem.value = this.editing.value = this.videoOf.value = null;
+      this.question.value = this.problem.value = this.editing.value = this.videoOf.value = this.ended.value = null;
     });
     this.socket.send({ type: "watch", case: id });
   }
@@ -170,9 +173,10 @@ export class ConsoleState {
   /**
    * Asks the hub for something; at once shown as made, and its answer when it comes.
    * @param {Record<string, any>} action
+   * @param {Record<string, any>} [note] what the page itself wants to know of it when its answer comes
    * @returns {boolean} false, and nothing sent, while the link is down
    */
-  act(action) {
+  act(action, note = {}) {
     const id = newId();
     const home = this.districts.foreign.value.get(action.case)?.home;
     const whole = home && action.action !== "understood" ? { ...action, home } : action;
@@ -181,8 +185,8 @@ export class ConsoleState {
       return false;
     }
     batch(() => {
-      this.problem.value = null;
-      this.sent.value = new Map(this.sent.value).set(id, action);
+      this.problem.value = this.ended.value = null;
+      this.sent.value = new Map(this.sent.value).set(id, { ...action, ...note });
     });
     return true;
   }
@@ -329,7 +333,7 @@ export class ConsoleState {
     } else if (message.action === "note" && this.notes.value[message.case] === action?.text) {
       this.notes.value = { ...this.notes.value, [message.case]: "" };
     } else if (message.action === "amend_case") {
-      if (!action?.position || action.address) this.editing.value = null;
+      if (!action?.isBeside && (!action?.position || action.address)) this.editing.value = null;
     } else if (message.action === "notify_callers") {
       this.notice.value = null;
     } else if (message.action === "say_text") {
@@ -339,7 +343,10 @@ export class ConsoleState {
     } else if (message.action === "declare_incident") {
       declaring.case.value = null;
     } else if (message.action === "answer_call") {
-      this.#begin(message.case);
+      if (action?.isAgain) this.select(message.case); // taken back: it goes on where it was
+      else this.#begin(message.case);
+    } else if (message.action === "end_call") {
+      this.ended.value = message.case;
     } else if (["assign_unit", "ask_unit", "choose_hospital", "close_case", "unlink_case", "tell_partner", "cancel_partner", "send_link", "transport_patient", "close_incident"].includes(message.action)) {
       this.question.value = null;
       this.reason.value = "";

@@ -9,7 +9,8 @@ import { hasText, t } from "./i18n.js";
 export function callerVideoWords({ step, who = "", reason = "", pictogram = "" }, label) {
   const shown = `pictogram.${pictogram}`;
   const what = !pictogram ? t("caller_video.image") : hasText(shown) ? t(shown) : pictogram.replaceAll("_", " ");
-  const words = t(`caller_video.step.${step}`, { who: who && label(who), what });
+  const said = step === "refused" && !reason ? "said_no" : step; // the person, and not the phone
+  const words = t(`caller_video.step.${said}`, { who: who && label(who), what });
   const why = videoReason(reason);
   return why ? `${words} (${why})` : words;
 }

@@ -44,6 +44,10 @@ async def test_enter_answers_a_question_that_was_opened_by_a_focused_button(
         await page.get_by_role("button", name="Close case").focus()
         await page.keyboard.press("Enter")
         await expect(page.locator("[data-confirm]")).to_be_visible()
+        await page.keyboard.press("Enter")  # nobody has said how it ended
+        await expect(page.locator(".queue > ol .row")).to_have_count(1)
+        await page.keyboard.type("h")
+        await expect(page.locator("[name=outcome]")).to_have_value("handed_over")
         await page.keyboard.press("Enter")
         await expect(page.locator(".queue > ol .row")).to_have_count(0)
         assert (await town.get(f"/api/cases/{case}"))["outcome"] == "handed_over"
@@ -59,6 +63,7 @@ async def test_case_whose_caller_rings_is_not_closed_and_the_page_says_why(
         case = await Outside(town).ring()
         page = await console(town, open_page, case, language)
         await page.locator(".case-head button").last.click()
+        await page.locator("[name=outcome]").select_option("cancelled")
         await page.keyboard.press("Enter")
         await expect(page.locator(".problem")).to_contain_text(words)
         assert (await call(town, case))["phase"] == "ringing"
