@@ -6,7 +6,7 @@ times and texts that differ from call to call are left out; order and number of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from dispatch.text_book import Conversation
 from streams.call_messages import CallerMessage, CallStep
@@ -17,6 +17,7 @@ from streams.journal import Journal
 from streams.messages import Body, CaseAmended, CaseClosed, CaseNote, Milestone, UnitAssigned
 from streams.text_messages import CallerProfile, TextChannel, TextSpoken, TextTurn
 
+MS_NS = 1_000_000
 TALK = (TextTurn, TextChannel, CallerProfile)
 
 
@@ -58,19 +59,25 @@ def outcome_of(
     turns = sorted(talk.turns.values(), key=lambda one: (one.begun_ns, one.turn))
     turns = [one for one in turns if one.text]
     shown = [_as_shown(one, talk) for one in turns]
+    whole = sorted(turns, key=lambda one: (one.ended_ns + (one.latency_ms or 0) * MS_NS, one.turn))
+    words = {
+        tuple(_as_shown(one, talk) for one in whole): "as said, each line where it was whole",
+        tuple(shown): "as said",
+    }
     return "\n".join(
         [
             *_section("said", [_as_stored(one, talk, as_meant) for one in turns]),
             *_section("spoken to the seat", spoken_of(facts)),
             *_section("needs", needs),
             *_section("done", [one for one in done if one not in unsaid]),
-            *(
-                line
-                for name, lines in pages
-                for line in _section(name, ["as said"] if lines == shown else lines)
-            ),
+            *(line for name, lines in pages for line in _section(name, _in_short(lines, words))),
         ]
     )
+
+
+def _in_short(lines: Sequence[str], words: Mapping[tuple[str, ...], str]) -> Sequence[str]:
+    """Return a page's lines, or what they are in a word."""
+    return [words[tuple(lines)]] if tuple(lines) in words else lines
 
 
 def spoken_of(facts: Iterable[Stored]) -> list[str]:

@@ -214,7 +214,7 @@ done:
 caller's page:
   as said
 console:
-  as said
+  as said, each line where it was whole
 caller's page at the end:
   The case is closed. Your place is not shown any more."""
 

@@ -37,7 +37,7 @@ done:
 caller's page:
   as said
 console:
-  as said
+  as said, each line where it was whole
 caller's page at the end:
   The case is closed. Your place is not shown any more."""
 
@@ -193,7 +193,7 @@ done:
 caller's page:
   as said
 console:
-  as said
+  as said, each line where it was whole
 caller's page at the end:
   The case is closed. Your place is not shown any more."""
 
