@@ -171,6 +171,27 @@ async def test_text_passes_both_ways_and_ends_with_the_call(town: Town) -> None:
         await gateway.offer(status=409)
 
 
+async def test_caller_who_writes_on_once_a_seat_ended_the_call_rings_and_stays_connected(
+    town: Town,
+) -> None:
+    async with town.open_hub(text=ON) as hub, a_gateway(town) as (gateway, case):
+        await gateway.offer()
+        async with going(gateway):
+            await town.act("answer_call", case=case)
+            await town.act("end_call", case=case)
+            gateway.sender.write("wait, he is blue" + LINE_SEPARATOR)
+
+            async def rings() -> bool:
+                return bool((await town.get(f"/api/cases/{case}"))["call"]["phase"] == "unattended")
+
+            await until(rings, "the ring", BOUND_S)
+            text = hub.text_rtp.texts[case]
+            assert text.over_at is None, "what was to be its end is taken back"
+            await town.act("answer_call", case=case)
+            await town.act("say_text", case=case, turn=new_id(), text="I am here.")
+            await until(lambda: gateway.display.text == "I am here.\n", "the turn", BOUND_S)
+
+
 async def _is_stored(town: Town, case: str) -> bool:
     return len(await turns(town, case)) == 2
 

@@ -64,10 +64,12 @@ function Field({ writing }) {
     event.preventDefault();
     end();
   };
+  const hasWritten = writing.field.value || writing.turns.value.some((turn) => turn.who === "caller");
+  const how = isCut ? "talk.cut" : !writing.isTaken.value ? "talk.sending" : hasWritten ? "talk.live" : "";
   return html`<div class="field">
     <textarea ref=${box} name="text" rows="2" onKeyDown=${onKeyDown} placeholder=${t("talk.hint")} aria-label=${t("talk.hint")}></textarea>
     <button class="main" onClick=${end} disabled=${!writing.field.value.trim()}>${t("talk.send")}</button></div>
-    <p class="small ${isCut ? "wrong" : "muted"}" role="status">${t(isCut ? "talk.cut" : writing.isTaken.value ? "talk.live" : "talk.sending")}</p>`;
+    <p class="small ${isCut ? "wrong" : "muted"}" role="status">${how && t(how)}</p>`;
 }
 
 /** "I am deaf": told with one tap, on the page of the dispatcher, the crew and the hospital. @param {{writing: Writing}} props */
