@@ -152,6 +152,8 @@ async def test_caller_who_does_not_hear_is_shown_when_the_other_one_is_to_push(
         await expect(change).to_contain_text("Change now: the other one pushes")
         await screenshot(phone, "caller-change-360")
         assert await axe_faults(phone) == []
+        await phone.set_viewport_size({"width": 320, "height": 640})
+        assert await phone.evaluate("document.documentElement.scrollWidth") <= 320
         await phone.clock.run_for(20_000)
         await expect(change).to_have_count(0)
         await phone.clock.run_for(105_000)

@@ -67,7 +67,8 @@ async def test_caller_reads_where_call_and_help_stand_and_writing_rings_again(
         await expect(timeline).to_contain_text(
             "writes after the end" if language == "en" else "结束后又写字"
         )
-        assert await phone.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+        await phone.set_viewport_size({"width": 320, "height": 640})
+        assert await phone.evaluate("document.documentElement.scrollWidth") <= 320
 
 
 async def test_page_without_a_connection_does_not_say_that_somebody_reads(
