@@ -122,6 +122,8 @@ export function ask(state, kind, index) {
 
 /** @param {ConsoleState} state @param {number} index */
 function pick(state, index) {
+  // Its answers have these keys too: where the focus was lost, a blind 1 and Enter would send a unit.
+  if (!state.question.value && focus(".guide-keys", true)) return true;
   const one = state.case.value;
   const kind = state.question.value?.kind ?? (one && one.unit ? "hospital" : "unit");
   return kind === "unit" || kind === "hospital" ? ask(state, kind, index) : false;

@@ -213,6 +213,14 @@ async def test_guide_says_that_nobody_answered_comes_into_view_and_names_what_en
         await expect(enter).to_contain_text("says it to the caller")
         await screenshot(console, "guide-unanswered-1280")
         await console.evaluate("document.activeElement.blur()")
+        before = await console.locator(".guide-text").inner_text()
+        await console.keyboard.press(
+            "1"
+        )  # it would be an alternative unit, and Enter would send it
+        await expect(console.locator(".guide-keys")).to_be_focused()
+        await expect(console.locator(".question")).to_have_count(0)
+        await expect(console.locator(".guide-text")).to_have_text(before)
+        await console.evaluate("document.activeElement.blur()")
         await console.keyboard.press("A")
         await expect(console.locator(".guide-unanswered")).to_have_count(0)
 
