@@ -28,7 +28,7 @@ export function MessageTrouble({ one, state }) {
   if (last?.data.state !== "failed" || seen.value.has(last.id)) return null;
   const why = messageReason(last.data.reason ?? "");
   return html`<p class="case-alert wrong" data-alert="message" role="alert"><span class="grow"><strong>✉ ${t("alert.message_failed", { number: last.data.number, time: timeOfDay(last.at_ms) })}</strong>
-    ${" "}${why}. ${t(one.call?.line === "voice" ? "alert.message_voice" : "alert.message_text")}</span><${Seen} id=${last.id} /></p>`;
+    ${" "}${why} ${t(one.call?.line === "voice" ? "alert.message_voice" : "alert.message_text")}</span><${Seen} id=${last.id} /></p>`;
 }
 
 /** What the caller, or somebody else, did with the video. @param {{one: Case, state: ConsoleState}} props */
