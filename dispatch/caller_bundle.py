@@ -54,7 +54,7 @@ class CallerBundle:
         """Answer with the page."""
         if self._bundle is None:
             return web.FileResponse(self._document)
-        answer = answer_with(request, self._bundle.page)
+        answer = await answer_with(request, self._bundle.page)
         allowed = f"{POLICY}; script-src {self._bundle.script_source}"
         answer.headers["Content-Security-Policy"] = allowed
         return answer
@@ -64,4 +64,4 @@ class CallerBundle:
         piece = self._bundle.scripts.get(request.path) if self._bundle is not None else None
         if piece is None:
             raise web.HTTPNotFound
-        return answer_with(request, piece, keep=True)
+        return await answer_with(request, piece, keep=True)

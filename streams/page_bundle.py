@@ -10,7 +10,6 @@ enough for a few expressions, and what does not fit is refused with its name.
 from __future__ import annotations
 
 import base64
-import gzip
 import hashlib
 import html
 import json
@@ -70,20 +69,12 @@ class Piece:
     """What is served.
 
     Attributes:
-        text: As it is.
-        packed: The same with gzip.
+        text: As UTF-8.
         kind: Its content type.
     """
 
     text: bytes
-    packed: bytes
     kind: str
-
-    @classmethod
-    def of(cls, text: str, kind: str) -> Piece:
-        """Pack a text."""
-        data = text.encode()
-        return cls(data, gzip.compress(data, 9, mtime=0), kind)
 
 
 @dataclass
@@ -146,17 +137,19 @@ class _Joining:
             pieces[url] = self._name(url)
         for url, name in pieces.items():
             code = self._script(self._ordered(url), main, pieces) + f"export default {_id(url)};\n"
-            self._scripts[name] = Piece.of(code, "text/javascript")
+            self._scripts[name] = Piece(code.encode(), "text/javascript")
         start = f"globalThis.forerunMessages={texts};\n" if messages else ""
         code = start + self._script(main, [], pieces)
         name = f"{self._at}{_digest(code)}.js"
-        self._scripts[name] = Piece.of(code, "text/javascript")
+        self._scripts[name] = Piece(code.encode(), "text/javascript")
         styles = "".join(self._style(found[1]) for found in _STYLE.finditer(text))
         page = _SCRIPT.sub("", _STYLE.sub("", text))
         head = f"  <script>{early}</script>\n" if early else ""
         head += f'  <script type="module" src="{html.escape(name)}"></script>\n'
         head += f"  <style>{styles}</style>\n</head>"
-        made = PageBundle(Piece.of(page.replace("</head>", head, 1), "text/html"), self._scripts)
+        made = PageBundle(
+            Piece(page.replace("</head>", head, 1).encode(), "text/html"), self._scripts
+        )
         if early:
             digest = base64.b64encode(hashlib.sha256(early.encode()).digest()).decode()
             made.script_source = f"'self' 'sha256-{digest}'"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import aiohttp
+import brotli
 import pytest
 from aiohttp import web
 
@@ -37,12 +38,22 @@ async def get(url: str, path: str, **headers: str) -> tuple[int, bytes, dict[str
         return answer.status, await answer.read(), dict(answer.headers)
 
 
-async def test_file_goes_packed_and_only_once_to_who_keeps_it(url: str) -> None:
-    status, body, headers = await get(url, "/static/a.js", **{"Accept-Encoding": "gzip, br"})
-    assert (status, headers["Content-Encoding"]) == (200, "gzip")
+@pytest.mark.parametrize(
+    ("taken", "encoding", "unpacked"),
+    [
+        ("gzip, deflate, br, zstd", "br", brotli.decompress),
+        ("gzip, br;q=0", "gzip", gzip.decompress),
+        ("gzip", "gzip", gzip.decompress),
+    ],
+)
+async def test_file_goes_packed_and_only_once_to_who_keeps_it(
+    url: str, taken: str, encoding: str, unpacked: Callable[[bytes], bytes]
+) -> None:
+    status, body, headers = await get(url, "/static/a.js", **{"Accept-Encoding": taken})
+    assert (status, headers["Content-Encoding"]) == (200, encoding)
     assert headers["Content-Type"].startswith("text/javascript")
-    assert gzip.decompress(body).decode() == TEXT
-    known = {"Accept-Encoding": "gzip", "If-None-Match": headers["Etag"]}
+    assert unpacked(body).decode() == TEXT
+    known = {"Accept-Encoding": taken, "If-None-Match": headers["Etag"]}
     assert (await get(url, "/static/a.js", **known))[:2] == (304, b"")
 
 
