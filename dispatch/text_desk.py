@@ -23,7 +23,7 @@ from dispatch.cases import Case
 from dispatch.errors import ConflictError
 from dispatch.intake import call_of, wrote_again
 from dispatch.sending import draft_for
-from dispatch.text_pages import dialled, for_caller_status, turn, written
+from dispatch.text_pages import dialled, for_caller_status, place_of, turn, written
 from dispatch.text_session import CallerWriting
 from streams.chain import Stored
 from streams.clock import Clock
@@ -454,6 +454,7 @@ class TextDesk:
 
     def _welcome(self, case: Case, talk: _Talk, writing: CallerWriting) -> dict[str, Any]:
         turns = [self._turn(case.id, one) for one in case.talk.turns.values() if one.text]
+        turns.sort(key=place_of)
         needs = list(case.talk.profile.needs) if case.talk.profile else []
         told = {"type": "welcome", "taken": writing.taken, "open": case.is_open, "turns": turns}
         step = caller_guide.current(case, self._record.fleet.protocols, self._clock.wall_ns())

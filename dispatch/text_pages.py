@@ -59,7 +59,7 @@ def talk(case: Case) -> dict[str, Any]:
     """Return what the console shows of a case's writing."""
     found = case.talk
     turns = [turn(one, corrected=one.turn in found.corrected) for one in found.turns.values()]
-    turns.sort(key=_sent)
+    turns.sort(key=place_of)
     states = [one.state for one in found.sessions.values()]
     return {
         "talk": {
@@ -72,7 +72,7 @@ def talk(case: Case) -> dict[str, Any]:
     }
 
 
-def _sent(one: dict[str, Any]) -> tuple[int, int, str]:
+def place_of(one: dict[str, Any]) -> tuple[int, int, str]:
     """Return what sorts a turn: when it was whole, and read; not when its first key was."""
     return one["ended_ms"] + (one["latency_ms"] or 0), one["begun_ms"], one["turn"]
 

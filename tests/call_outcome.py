@@ -6,7 +6,7 @@ times and texts that differ from call to call are left out; order and number of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from dispatch.text_book import Conversation
 from streams.call_messages import CallerMessage, CallStep
@@ -56,28 +56,28 @@ def outcome_of(
         if not isinstance(body, (TextSpoken, TextTurn)):
             done.append(fact_words(fact.envelope.kind, body))
     needs = talk.profile.needs if talk.profile else ()
-    turns = sorted(talk.turns.values(), key=lambda one: (one.begun_ns, one.turn))
+    turns = sorted(talk.turns.values(), key=_place_of)
     turns = [one for one in turns if one.text]
     shown = [_as_shown(one, talk) for one in turns]
-    whole = sorted(turns, key=lambda one: (one.ended_ns + (one.latency_ms or 0) * MS_NS, one.turn))
-    words = {
-        tuple(_as_shown(one, talk) for one in whole): "as said, each line where it was whole",
-        tuple(shown): "as said",
-    }
     return "\n".join(
         [
             *_section("said", [_as_stored(one, talk, as_meant) for one in turns]),
             *_section("spoken to the seat", spoken_of(facts)),
             *_section("needs", needs),
             *_section("done", [one for one in done if one not in unsaid]),
-            *(line for name, lines in pages for line in _section(name, _in_short(lines, words))),
+            *(
+                line
+                for name, lines in pages
+                for line in _section(name, ["as said"] if lines == shown else lines)
+            ),
         ]
     )
 
 
-def _in_short(lines: Sequence[str], words: Mapping[tuple[str, ...], str]) -> Sequence[str]:
-    """Return a page's lines, or what they are in a word."""
-    return [words[tuple(lines)]] if tuple(lines) in words else lines
+def _place_of(turn: TextTurn) -> tuple[int, int, str]:
+    """Return when a turn was whole, and read: where it stands on all pages."""
+    read_ns = turn.ended_ns + (turn.latency_ms or 0) * MS_NS
+    return read_ns // MS_NS, turn.begun_ns, turn.turn
 
 
 def spoken_of(facts: Iterable[Stored]) -> list[str]:

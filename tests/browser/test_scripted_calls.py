@@ -197,8 +197,8 @@ async def test_caller_who_hangs_up_in_mid_word_is_called_back_and_help_still_goe
 
 TWO_PHONES = """\
 said:
-  caller: he burned both hands
   caller: I am his neighbour
+  caller: he burned both hands
   dispatcher: Hold them under cool water.
   caller: we do
 done:
@@ -214,7 +214,7 @@ done:
 caller's page:
   as said
 console:
-  as said, each line where it was whole
+  as said
 caller's page at the end:
   The case is closed. Your place is not shown any more."""
 

@@ -20,8 +20,8 @@ def player(chromium_path: str, tmp_path: Path) -> Player:
 
 NO_NETWORK = """\
 said:
-  caller: the smoke comes from the kitchen
   dispatcher: Leave the house, now. [corrected]
+  caller: the smoke comes from the kitchen
   caller: we are two on the stairs
   caller: we are out
 done:
@@ -37,7 +37,7 @@ done:
 caller's page:
   as said
 console:
-  as said, each line where it was whole
+  as said
 caller's page at the end:
   The case is closed. Your place is not shown any more."""
 
@@ -177,9 +177,9 @@ KILLED = """\
 said:
   caller: fire at 6 Oak Avenue
   dispatcher: Are you out of the house?
-  dispatcher: Go down, do not take the lift.
   caller: no we are on the second floor
   caller: we are three
+  dispatcher: Go down, do not take the lift.
   caller: we are out
 needs:
   deaf
@@ -193,7 +193,7 @@ done:
 caller's page:
   as said
 console:
-  as said, each line where it was whole
+  as said
 caller's page at the end:
   The case is closed. Your place is not shown any more."""
 

@@ -192,8 +192,8 @@ async def test_foreign_caller_writes_chinese_and_reads_what_is_said_in_chinese(
 WHILE_IT_SOUNDS = """\
 said:
   caller: My baby swallowed a small battery a moment ago. She coughs and drools. She is blue!
-  dispatcher: Is she awake?
   caller: Hurry please.
+  dispatcher: Is she awake?
   caller: yes
 spoken to the seat:
   My baby swallowed a small battery a moment ago.

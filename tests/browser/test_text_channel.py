@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, expect
 
+from streams.identity import new_id
 from tests.browser.conftest import FindFaults, OpenPage, TakeScreenshot
 from tests.call_sources import Outside
 from tests.hub_town import Town, a_town
@@ -168,3 +169,21 @@ async def test_caller_who_leaves_sees_nothing_more_and_the_seat_is_told(
         await phone.locator(".leave").click()
         await expect(console.locator(".talk")).to_contain_text("the caller left the page")
         assert phone.url == "about:blank"
+
+
+async def test_answer_that_was_begun_before_its_question_stands_behind_it_for_both(
+    town: Town, open_page: OpenPage
+) -> None:
+    async with town.open_hub():
+        console, phone, case = await both(town, open_page)
+        await phone.locator("[name=text]").press_sequentially("n")
+        await expect(console.locator(".turn.caller")).to_contain_text("n")
+        await town.act("say_text", case=case, turn=new_id(), text="Is he awake?")
+        await expect(phone.locator(".lines .dispatcher")).to_contain_text("Is he awake?")
+        await phone.locator("[name=text]").press_sequentially("o\n")
+        wanted = ["Is he awake?", "no"]
+        await expect(phone.locator(".lines .waiting")).to_have_count(0)
+        await expect(phone.locator(".lines .said")).to_have_text(wanted)
+        await expect(console.locator(".turn .said")).to_have_text(wanted)
+        await phone.reload()
+        await expect(phone.locator(".lines .said")).to_have_text(wanted)

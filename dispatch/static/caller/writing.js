@@ -8,7 +8,7 @@ import { newId } from "/static/shared/new_id.js";
 import { PageSocket } from "/static/shared/socket.js";
 import { T140Typing } from "/static/shared/t140.js";
 
-/** @typedef {{turn: string, who: "caller" | "dispatcher", text: string, finished: boolean, corrected: boolean, begun_ms: number}} Turn */
+/** @typedef {{turn: string, who: "caller" | "dispatcher", text: string, finished: boolean, corrected: boolean, begun_ms: number, ended_ms: number, latency_ms: number | null}} Turn */
 /**
  * @typedef {object} GuideStep
  * @property {string} run @property {string} step @property {string} kind @property {{en: string, zh: string}} text
@@ -340,7 +340,7 @@ export class Writing {
   #turn(turn) {
     this.drafts.value = this.drafts.value.filter((one) => one.turn !== turn.turn);
     const others = this.turns.value.filter((one) => one.turn !== turn.turn);
-    const at = others.findIndex((one) => one.begun_ms > turn.begun_ms);
+    const at = others.findIndex((one) => placeOf(one) > placeOf(turn));
     this.turns.value = at < 0 ? [...others, turn] : [...others.slice(0, at), turn, ...others.slice(at)];
     this.#cameBack(turn);
   }
@@ -376,3 +376,6 @@ function pieces(line) {
   }
   return [...found, points.join("")];
 }
+
+/** When a turn was whole, and read: an answer that was begun before its question stands behind it, as at the seat. @param {Turn} turn */
+const placeOf = (turn) => turn.ended_ms + (turn.latency_ms ?? 0);
