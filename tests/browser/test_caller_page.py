@@ -175,3 +175,22 @@ async def test_message_gateway_that_refuses_is_told_on_the_case(town: Town, wait
             asked, failed = await links()
             assert (asked["state"], failed["state"]) == ("asked", "failed")
             assert "500" in failed["reason"]
+
+
+async def test_caller_page_works_in_a_browser_that_keeps_nothing(
+    town: Town, open_page: Any
+) -> None:
+    async with town.open_hub():
+        case = await Outside(town).ring()
+        phone: Page = await open_page("about:blank", **PHONE)
+        await phone.add_init_script(
+            "for (const name of ['sessionStorage', 'localStorage'])"
+            " Object.defineProperty(window, name, { get() { throw new DOMException('no'); } });"
+        )
+        await phone.goto(town.hub.link_for(case))
+        await phone.locator(".answer", has_text="Fall").click()
+        await phone.locator("[name=text]").press_sequentially("from the roof\n")
+        await expect(phone.locator(".lines .caller:not(.waiting)")).to_have_count(2)
+        await expect(phone.locator(".back")).to_contain_text("Fall")
+        await phone.locator(".leave").click()
+        await phone.wait_for_url("about:blank")

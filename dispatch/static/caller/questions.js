@@ -1,6 +1,7 @@
 /** The first three questions in pictures: what, where, how many. A tap says it in words that the dispatcher reads. */
 import { html, signal, useEffect, useState } from "/static/shared/view.js";
 import { t, textIn } from "/static/shared/i18n.js";
+import { keep, kept } from "./kept.js";
 
 /** @typedef {import("./writing.js").Writing} Writing */
 
@@ -18,13 +19,12 @@ const SKIPPED = "skipped";
 const KEPT = `forerun.asked${location.pathname}`;
 
 /** Answers by question, and those that were said and are taken back. */
-const answers = signal(/** @type {Record<"given" | "wrong", Record<string, string>>} */ (
-  JSON.parse(sessionStorage.getItem(KEPT) ?? '{"given": {}, "wrong": {}}')));
+const answers = signal(/** @type {Record<"given" | "wrong", Record<string, string>>} */ (kept(KEPT) ?? { given: {}, wrong: {} }));
 
 /** @param {Record<string, string>} given @param {Record<string, string>} wrong */
-function keep(given, wrong) {
+function note(given, wrong) {
   answers.value = { given, wrong };
-  sessionStorage.setItem(KEPT, JSON.stringify(answers.value));
+  keep(KEPT, answers.value);
 }
 
 /** @param {{writing: Writing}} props */
@@ -43,7 +43,7 @@ export function Questions({ writing }) {
   const give = (question, answer) => {
     const said = wrong[question];
     const { [question]: _, ...others } = wrong;
-    keep({ ...given, [question]: answer }, others);
+    note({ ...given, [question]: answer }, others);
     const key = `ask.${question}.${answer}`;
     if (!said && answer !== SKIPPED) writing.say(bothLanguages("", key));
     else if (said && answer === SKIPPED) writing.say(bothLanguages("ask.not", `ask.${question}.${said}`));
@@ -51,7 +51,7 @@ export function Questions({ writing }) {
   };
   const back = (/** @type {string} */ question) => {
     const { [question]: answer, ...others } = given;
-    keep(others, answer === SKIPPED ? wrong : { ...wrong, [question]: answer });
+    note(others, answer === SKIPPED ? wrong : { ...wrong, [question]: answer });
   };
   return html`<section class="questions" aria-label=${t(`ask.${next ?? "last"}`)}>
     ${next && html`<h2 id="question">${t(`ask.${next}`)}</h2>

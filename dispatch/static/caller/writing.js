@@ -7,6 +7,7 @@ import { signal } from "/static/shared/view.js";
 import { newId } from "/static/shared/new_id.js";
 import { PageSocket } from "/static/shared/socket.js";
 import { T140Typing } from "/static/shared/t140.js";
+import { forget, keep, kept } from "./kept.js";
 
 /** @typedef {{turn: string, who: "caller" | "dispatcher", text: string, finished: boolean, corrected: boolean, begun_ms: number, ended_ms: number, latency_ms: number | null}} Turn */
 /**
@@ -38,6 +39,9 @@ const MOST_FED = 6000;
 /** The hub shows nobody what is not seen and yet acts (streams/plain_text.py); nor does this page. */
 // eslint-disable-next-line no-control-regex
 const UNSEEN = /[\0-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff]/g;
+
+/** Half a character, and the mark of lost text, are typed as a box: the hub's mark is the hub's. */
+const BROKEN = /[\ud800-\udfff\ufffd]/gu;
 
 export class Writing {
   turns = signal(/** @type {Turn[]} */ ([]));
@@ -100,14 +104,14 @@ export class Writing {
       this.end(); // the next page's field is empty
       drain();
     }
-    sessionStorage.setItem(KEPT + this.path, JSON.stringify({ session: this.#session, written: this.#written, mine: this.mine.value }));
+    keep(KEPT + this.path, { session: this.#session, written: this.#written, mine: this.mine.value });
   }
 
   #restore() {
-    const kept = sessionStorage.getItem(KEPT + this.path);
-    if (!kept) return;
-    sessionStorage.removeItem(KEPT + this.path);
-    const { session, written, mine } = JSON.parse(kept);
+    const before = kept(KEPT + this.path);
+    if (!before) return;
+    keep(KEPT + this.path, null);
+    const { session, written, mine } = before;
     this.#session = session;
     this.#written = written;
     this.mine.value = mine;
@@ -190,7 +194,7 @@ export class Writing {
 
   /** @param {string} typed all of the line that is being written */
   type(typed) {
-    const text = typed.replaceAll("\t", " ").replace(UNSEEN, "");
+    const text = typed.replaceAll("\t", " ").replace(UNSEEN, "").replace(BROKEN, "\u25a1");
     this.field.value = text;
     this.#feed();
     this.#go();
@@ -234,7 +238,7 @@ export class Writing {
   /** Says that the caller leaves; nothing is shown any more. */
   leave() {
     this.#isLeft = true; // nothing stays on the phone
-    sessionStorage.clear();
+    forget();
     this.socket?.send({ type: "bye" });
     this.stop();
   }
