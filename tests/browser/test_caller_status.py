@@ -52,6 +52,7 @@ async def test_caller_reads_where_call_and_help_stand_and_writing_rings_again(
         await stands(phone, "ended", "assigned")
         said = "rings again" if language == "en" else "再次呼叫"
         await expect(phone.locator(".status")).to_contain_text(said)
+        await expect(phone.locator(".conversation")).to_contain_text(said)  # where one writes, too
         await screenshot(phone, f"caller-ended-{language}-360")
         assert await axe_faults(phone) == []
         row = f".queue [data-case='{case}']"

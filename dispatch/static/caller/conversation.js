@@ -2,6 +2,7 @@
 import { html, useEffect, useRef } from "/static/shared/view.js";
 import { language, t } from "/static/shared/i18n.js";
 import { watchField } from "/static/shared/t140.js";
+import { ALONE } from "./status.js";
 
 /** @typedef {import("./writing.js").Writing} Writing */
 
@@ -65,11 +66,13 @@ function Field({ writing }) {
     end();
   };
   const hasWritten = writing.field.value || writing.turns.value.some((turn) => turn.who === "caller");
-  const how = isCut ? "talk.cut" : !writing.isTaken.value ? "talk.sending" : hasWritten ? "talk.live" : "";
+  const call = writing.status.value?.call;
+  // The page's first line may be out of view of who writes at its foot.
+  const how = isCut ? "talk.cut" : ALONE.includes(call) ? `status.${call}` : !writing.isTaken.value ? "talk.sending" : hasWritten ? "talk.live" : "";
   return html`<div class="field">
     <textarea ref=${box} name="text" rows="2" onKeyDown=${onKeyDown} placeholder=${t("talk.hint")} aria-label=${t("talk.hint")}></textarea>
     <button class="main" onClick=${end} disabled=${!writing.field.value.trim()}>${t("talk.send")}</button></div>
-    <p class="small ${isCut ? "wrong" : "muted"}" role="status">${how && t(how)}</p>`;
+    <p class="small ${isCut || ALONE.includes(call) ? "wrong" : "muted"}" role="status">${how && t(how)}</p>`;
 }
 
 /** "I am deaf": told with one tap, on the page of the dispatcher, the crew and the hospital. @param {{writing: Writing}} props */

@@ -6,8 +6,8 @@ import { t } from "/static/shared/i18n.js";
 
 /** @type {Record<Stands["call"] | "cut" | "connecting", string>} */
 const SIGNS = { none: "○", ringing: "☎", waits: "☎", held: "‖", read: "●", calling: "↗", lost: "↩", over: "✕", ended: "✕", cut: "✕", connecting: "…" };
-/** Nobody reads, and it is for the caller to do something about it. */
-const ALONE = ["lost", "over", "ended", "cut"];
+/** Nobody reads, and it is for the caller to do something about it. @type {(string | undefined)[]} */
+export const ALONE = ["lost", "over", "ended", "cut"];
 
 /** @param {{writing: import("./writing.js").Writing}} props */
 export function Status({ writing }) {
