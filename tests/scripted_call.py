@@ -45,6 +45,14 @@ from tests.waiting import until
 
 CALLS = int(os.environ.get("FORERUN_CALLS", "1"))
 """How often each script is played."""
+AS_SAID_AND_CLOSED = """\
+caller's page:
+  as said
+console:
+  as said
+caller's page at the end:
+  The case is closed. Your place is not shown any more."""
+"""How an outcome ends where both pages show what the journal says."""
 Ending = Literal["handed_over", "treated", "refused", "not_found", "died", "cancelled"]
 
 
@@ -78,6 +86,18 @@ class ScriptedCall:
         self.case = await Outside(self.town).ring(number, "pbx-1", line=line)
         await self.seat.shows_case(self.case)
         await self.seat.is_in("ringing")
+
+    async def begins(self, *noted: str) -> None:
+        """A call by voice: it rings, the seat answers and notes, the caller's page opens.
+
+        Args:
+            noted: What the seat puts into the form, as for ``Seat.notes``; nothing leaves it.
+        """
+        await self.rings()
+        await self.seat.answers()
+        await (self.seat.notes(*noted) if noted else self.seat.leaves_the_form())
+        await self.caller.opens(self.link)
+        await self.seat.sees("the caller's page is open")
 
     async def comes_by_the_door(self) -> None:
         """The caller presses the one button of the help page, and the seat turns to the case."""

@@ -14,7 +14,7 @@ import pytest
 
 from tests.call_pages import counts
 from tests.call_sources import Outside
-from tests.scripted_call import Player, ScriptedCall
+from tests.scripted_call import AS_SAID_AND_CLOSED, Player, ScriptedCall
 
 
 @pytest.fixture
@@ -45,12 +45,7 @@ done:
   guide stopped -> her breathing is steady
   call hung_up by seat-1
   case closed: treated
-caller's page:
-  as said
-console:
-  as said
-caller's page at the end:
-  The case is closed. Your place is not shown any more."""
+"""
 
 
 async def test_child_whose_mother_does_not_wake_up_is_led_to_put_her_on_the_side(
@@ -58,11 +53,7 @@ async def test_child_whose_mother_does_not_wake_up_is_led_to_put_her_on_the_side
 ) -> None:
     async def script(call: ScriptedCall) -> None:
         seat, child = call.seat, call.caller
-        await call.rings()
-        await seat.answers()
-        await seat.leaves_the_form()
-        await child.opens(call.link)
-        await seat.sees("the caller's page is open")
+        await call.begins()
         await child.taps("Unconscious")
         await child.taps("At home")
         await child.taps("One")
@@ -86,7 +77,7 @@ async def test_child_whose_mother_does_not_wake_up_is_led_to_put_her_on_the_side
         await seat.hangs_up()
         await call.closes("treated", child)
 
-    assert await player.outcome(script) == CHILD
+    assert await player.outcome(script) == CHILD + AS_SAID_AND_CLOSED
 
 
 SILENT = """\
@@ -173,11 +164,7 @@ async def test_caller_who_hangs_up_in_mid_word_is_called_back_and_help_still_goe
 ) -> None:
     async def script(call: ScriptedCall) -> None:
         seat, caller = call.seat, call.caller
-        await call.rings()
-        await seat.answers()
-        await seat.notes("12 River Road", "chest pain")
-        await caller.opens(call.link)
-        await seat.sees("the caller's page is open")
+        await call.begins("12 River Road", "chest pain")
         await caller.types("my left arm too\nit gets wor")
         await seat.reads("it gets wor")
         await Outside(call.town).step("pbx-1", "hung_up")
@@ -211,22 +198,13 @@ done:
   caller's page closed
   call hung_up by seat-1
   case closed: treated
-caller's page:
-  as said
-console:
-  as said
-caller's page at the end:
-  The case is closed. Your place is not shown any more."""
+"""
 
 
 async def test_link_opened_on_two_phones_is_one_conversation(player: Player) -> None:
     async def script(call: ScriptedCall) -> None:
         seat, wife, neighbour = call.seat, call.caller, await call.another_caller()
-        await call.rings()
-        await seat.answers()
-        await seat.notes("5 Hill Lane", "burn")
-        await wife.opens(call.link)
-        await seat.sees("the caller's page is open")
+        await call.begins("5 Hill Lane", "burn")
         await wife.types("he burned both han")
         await seat.reads("he burned both han")
         await neighbour.opens(call.link)
@@ -247,4 +225,4 @@ async def test_link_opened_on_two_phones_is_one_conversation(player: Player) -> 
         await seat.hangs_up()
         await call.closes("treated", neighbour)
 
-    assert await player.outcome(script) == TWO_PHONES
+    assert await player.outcome(script) == TWO_PHONES + AS_SAID_AND_CLOSED

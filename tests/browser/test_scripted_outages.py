@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dispatch.text_settings import HelpSettings
-from tests.scripted_call import Player, ScriptedCall
+from tests.scripted_call import AS_SAID_AND_CLOSED, Player, ScriptedCall
 
 
 @pytest.fixture
@@ -34,12 +34,7 @@ done:
   caller's page opened
   call hung_up by seat-1
   case closed: treated
-caller's page:
-  as said
-console:
-  as said
-caller's page at the end:
-  The case is closed. Your place is not shown any more."""
+"""
 
 
 async def test_network_lost_in_mid_sentence_leaves_the_sentence_whole_and_the_answer_corrected(
@@ -47,11 +42,7 @@ async def test_network_lost_in_mid_sentence_leaves_the_sentence_whole_and_the_an
 ) -> None:
     async def script(call: ScriptedCall) -> None:
         seat, caller = call.seat, call.caller
-        await call.rings()
-        await seat.answers()
-        await seat.notes("3 Mill Street", "smoke in the house")
-        await caller.opens(call.link)
-        await seat.sees("the caller's page is open")
+        await call.begins("3 Mill Street", "smoke in the house")
         await caller.types("the smoke comes from the kit")
         await seat.reads("the smoke comes from the kit")
         await caller.is_offline()
@@ -70,7 +61,7 @@ async def test_network_lost_in_mid_sentence_leaves_the_sentence_whole_and_the_an
         await seat.hangs_up()
         await call.closes("treated", caller)
 
-    assert await player.outcome(script) == NO_NETWORK
+    assert await player.outcome(script) == NO_NETWORK + AS_SAID_AND_CLOSED
 
 
 ARREST = """\
@@ -121,12 +112,7 @@ hands on chest
   Dispatch wrote: The ambulance is in your street. Go on.
   On scene
   First aid by telephone ended
-caller's page:
-  as said
-console:
-  as said
-caller's page at the end:
-  The case is closed. Your place is not shown any more."""
+"""
 
 
 async def test_cardiac_arrest_is_guided_in_writing_and_the_crew_reads_it_before_it_arrives(
@@ -170,7 +156,7 @@ async def test_cardiac_arrest_is_guided_in_writing_and_the_crew_reads_it_before_
             await seat.hangs_up()
         await call.closes("handed_over", caller)
 
-    assert await player.outcome(script) == ARREST
+    assert await player.outcome(script) == ARREST + AS_SAID_AND_CLOSED
 
 
 KILLED = """\
@@ -190,12 +176,7 @@ done:
   profile: deaf (caller)
   call hung_up by seat-1
   case closed: treated
-caller's page:
-  as said
-console:
-  as said
-caller's page at the end:
-  The case is closed. Your place is not shown any more."""
+"""
 
 
 async def test_hub_killed_in_mid_call_comes_back_and_nothing_is_lost_or_twice(
@@ -233,4 +214,4 @@ async def test_hub_killed_in_mid_call_comes_back_and_nothing_is_lost_or_twice(
     player.as_process = True
     player.settings = {"help": HelpSettings(on=True)}
     player.unsaid = frozenset({"caller's page lost", "caller's page opened"})
-    assert await player.outcome(script) == KILLED
+    assert await player.outcome(script) == KILLED + AS_SAID_AND_CLOSED

@@ -14,7 +14,7 @@ import pytest
 from bench.speech_clips import errors_of
 from dispatch.speech.engine import HEARING_RATE_HZ
 from dispatch.speech.hanzi import Simplifier
-from tests.scripted_call import Player, ScriptedCall
+from tests.scripted_call import AS_SAID_AND_CLOSED, Player, ScriptedCall
 from tests.speech_bridge import MANDARIN, SPEECH, clips_of, need_extra
 
 TEN_OF_CLUBS = "001.wav"
@@ -75,12 +75,7 @@ done:
   profile: deaf (caller)
   call hung_up by seat-1
   case closed: treated
-caller's page:
-  as said
-console:
-  as said
-caller's page at the end:
-  The case is closed. Your place is not shown any more."""
+"""
 
 
 async def test_deaf_caller_reads_what_the_dispatcher_says_once_its_number_is_confirmed(
@@ -88,11 +83,7 @@ async def test_deaf_caller_reads_what_the_dispatcher_says_once_its_number_is_con
 ) -> None:
     async def script(call: ScriptedCall) -> None:
         seat, caller = call.seat, call.caller
-        await call.rings()
-        await seat.answers()
-        await seat.notes("14 Station Road", "breathing badly", "yellow")
-        await caller.opens(call.link)
-        await seat.sees("the caller's page is open")
+        await call.begins("14 Station Road", "breathing badly", "yellow")
         await caller.says_of_himself("I cannot hear")
         await seat.sees_of_the_caller("deaf")
         await seat.can_speak()
@@ -113,7 +104,7 @@ async def test_deaf_caller_reads_what_the_dispatcher_says_once_its_number_is_con
         await call.closes("treated", caller)
 
     recorded(TEN_OF_CLUBS)
-    assert await player.outcome(script) == DEAF
+    assert await player.outcome(script) == DEAF + AS_SAID_AND_CLOSED
 
 
 FOREIGN = """\
@@ -153,11 +144,7 @@ async def test_foreign_caller_writes_chinese_and_reads_what_is_said_in_chinese(
 ) -> None:
     async def script(call: ScriptedCall) -> None:
         seat, caller = call.seat, call.caller
-        await call.rings()
-        await seat.answers()
-        await seat.leaves_the_form()
-        await caller.opens(call.link)
-        await seat.sees("the caller's page is open")
+        await call.begins()
         await seat.can_speak()
         await caller.taps("胸痛")
         await caller.taps("在家里")
@@ -209,12 +196,7 @@ done:
   caller's page opened
   call hung_up by seat-1
   case closed: treated
-caller's page:
-  as said
-console:
-  as said
-caller's page at the end:
-  The case is closed. Your place is not shown any more."""
+"""
 
 
 async def test_caller_who_types_on_while_the_speech_plays_is_heard_whole_and_in_order(
@@ -222,11 +204,7 @@ async def test_caller_who_types_on_while_the_speech_plays_is_heard_whole_and_in_
 ) -> None:
     async def script(call: ScriptedCall) -> None:
         seat, caller = call.seat, call.caller
-        await call.rings()
-        await seat.answers()
-        await seat.notes("2 Bridge Street", "choking")
-        await caller.opens(call.link)
-        await seat.sees("the caller's page is open")
+        await call.begins("2 Bridge Street", "choking")
         await seat.can_speak()
         await caller.writes_at_once("My baby swallowed a small battery a moment ago. ")
         await call.has_heard("My baby swallowed a small battery a moment ago.")
@@ -247,4 +225,4 @@ async def test_caller_who_types_on_while_the_speech_plays_is_heard_whole_and_in_
         await seat.hangs_up()
         await call.closes("treated", caller)
 
-    assert await player.outcome(script) == WHILE_IT_SOUNDS
+    assert await player.outcome(script) == WHILE_IT_SOUNDS + AS_SAID_AND_CLOSED
