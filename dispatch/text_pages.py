@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any, Literal
 
-from dispatch.calls import Call
 from dispatch.cases import Case
 from dispatch.text_session import CallerWriting, Line
 from streams.text_messages import TextTurn
@@ -14,11 +13,12 @@ MS_NS = 1_000_000
 _DIALLED = re.compile(r"\+?[0-9*#]{2,20}")
 
 CallerStands = Literal[
-    "none", "ringing", "waits", "held", "read", "calling", "lost", "over", "ended"
+    "none", "ringing", "seen", "waits", "held", "read", "calling", "lost", "over", "ended"
 ]  # fmt: skip
 """How a caller's call stands for him: ``none``: there is no call, so nobody is known to read;
-``waits``: nobody has it any more; ``read``: a seat has it; ``ended``: by a dispatcher; ``over``:
-ended otherwise. In the last three writing calls again."""
+``seen``: it rings, and a seat wrote all the same; ``waits``: nobody has it any more; ``read``: a
+seat has it; ``ended``: by a dispatcher; ``over``: ended otherwise. In the last three writing calls
+again."""
 HelpStands = Literal["none", "assigned", "under_way", "there"]
 
 
@@ -82,7 +82,7 @@ def for_caller_status(case: Case) -> dict[str, Any]:
 
     A unit that a neighbour lent is not known here as under way, and nothing is said of it.
     """
-    return {"status": {"call": _call_stands(case.call), "help": _help_stands(case)}}
+    return {"status": {"call": _call_stands(case), "help": _help_stands(case)}}
 
 
 def dialled(case: Case) -> str:
@@ -91,8 +91,11 @@ def dialled(case: Case) -> str:
     return number if _DIALLED.fullmatch(number) else ""
 
 
-def _call_stands(call: Call | None) -> CallerStands:
+def _call_stands(case: Case) -> CallerStands:
+    call = case.call
     match call.phase if call is not None else None:
+        case "ringing" if _is_seen(case):
+            return "seen"
         case "talking" | "offered":
             return "read"
         case "unattended":
@@ -103,6 +106,12 @@ def _call_stands(call: Call | None) -> CallerStands:
             return "none"
         case phase:
             return phase
+
+
+def _is_seen(case: Case) -> bool:
+    """Whether a seat dealt with the caller, if only in writing."""
+    said = any(one.who == "dispatcher" for one in case.talk.turns.values())
+    return said or case.guide.current is not None or case.video.phase in ("asked", "on")
 
 
 def _help_stands(case: Case) -> HelpStands:

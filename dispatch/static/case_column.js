@@ -43,8 +43,7 @@ export function CaseColumn({ state }) {
     <${Head} one=${one} state=${state} />
     <${Problem} state=${state} />
     <${QuestionBox} state=${state} />
-    <${IncidentCard} one=${one} state=${state} />
-    <${GuideCard} one=${one} state=${state} />
+    <div class="beginnings"><${IncidentCard} one=${one} state=${state} /><${GuideCard} one=${one} state=${state} /></div>
     <${TalkCard} one=${one} state=${state} />
     <${CallerVideoCard} one=${one} state=${state} />
     <${Located} one=${one} state=${state} />

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from msgspec.structs import replace
 
 from dispatch.calls import TABLE, Phase
 from dispatch.cases import Case, CaseBook
@@ -21,6 +22,7 @@ from streams.messages import (
     UnitAssigned,
     UnitReleased,
 )
+from streams.text_messages import TextTurn
 from tests.case_facts import START_NS, Pages
 
 SEATED = {"answered", "held", "offered", "taken", "called_back"}
@@ -78,6 +80,21 @@ def test_caller_is_told_how_the_call_stands(steps: Sequence[Step], stands: str) 
     calls = Calls()
     calls.steps(*steps)
     assert calls.call == stands
+
+
+def test_caller_to_whom_a_seat_writes_before_it_answers_is_told_that_it_was_seen() -> None:
+    calls = Calls()
+    said = TextTurn(
+        turn=new_id(), who="caller", way="page", text="fire", begun_ns=START_NS, ended_ns=START_NS
+    )
+    calls.take("text_turn", said)
+    assert calls.call == "ringing"
+    calls.take("text_turn", replace(said, turn=new_id(), who="dispatcher", seat="seat-1"))
+    assert calls.call == "seen"
+    calls.steps("answered")
+    assert calls.call == "read"
+    calls.steps("seat_lost")
+    assert calls.call == "waits", "who wrote is gone"
 
 
 def test_caller_is_told_that_a_dispatcher_ended_the_call() -> None:

@@ -2,10 +2,10 @@
 import { html } from "/static/shared/view.js";
 import { t } from "/static/shared/i18n.js";
 
-/** @typedef {{call: "none" | "ringing" | "waits" | "held" | "read" | "calling" | "lost" | "over" | "ended", help: "none" | "assigned" | "under_way" | "there"}} Stands */
+/** @typedef {{call: "none" | "ringing" | "seen" | "waits" | "held" | "read" | "calling" | "lost" | "over" | "ended", help: "none" | "assigned" | "under_way" | "there"}} Stands */
 
 /** @type {Record<Stands["call"] | "cut" | "connecting", string>} */
-const SIGNS = { none: "○", ringing: "☎", waits: "☎", held: "‖", read: "●", calling: "↗", lost: "↩", over: "✕", ended: "✕", cut: "✕", connecting: "…" };
+const SIGNS = { none: "○", ringing: "☎", seen: "◐", waits: "☎", held: "‖", read: "●", calling: "↗", lost: "↩", over: "✕", ended: "✕", cut: "✕", connecting: "…" };
 /** Nobody reads, and it is for the caller to do something about it. @type {(string | undefined)[]} */
 export const ALONE = ["lost", "over", "ended", "cut"];
 
