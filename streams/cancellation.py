@@ -8,6 +8,11 @@ with it. A loop that never ends asks here once a round, or a service would never
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+AGAIN_S = 0.05
+Result = TypeVar("Result")
 
 
 def heed_cancellation() -> None:
@@ -15,3 +20,20 @@ def heed_cancellation() -> None:
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
+
+
+async def heeding(work: Coroutine[Any, Any, Result]) -> Result:
+    """Await what a library does, and end it when this task is cancelled, however often it takes.
+
+    A library that swallows a cancellation goes on to its own timeout, which may be seconds.
+    """
+    task = asyncio.create_task(work, name="heeding")
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=AGAIN_S)
+        if not task.cancelled():
+            task.exception()  # whatever it was: nobody waits for it any more
+        raise

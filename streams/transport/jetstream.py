@@ -36,7 +36,7 @@ from nats.js.api import (
 from prometheus_client import Counter, Gauge
 
 from streams.broker_rights import FLOWS, Flow, flow_kinds, flow_subjects, stream_name, topic
-from streams.cancellation import heed_cancellation
+from streams.cancellation import heed_cancellation, heeding
 from streams.errors import CredentialError, StorageError, TransportError
 from streams.topics import LARGEST_BYTES, Retention, find
 
@@ -148,9 +148,9 @@ async def ensure_streams(js: JetStreamContext, region: str) -> tuple[str, ...]:
 
 async def _add_or_update(js: JetStreamContext, config: StreamConfig) -> None:
     try:
-        await js.add_stream(config)
+        await heeding(js.add_stream(config))
     except nats.js.errors.BadRequestError:  # there with other settings
-        await js.update_stream(config)
+        await heeding(js.update_stream(config))
 
 
 async def ensure_consumer(
@@ -177,7 +177,7 @@ async def ensure_consumer(
         max_ack_pending=MAX_ACK_PENDING,
     )
     try:
-        await js.add_consumer(stream, config)
+        await heeding(js.add_consumer(stream, config))
     except nats.js.errors.APIError as error:
         raise StorageError(f"consumer {durable} of {stream}: {error.description}") from error
     except (nats.errors.Error, OSError) as error:
@@ -244,7 +244,7 @@ async def settle(client: Client, timeout_s: float = 5.0) -> None:
     Twice, because nats-py writes the first PING past what still waits in its buffer.
     """
     for _ in range(2):
-        await client.flush(timeout=timeout_s)  # type: ignore[arg-type]
+        await heeding(client.flush(timeout=timeout_s))  # type: ignore[arg-type]
 
 
 async def _request(client: Client, subject: str, inbox: str, batch: int) -> None:
@@ -292,7 +292,7 @@ class StreamWatch:
         """
         for name in streams:
             try:
-                info = await js.stream_info(name)
+                info = await heeding(js.stream_info(name))
             except (nats.errors.Error, OSError) as error:
                 raise TransportError(f"stream {name}: no answer: {error}") from error
             self.take(
