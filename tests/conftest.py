@@ -20,6 +20,9 @@ settings.register_profile("forerun", deadline=None)
 settings.load_profile("forerun")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+LONG = os.environ.get("FORERUN_LONG") == "1"
+"""Whether tests marked `long` are played as well: whole sweeps whose short form always is."""
+LANGUAGES = ("en", pytest.param("zh-CN", marks=pytest.mark.long))
 IN_CI = os.environ.get("CI", "").lower() == "true"
 
 
@@ -29,6 +32,14 @@ class WaitFor(Protocol):
     async def __call__(
         self, condition: Callable[[], object], what: str, timeout_s: float = 10.0
     ) -> None: ...
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if LONG:
+        return
+    for item in items:
+        if item.get_closest_marker("long"):
+            item.add_marker(pytest.mark.skip("long: FORERUN_LONG=1 plays it too"))
 
 
 def has_ended(process: psutil.Process) -> bool:

@@ -16,6 +16,8 @@ from typing import Any, Protocol
 import pytest
 from playwright.async_api import Browser, Page, async_playwright
 
+from tests.conftest import IN_CI, LONG
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 SCREENSHOTS = REPOSITORY / "screenshots"
 AXE = REPOSITORY / "build" / "npm" / "node_modules" / "axe-core" / "axe.min.js"
@@ -161,12 +163,13 @@ def until() -> Until:
 
 @pytest.fixture
 def screenshot() -> TakeScreenshot:
-    """A function that saves what the page shows as `screenshots/NAME.png`."""
+    """A function that saves what the page shows as `screenshots/NAME.png`, where one can look."""
 
     async def take(page: Page, name: str, *, whole: bool = False) -> Path:
-        SCREENSHOTS.mkdir(exist_ok=True)
         path = SCREENSHOTS / f"{name}.png"
-        await page.screenshot(path=path, full_page=whole)
+        if LONG or not IN_CI:
+            SCREENSHOTS.mkdir(exist_ok=True)
+            await page.screenshot(path=path, full_page=whole)
         return path
 
     return take
