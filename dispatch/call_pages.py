@@ -7,6 +7,8 @@ from typing import Any
 from dispatch.call_fold import Said
 from dispatch.cases import Case
 
+UNANSWERED_SENT = 120
+"""Characters of the caller's last words that a row of the queue gets."""
 FIXES_SENT = 50
 """Positions of a caller that a page gets: the last ones; the journal has all."""
 
@@ -28,7 +30,17 @@ def call(case: Case) -> dict[str, Any] | None:
         "since_ms": _ms(one.since_ns),
         "answered_ms": _ms(one.answered_ns),
         "call_backs": one.call_backs,
+        "unanswered": _unanswered(case),
     }
+
+
+def _unanswered(case: Case) -> dict[str, Any] | None:
+    """Return the caller's last words, while no seat has written anything after them."""
+    whole = [turn for turn in case.talk.turns.values() if turn.text]
+    last = max(whole, key=lambda turn: (turn.ended_ns, turn.turn), default=None)
+    if last is None or last.who != "caller":
+        return None
+    return {"text": last.text[-UNANSWERED_SENT:], "at_ms": _ms(last.ended_ns)}
 
 
 def fix(said: Said) -> dict[str, Any] | None:

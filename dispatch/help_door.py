@@ -26,6 +26,7 @@ from dispatch.call_desk import CallDesk
 from dispatch.caller_link import LinkSeal
 from dispatch.cases import CaseBook
 from dispatch.intake import Ring
+from dispatch.text_pages import HELP_PAGE
 from dispatch.text_settings import HelpSettings
 from streams.clock import Clock
 from streams.errors import CredentialError
@@ -37,7 +38,6 @@ OPEN = ("/help",)
 ADDRESS_S, ALL_S = 600.0, 60.0
 ADDRESSES_KEPT = 10_000
 SECOND_NS = 1_000_000_000
-DIALLED = "/help"
 _PREFIX = "help/"
 
 
@@ -170,7 +170,7 @@ class HelpDoor:
             seconds = math.ceil(wait_s)
             body = {"retry_s": seconds, "number": self._settings.number}
             return web.json_response(body, status=429, headers={"Retry-After": str(seconds)})
-        return self._go_on(await self._desk.ring(Ring(call=name, line="text", dialled=DIALLED)))
+        return self._go_on(await self._desk.ring(Ring(call=name, line="text", dialled=HELP_PAGE)))
 
     def _call_of(self, phone: str) -> tuple[str | None, str]:
         """Return the open case of a phone, or None and the name of its next call."""

@@ -10,6 +10,8 @@ from dispatch.text_session import CallerWriting, Line
 from streams.text_messages import TextTurn
 
 MS_NS = 1_000_000
+HELP_PAGE = "/help"
+"""What stands as dialled where a call was opened on our own page."""
 _DIALLED = re.compile(r"\+?[0-9*#]{2,20}")
 
 CallerStands = Literal[
@@ -82,13 +84,19 @@ def for_caller_status(case: Case) -> dict[str, Any]:
 
     A unit that a neighbour lent is not known here as under way, and nothing is said of it.
     """
-    return {"status": {"call": _call_stands(case), "help": _help_stands(case)}}
+    return {
+        "status": {
+            "call": _call_stands(case),
+            "help": _help_stands(case),
+            "place": _is_placed(case),
+        }
+    }
 
 
 def dialled(case: Case) -> str:
-    """Return the number that was called, as a phone can call it; empty where it is not known."""
+    """Return what calls again: a number as a phone can call it, or our page; empty if not known."""
     number = case.call.dialled if case.call is not None else ""
-    return number if _DIALLED.fullmatch(number) else ""
+    return number if _DIALLED.fullmatch(number) or number == HELP_PAGE else ""
 
 
 def _call_stands(case: Case) -> CallerStands:
@@ -106,6 +114,11 @@ def _call_stands(case: Case) -> CallerStands:
             return "none"
         case phase:
             return phase
+
+
+def _is_placed(case: Case) -> bool:
+    """Whether anybody knows where help has to go."""
+    return bool(case.address) or case.position is not None or case.located is not None
 
 
 def _is_seen(case: Case) -> bool:

@@ -16,6 +16,7 @@ import { Clamped } from "./clamp.js";
 import { GuideCard } from "./guide.js";
 import { IncidentCard } from "./incident.js";
 import { Located } from "./located.js";
+import { NewestLine } from "./newest_line.js";
 import { Partners } from "./partners.js";
 import { Problem, QuestionBox } from "./questions.js";
 import { ElsewhereUnits, HomeLine, lentOf, SharedLine, WantedUnits } from "./foreign.js";
@@ -56,6 +57,7 @@ export function CaseColumn({ state }) {
     <${VitalSigns} state=${state} />
     <${CabinVideo} state=${state} unit=${one.unit} />
     <${Story} one=${one} state=${state} />
+    <${NewestLine} one=${one} state=${state} />
     <${HeldLines} one=${one} state=${state} />
   </section>`;
 }

@@ -7,14 +7,17 @@ import { t } from "/static/shared/i18n.js";
 const OFTEN = [["A", "answer"], ["C", "place"], ["N", "new"], ["↑↓", "move"], ["U", "unit"], ["H", "hospital"], ["1–3", "pick"],
   ["E", "edit"], ["O", "hold"], ["X", "end"], ["T", "note"], ["Esc", "back"]];
 
+/** @type {[string, string][]} while the guide has the focus; Esc leaves it */
+const GUIDE = [["1–4", "guide_answer"], ["⏎", "guide_go"], ["⌫", "guide_back"], ["S", "guide_skip"], ["G", "guide_other"],
+  ["T", "guide_set"], ["F", "guide_shock"], ["R", "guide_rescuer"], ["⇧ F ⇧ R", "guide_take_back"], ["E", "guide_end"], ["Esc", "back"]];
+
 /** @type {[string, [string, string][]][]} all keys, by what they are for */
 const ALL = [
   ["calls", [["A", "answer"], ["⇧ A", "answer_shown"], ["⇧ A", "take_back"], ["O", "hold"], ["X", "end"], ["S", "silent"], ["B", "back_call"],
     ["Y", "connected"], ["D", "decline"], ["W", "withdraw"], ["P", "send_link"], ["I", "talk"], ["F8", "mic"], ["F9", "voice"], ["F2", "look_heard"], ["Z", "guide"]]],
   ["case", [["N", "new"], ["↑↓ J K", "move"], ["C", "place"], ["E", "edit"], ["L", "link"], ["T", "note"], ["F", "partner"], ["V", "video"], ["⇧ V", "caller_video"]]],
   ["send", [["U", "unit"], ["H", "hospital"], ["1–3", "pick"], ["4", "elsewhere"], ["⏎", "confirm"], ["Q", "grant"], ["R", "refuse"]]],
-  ["guide", [["1–4", "guide_answer"], ["⏎", "guide_go"], ["⌫", "guide_back"], ["S", "guide_skip"], ["G", "guide_other"],
-    ["T", "guide_set"], ["F", "guide_shock"], ["R", "guide_rescuer"], ["⇧ F ⇧ R", "guide_take_back"], ["E", "guide_end"]]],
+  ["guide", GUIDE],
   ["incident", [["M", "incident"], ["G", "transport"]]],
   ["page", [["?", "all"], ["Esc", "back"]]],
 ];
@@ -24,7 +27,12 @@ const Words = ({ keys }) => html`${keys.map(([key, name]) => html`<span class="k
 
 /** What Enter would do now, in the words of what has the focus; it follows that, and looks again each second. */
 const enter = signal("");
-const lookAtEnter = () => requestAnimationFrame(() => { enter.value = enterWords(); });
+/** Whether keys are the guide's now: they mean something else there. */
+const isGuiding = signal(false);
+const lookAtEnter = () => requestAnimationFrame(() => {
+  enter.value = enterWords();
+  isGuiding.value = document.activeElement?.matches(".guide-keys") ?? false;
+});
 
 function enterWords() {
   const at = document.activeElement;
@@ -48,7 +56,7 @@ function EnterHint() {
 }
 
 export function KeySheet() {
-  return html`<footer class="keys small muted"><${EnterHint} /><${Words} keys=${OFTEN} />
+  return html`<footer class="keys small muted"><${EnterHint} /><${Words} keys=${isGuiding.value ? GUIDE : OFTEN} />
       <button class="small" onClick=${showKeys} aria-haspopup="dialog"><kbd>?</kbd> ${t("key.all")}</button></footer>
     <dialog class="key-sheet" aria-label=${t("key.all")}>
       <div class="key-groups">${ALL.map(([group, keys]) => html`<section><h2>${t(`key.group.${group}`)}</h2><${Words} keys=${keys} /></section>`)}</div>

@@ -80,6 +80,7 @@ function drawn(one, state, { isShown, unit, likely, seat }) {
       <span class="grow"></span><${Waiting} one=${one} /></span>
     ${call && html`<span class="row-call"><span aria-hidden="true">${PHASE_SIGN[call.phase]}</span>
       <strong>${phaseWords(one, seat)}</strong> <${LineKind} line=${call.line} /> <${Since} fromMs=${call.since_ms} /></span>`}
+    ${call?.unanswered && html`<span class="row-unanswered"><span aria-hidden="true">✎</span> <strong>${call.unanswered.text}</strong> <${Since} fromMs=${call.unanswered.at_ms} /></span>`}
     <span class="row-address two-lines" title=${one.address}>${one.address || html`<span class="muted">${t("case.no_address")}</span>`}</span>
     ${call && one.maybe && !one.address && html`<span class="small muted clip">${t("case.maybe", { where: nameOf(likely) })}</span>`}
     ${one.complaint && html`<span class="row-complaint two-lines">${one.complaint}</span>`}

@@ -27,6 +27,7 @@ import { startAgain } from "./triage.js";
  * @property {string} seat @property {string} offered_to @property {string} number @property {string} line
  * @property {boolean} silent @property {boolean} [wrote] @property {number} rang_ms @property {number} since_ms
  * @property {number | null} answered_ms @property {number} call_backs
+ * @property {{text: string, at_ms: number} | null} [unanswered] the caller's last words, while nobody wrote after them
  */
 /** @typedef {{code: string, text: string, names: string[], metres: number | null}} Note */
 /** @typedef {Place & {radius_m: number | null, at_ms: number, received_ms: number, source: string, stale: boolean, civic: string | null,

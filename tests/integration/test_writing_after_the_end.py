@@ -45,13 +45,13 @@ async def test_caller_s_page_is_told_how_call_and_help_stand_as_it_changes(town:
         case = await Outside(town).ring(dialled="120")
         async with a_phone(town, case) as phone:
             welcome = phone.heard[-1]
-            assert welcome["status"] == {"call": "ringing", "help": "none"}
+            assert welcome["status"] == {"call": "ringing", "help": "none", "place": False}
             assert welcome["dialled"] == "120"
             await town.act("answer_call", case=case)
             await stands(phone, "read")
             await town.act("assign_unit", case=case, unit="unit-1")
             told = (await phone.until("status"))["status"]
-            assert told == {"call": "read", "help": "assigned"}
+            assert told == {"call": "read", "help": "assigned", "place": False}
             await town.act("hold_call", case=case)
             await stands(phone, "held")
             await town.act("answer_call", case=case)

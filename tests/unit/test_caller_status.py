@@ -133,7 +133,7 @@ def test_case_without_a_call_says_of_nobody_that_he_reads() -> None:
     opened = CaseOpened(address="8 River Road", complaint="", alias="Otter Red")
     found = book.take(pages.add("case_opened", opened, case=case))
     assert found is not None
-    assert for_caller_status(found) == {"status": {"call": "none", "help": "none"}}
+    assert for_caller_status(found) == {"status": {"call": "none", "help": "none", "place": True}}
     assert dialled(found) == ""
 
 

@@ -4,7 +4,7 @@ import { LANGUAGES, language, loadMessages, setLanguage, t } from "/static/share
 import { Conversation, Latest, Needs } from "./conversation.js";
 import { Questions } from "./questions.js";
 import { Sharing } from "./sharing.js";
-import { Status } from "./status.js";
+import { OrCall, Status } from "./status.js";
 import { VideoOffer, VideoSlot } from "./video_offer.js";
 import { Writing } from "./writing.js";
 
@@ -60,13 +60,16 @@ function Guide() {
 function Closed() {
   const number = writing.dialled.value;
   return html`<div class="told wrong" role="alert"><strong>${t("here.closed")}</strong>
-    <span>${t(number ? "here.again" : "here.again_any")}</span>
-    ${number && html`<a class="call" href=${`tel:${number.replaceAll("#", "%23")}`}>☎ ${number}</a>`}</div>`;
+    ${!number.startsWith("/") && html`<span>${t(number ? "here.again" : "here.again_any")}</span>`}<${OrCall} place=${number} /></div>`;
 }
 
 /** Leaves at once and without a way back: somebody may look over the caller's shoulder. */
 function leave() {
   writing.leave();
+  try {
+    localStorage.removeItem("forerun.help.phone"); // else one tap at /help would show all of it again
+  } catch { // storage may be forbidden: nothing is kept then
+  }
   location.replace("about:blank");
 }
 

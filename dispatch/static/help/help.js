@@ -42,7 +42,7 @@ async function ask() {
     });
     if (answer.status === 429) return busy(await answer.json());
     if (!answer.ok) throw new Error(String(answer.status));
-    location.assign((await answer.json()).path);
+    location.replace((await answer.json()).path); // who leaves the call must not come back here
   } catch {
     show("cut");
     setTimeout(() => void ask(), AGAIN_MS); // pressed once is asked for until it is there
