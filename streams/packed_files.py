@@ -29,15 +29,25 @@ KEPT = 400
 FOR_EVER = "public, max-age=31536000, immutable"
 
 
+BEST, QUICK = 11, 5
+"""Brotli's quality: an eighth less than gzip at 0.2 s for 80 kB, or a little less at 4 ms."""
+
+
 @lru_cache(maxsize=KEPT)
-def packed(data: bytes, encoding: str) -> bytes:
-    """Return a text packed as small as it gets; the first time that takes a moment.
+def packed(data: bytes, encoding: str, quality: int = BEST) -> bytes:
+    """Return a text packed; it is done once for each.
 
     Args:
         data: The text.
         encoding: ``br`` (RFC 7932) or ``gzip``, as in ``Content-Encoding``.
+        quality: Of ``br``: 0 to 11.
     """
-    return brotli.compress(data) if encoding == "br" else gzip.compress(data, 9, mtime=0)
+    small: bytes
+    if encoding == "br":
+        small = brotli.compress(data, quality=quality)
+    else:
+        small = gzip.compress(data, 9, mtime=0)
+    return small
 
 
 def packed_files(folders: Mapping[str, Path]) -> Any:
@@ -53,7 +63,7 @@ def packed_files(folders: Mapping[str, Path]) -> Any:
             state = path.stat()
             if not path.is_file() or state.st_size < LEAST_BYTES:
                 return None
-            data = packed(path.read_bytes(), encoding)
+            data = packed(path.read_bytes(), encoding, QUICK)
         except OSError:
             return None
         return data, f'"{state.st_mtime_ns:x}-{state.st_size:x}-{encoding}"'
