@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -21,11 +20,6 @@ settings.register_profile("forerun", deadline=None)
 settings.load_profile("forerun")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-LONG = os.environ.get("FORERUN_LONG") == "1"
-"""Whether tests marked `long` are played as well: whole sweeps whose short form always is."""
-UNTIL_S = float(os.environ.get("FORERUN_UNTIL", "inf"))
-"""No test begins after this time (seconds since 1970): CI has to end, however slow its machine."""
-LANGUAGES = ("en", pytest.param("zh-CN", marks=pytest.mark.long))
 IN_CI = os.environ.get("CI", "").lower() == "true"
 
 
@@ -35,19 +29,6 @@ class WaitFor(Protocol):
     async def __call__(
         self, condition: Callable[[], object], what: str, timeout_s: float = 10.0
     ) -> None: ...
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if LONG:
-        return
-    for item in items:
-        if item.get_closest_marker("long"):
-            item.add_marker(pytest.mark.skip("long: FORERUN_LONG=1 plays it too"))
-
-
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    if time.time() > UNTIL_S:
-        pytest.skip(f"out of time: {item.nodeid} was not played before FORERUN_UNTIL")
 
 
 def has_ended(process: psutil.Process) -> bool:

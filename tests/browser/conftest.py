@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import pytest
 from playwright.async_api import Browser, Page, async_playwright
 
-from tests.conftest import IN_CI, LONG
+from tests.conftest import IN_CI
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SCREENSHOTS = REPOSITORY / "screenshots"
@@ -167,7 +167,7 @@ def screenshot() -> TakeScreenshot:
 
     async def take(page: Page, name: str, *, whole: bool = False) -> Path:
         path = SCREENSHOTS / f"{name}.png"
-        if LONG or not IN_CI:
+        if not IN_CI:  # nobody looks at them there
             SCREENSHOTS.mkdir(exist_ok=True)
             await page.screenshot(path=path, full_page=whole)
         return path

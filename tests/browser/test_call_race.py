@@ -17,7 +17,7 @@ from playwright.async_api import Page, WebSocket
 from tests.call_sources import Outside
 from tests.hub_town import Town, a_town
 
-CALLS = int(os.environ.get("FORERUN_RACE", "50"))
+CALLS = int(os.environ.get("FORERUN_RACE", "100"))
 
 GREEDY = """() => {
   // Presses the key that takes the next call, as fast as the page can draw.

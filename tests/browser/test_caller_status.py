@@ -147,7 +147,6 @@ async def test_long_texts_go_whole_by_enter_typed_or_pasted(
         assert len(first) <= 2000
 
 
-@pytest.mark.long
 async def test_more_than_can_wait_at_once_goes_all_the_same(
     town: Town, open_page: OpenPage
 ) -> None:

@@ -23,7 +23,6 @@ from streams.messages import (
     Vitals,
 )
 from streams.outbox import Draft
-from tests.conftest import LANGUAGES
 from tests.hub_town import Hospital, Town, Vehicle, a_town
 
 WaitFor = Callable[..., Any]
@@ -312,7 +311,7 @@ async def overflows(page: Page) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
 async def test_console_screenshots_look_like_a_product(  # noqa: PLR0917 - fixtures
     town: Town, tmp_path: Path, wait_for: WaitFor, open_page: OpenPage, screenshot: Any,
     axe_faults: Any, language: str,

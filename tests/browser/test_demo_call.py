@@ -14,7 +14,7 @@ from bench.city import HUB, build
 from bench.running_city import RunningCity, running
 from bench.stage import Stage
 from tests.browser.conftest import FindFaults, OpenPage, TakeScreenshot
-from tests.conftest import LANGUAGES, WaitFor
+from tests.conftest import WaitFor
 from tests.hub_town import BOUND_S
 
 Look = Callable[[Page, str], Awaitable[None]]
@@ -100,7 +100,7 @@ async def send(page: Page, look: Look) -> None:
     await page.keyboard.press("Enter")
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
 async def test_demo_call_is_handled_by_keyboard_alone(
     city: RunningCity, open_page: OpenPage, look: Look, wait_for: WaitFor, language: str
 ) -> None:

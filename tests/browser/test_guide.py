@@ -12,7 +12,6 @@ from playwright.async_api import Page, expect
 from dispatch.guidance.settings import GuidanceSettings
 from tests.browser.conftest import FindFaults, OpenPage, TakeScreenshot
 from tests.call_sources import Outside
-from tests.conftest import LANGUAGES
 from tests.hub_town import Town, a_town
 
 PHONE: dict[str, Any] = {"width": 360, "height": 740}
@@ -42,7 +41,7 @@ async def press(page: Page, keys: str) -> None:
         await expect(page.locator(".guide-text")).not_to_have_text(before)
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
 async def test_guide_leads_by_keys_to_compressions_and_the_caller_sees_each_step(
     town: Town, open_page: OpenPage, screenshot: TakeScreenshot, axe_faults: FindFaults,
     language: str,

@@ -16,7 +16,6 @@ from bench.speech_clips import Clip
 from dispatch.speech.engine import HEARING_RATE_HZ
 from tests.browser.conftest import FLAGS, FindFaults, OpenPage, TakeScreenshot
 from tests.call_sources import Outside
-from tests.conftest import LANGUAGES
 from tests.hub_town import Town, a_town
 from tests.speech_bridge import NUMBERS, SENTENCE, SPEECH, clips_of, need_extra
 
@@ -119,7 +118,7 @@ async def test_spoken_sentence_is_read_by_the_caller_while_it_is_said(
         assert await look.faults(console) == []
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
 async def test_number_that_was_heard_is_confirmed_with_one_key_or_corrected(
     desk: Desk, clips: dict[str, Clip], open_page: OpenPage, look: Look, language: str
 ) -> None:

@@ -19,7 +19,6 @@ from playwright.async_api import Page
 from streams.graphemes import joins, split
 from streams.t140 import T140Display
 from streams.t140_typing import T140Typing, as_sent
-from tests.conftest import LONG
 from tests.t140_texts import CHARACTERS, CONTROLS, LINES, LOOSE
 
 MODULE = Path(__file__).parents[2] / "streams" / "static" / "t140.js"
@@ -41,7 +40,7 @@ setInterval(() => {
   if (piece) pieces.push(piece);
 }, 10);
 </script>"""
-SCRIPTS = 200 if LONG else 50
+SCRIPTS = 200
 
 
 class Step(NamedTuple):

@@ -12,7 +12,6 @@ from playwright.async_api import Page, expect
 from streams.identity import new_id
 from tests.browser.conftest import FindFaults, OpenPage, TakeScreenshot
 from tests.call_sources import Outside
-from tests.conftest import LANGUAGES
 from tests.hub_town import Town, a_town
 
 PHONE: dict[str, Any] = {"width": 360, "height": 740}
@@ -44,7 +43,7 @@ async def turns(town: Town, case: str) -> list[tuple[str, str]]:
     return [(one["who"], one["text"]) for one in found["talk"]["turns"]]
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
 async def test_caller_and_dispatcher_read_each_other_while_they_type(
     town: Town, open_page: OpenPage, screenshot: TakeScreenshot, axe_faults: FindFaults,
     language: str,

@@ -287,6 +287,6 @@ def test_forwarding_any_interleaving_ends_with_each_case_whole_where_it_is_to_be
     monkeypatch.setattr(forwarder, "RETRY_S", 0)
     monkeypatch.setattr(refilling, "PAGE", 2)
     first = time.time_ns() if RUNS else 0
-    for number in range(RUNS or 20):
+    for number in range(RUNS or 40):
         seed(first + number)(Forwarding)
         run_state_machine_as_test(Forwarding, settings=ONE_RUN)
