@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Locator, Page, expect
 
 from tests.browser.conftest import FindFaults, OpenPage, TakeScreenshot
 from tests.call_sources import Outside
@@ -121,13 +121,18 @@ async def lines(town: Town, case: str) -> list[str]:
     return [one["text"] for one in found["talk"]["turns"]]
 
 
+async def a_field(town: Town, open_page: OpenPage) -> tuple[str, Page, Locator]:
+    """Return a case, its caller's page, and the field in which the caller writes."""
+    case = await Outside(town).ring()
+    phone = await open_page(town.hub.link_for(case), **PHONE)
+    return case, phone, phone.locator("[name=text]")
+
+
 async def test_long_texts_go_whole_by_enter_typed_or_pasted(
     town: Town, open_page: OpenPage
 ) -> None:
     async with town.open_hub():
-        case = await Outside(town).ring()
-        phone = await open_page(town.hub.link_for(case), **PHONE)
-        field = phone.locator("[name=text]")
+        case, phone, field = await a_field(town, open_page)
         waiting = phone.locator(".lines .waiting")
         await field.fill("x" * 1999)
         await field.press("x")
@@ -151,9 +156,7 @@ async def test_more_than_can_wait_at_once_goes_all_the_same(
     town: Town, open_page: OpenPage
 ) -> None:
     async with town.open_hub():
-        case = await Outside(town).ring()
-        phone = await open_page(town.hub.link_for(case), **PHONE)
-        field = phone.locator("[name=text]")
+        case, phone, field = await a_field(town, open_page)
         wanted = [f"line {number} " + "y" * 1100 for number in range(11)]
         await field.fill("\n".join([*wanted, "end"]))
         await expect(field).to_have_value("end")

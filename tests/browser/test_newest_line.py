@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Page, expect
 
 from dispatch.text_settings import HelpSettings
 from tests.browser.conftest import OpenPage, TakeScreenshot
@@ -69,14 +69,19 @@ async def test_newest_line_is_in_view_whatever_lies_above_the_conversation(
         await expect(newest).to_have_count(0)
 
 
+async def by_the_door(url: str, open_page: OpenPage) -> tuple[Page, str]:
+    """Return a page that opened a call at /help, and the call's address."""
+    phone = await open_page(f"{url}/help", may_log=("net::",), **PHONE)
+    await phone.locator("#open").click()
+    await phone.wait_for_url("**/here/*")
+    return phone, phone.url
+
+
 async def test_help_that_nobody_can_find_its_way_to_says_so_and_a_closed_door_call_opens_anew(
     town: Town, open_page: OpenPage
 ) -> None:
     async with town.open_hub(help=HelpSettings(on=True, per_address=4)) as hub:
-        phone = await open_page(f"{hub.url}/help", may_log=("net::",), **PHONE)
-        await phone.locator("#open").click()
-        await phone.wait_for_url("**/here/*")
-        first = phone.url
+        phone, first = await by_the_door(hub.url, open_page)
         (case,) = [one["id"] for one in await town.get("/api/cases")]
         await town.act("answer_call", case=case)
         await town.act("assign_unit", case=case, unit="unit-1")
@@ -94,10 +99,7 @@ async def test_who_leaves_a_call_of_the_help_page_finds_no_way_back_to_what_was_
     town: Town, open_page: OpenPage
 ) -> None:
     async with town.open_hub(help=HelpSettings(on=True, per_address=4)) as hub:
-        phone = await open_page(f"{hub.url}/help", may_log=("net::",), **PHONE)
-        await phone.locator("#open").click()
-        await phone.wait_for_url("**/here/*")
-        first = phone.url
+        phone, first = await by_the_door(hub.url, open_page)
         await phone.locator("[name=text]").press_sequentially("he will hear me\n")
         await expect(phone.locator(".lines .caller")).to_contain_text("he will hear me")
         await phone.locator(".leave").click()

@@ -107,6 +107,7 @@ async def test_erasing_over_the_end_of_a_line_opens_it_again(town: Town, wait_fo
                 return await texts(town, case) == ["no breathing"]
 
             await wait_for(corrected, "the line as it stands now", BOUND_S)
+        assert await texts(town, case) == ["no breathing"], "also once the page is gone"
 
 
 async def test_what_a_seat_says_is_read_while_it_is_typed_then_whole_then_corrected(
